@@ -1,0 +1,159 @@
+"""Avro in the Confluent wire format: one zero byte, the schema's id (4 bytes, big endian), the Avro body.
+
+Times stay integers here: the registered schemas say ``timestamp-micros``, which other clients turn into
+their own time types, but building a datetime for each of 100,000 trades a second would cost more than all
+the rest of the decoding. So our parsed schemas leave the logical types out; the bytes are the same.
+"""
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import cache
+from importlib.resources import files
+from io import BytesIO
+from typing import Any
+
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+
+from schemas.errors import PoisonError
+from schemas.events import Candle, DeadLetter, Event, Quote, Trade
+
+SchemaJson = dict[str, Any]
+SchemaById = Callable[[int], SchemaJson | None]
+"""Writer schema by registry id; None for an id the registry does not know. May block while it is away."""
+
+HEADER = struct.Struct(">bI")
+SCHEMA_FILES: Mapping[type[Event], str] = {
+    Trade: "trade",
+    Quote: "quote",
+    Candle: "candle",
+    DeadLetter: "dead_letter",
+}
+
+
+@cache
+def schema_text(event_type: type[Event]) -> str:
+    """The Avro schema of an event type as the repository holds it, as JSON text."""
+    return files("schemas").joinpath(f"avro/{SCHEMA_FILES[event_type]}.avsc").read_text(encoding="utf-8")
+
+
+def without_logical_types(schema: Any) -> Any:
+    """The same schema with every logical type replaced by its underlying type."""
+    if isinstance(schema, list):
+        return [without_logical_types(branch) for branch in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "logicalType" in schema:
+        return schema["type"]
+    return {key: without_logical_types(value) if key in ("type", "fields", "items", "values") else value
+            for key, value in schema.items()}  # fmt: skip
+
+
+@cache
+def parsed_schema(event_type: type[Event]) -> SchemaJson:
+    """The schema of an event type, parsed for fastavro, without logical types."""
+    parsed: SchemaJson = parse_schema(without_logical_types(json.loads(schema_text(event_type))))
+    return parsed
+
+
+class Encoder:
+    """Encodes events of one type under one schema id. Not thread-safe: it reuses one buffer."""
+
+    def __init__(self, event_type: type[Event], schema_id: int) -> None:
+        self._header = HEADER.pack(0, schema_id)
+        self._schema = parsed_schema(event_type)
+        self._names = tuple(field.name for field in fields(event_type))
+        self._buffer = BytesIO()
+
+    def encode(self, event: Event) -> bytes:
+        """The wire format of ``event``; raises ValueError or TypeError for a value of the wrong type."""
+        return self.encode_fields({name: getattr(event, name) for name in self._names})
+
+    def encode_fields(self, values: Mapping[str, Any]) -> bytes:
+        """Like ``encode``, from the fields as a mapping: spares building an event only to take it apart."""
+        buffer = self._buffer
+        buffer.seek(0)
+        buffer.truncate()
+        buffer.write(self._header)
+        schemaless_writer(buffer, self._schema, values)
+        return buffer.getvalue()
+
+
+class Decoder:
+    """Decodes records of one event type, whatever version of its schema wrote them.
+
+    ``schema_by_id`` is asked once for each id that ``known`` does not hold.
+    """
+
+    def __init__(
+        self,
+        event_type: type[Event],
+        schema_by_id: SchemaById,
+        known: Mapping[int, SchemaJson] | None = None,
+    ) -> None:
+        self._event_type = event_type
+        self._schema = parsed_schema(event_type)
+        self._full_name: str = self._schema["name"]
+        self._schema_by_id = schema_by_id
+        # id -> (writer schema, reader schema or None where both are the same), or why the id is refused
+        self._by_id: dict[int, tuple[SchemaJson, SchemaJson | None] | PoisonError] = {}
+        for schema_id, schema in (known or {}).items():
+            self._by_id[schema_id] = self._resolution(schema_id, schema)
+
+    def decode_fields(self, payload: bytes) -> dict[str, Any]:
+        """The fields of one record; raises PoisonError with the reason for anything that is not one."""
+        if len(payload) < HEADER.size or payload[0] != 0:
+            raise PoisonError("not_avro", "no Confluent wire format header (one 0 byte and a schema id)")
+        schema_id = int.from_bytes(payload[1:5], "big")
+        resolution = self._by_id.get(schema_id)
+        if resolution is None:
+            resolution = self._by_id[schema_id] = self._resolution(schema_id, self._schema_by_id(schema_id))
+        if isinstance(resolution, PoisonError):
+            raise resolution.with_traceback(None)
+        body = BytesIO(payload)
+        body.seek(HEADER.size)
+        try:
+            record: dict[str, Any] = schemaless_reader(body, *resolution)
+        except Exception as error:  # fastavro raises EOFError, ValueError, IndexError, Unicode errors, ...
+            raise PoisonError("not_avro", f"body is not schema {schema_id}: {error!r}") from error
+        if body.tell() != len(payload):
+            extra = len(payload) - body.tell()
+            raise PoisonError("not_avro", f"{extra} bytes left over after a record of schema {schema_id}")
+        return record
+
+    def decode(self, payload: bytes) -> Event:
+        """One record as an event; raises PoisonError. The values are not validated."""
+        values = self.decode_fields(payload)
+        for name in ("conditions", "sources"):
+            if name in values:
+                values[name] = tuple(values[name])
+        return self._event_type(**values)
+
+    def _resolution(
+        self, schema_id: int, schema: SchemaJson | None
+    ) -> tuple[SchemaJson, SchemaJson | None] | PoisonError:
+        if schema is None:
+            return PoisonError("unknown_schema", f"the registry has no schema with id {schema_id}")
+        try:
+            writer = parse_schema(without_logical_types(schema))
+        except Exception as error:  # an id of a Protobuf or JSON schema, or names that clash
+            return PoisonError("wrong_schema", f"schema {schema_id} is not usable Avro: {error!r}")
+        name = writer.get("name") if isinstance(writer, dict) else None
+        if name != self._full_name:
+            return PoisonError("wrong_schema", f"schema {schema_id} is {name}, expected {self._full_name}")
+        same = without_docs(writer) == without_docs(self._schema)
+        return writer, None if same else self._schema
+
+
+def without_docs(schema: Any) -> Any:
+    """A schema reduced to what shapes the bytes and the names, for comparing two of them."""
+    if isinstance(schema, list):
+        return [without_docs(branch) for branch in schema]
+    if isinstance(schema, dict):
+        return {
+            key: without_docs(value)
+            for key, value in schema.items()
+            if key in ("type", "name", "fields", "items", "values", "symbols", "size")
+        }
+    return schema

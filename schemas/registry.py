@@ -1,0 +1,87 @@
+"""The schema registry: registering our schemas, and looking up the writer schema of a record."""
+
+import json
+import time
+from collections.abc import Iterable
+
+import structlog
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from schemas.avro_codec import SchemaJson, schema_text
+from schemas.errors import ConfigurationError, UnavailableError
+from schemas.topics import Topics
+
+log = structlog.get_logger()
+COMPATIBILITY = "BACKWARD"
+
+
+def registry_client(url: str) -> SchemaRegistryClient:
+    """A client of the registry at ``url``; retries are ours, so that waiting is logged."""
+    return SchemaRegistryClient({"url": url, "timeout": 5, "max.retries": 0})
+
+
+def register_schemas(url: str, topics: Topics) -> dict[str, int]:
+    """Registers ``<topic>-value`` for every topic, BACKWARD compatible; returns topic -> schema id.
+
+    Raises ConfigurationError where the registry holds an incompatible schema, UnavailableError where it does
+    not answer. Registering again changes nothing.
+    """
+    client = registry_client(url)
+    ids = {}
+    try:
+        for topic, event_type in topics.event_types.items():
+            subject = f"{topic}-value"
+            ids[topic] = client.register_schema(subject, Schema(schema_text(event_type), "AVRO"))
+            client.set_compatibility(subject_name=subject, level=COMPATIBILITY)
+    except SchemaRegistryError as error:
+        if error.http_status_code == 409:
+            raise ConfigurationError(
+                f"the registry holds a schema for {subject} that ours cannot follow ({error.error_message});"
+                f" add fields with a default only, or use another TOPIC_PREFIX"
+            ) from error
+        raise UnavailableError(f"schema registry {url}: {error}") from error
+    except Exception as error:  # connection errors of whatever HTTP library the client uses
+        raise UnavailableError(f"schema registry {url} does not answer: {error}") from error
+    return ids
+
+
+def our_schemas(url: str, topics: Topics) -> dict[int, SchemaJson]:
+    """Schema id -> schema of every topic of ours: what a job ships with it, so that it decodes our records
+    while the registry is away."""
+    ids = register_schemas(url, topics)
+    return {schema_id: json.loads(schema_text(topics.event_types[topic])) for topic, schema_id in ids.items()}
+
+
+class RegistryLookup:
+    """Writer schema by id. An id that the registry does not know gives None; while the registry is away it
+    waits and asks again for as long as it takes: an outage must never make a good record a dead letter."""
+
+    def __init__(self, url: str, retry_seconds: Iterable[float] = (0.2, 0.5, 1.0, 2.0, 5.0)) -> None:
+        self._url = url
+        self._delays = tuple(retry_seconds)
+
+    def __call__(self, schema_id: int) -> SchemaJson | None:
+        attempt = 0
+        while True:
+            try:
+                schema = registry_client(self._url).get_schema(schema_id)
+            except SchemaRegistryError as error:
+                if error.http_status_code == 404:
+                    return None
+                problem: Exception = error
+            except Exception as error:  # connection errors of whatever HTTP library the client uses
+                problem = error
+            else:
+                return self._parse(schema)
+            delay = self._delays[min(attempt, len(self._delays) - 1)]
+            log.warning("registry_unavailable", schema_id=schema_id, error=str(problem), retry_in_s=delay)
+            attempt += 1
+            time.sleep(delay)
+
+    @staticmethod
+    def _parse(schema: Schema) -> SchemaJson:
+        if schema.schema_type not in (None, "AVRO"):
+            return {"type": str(schema.schema_type)}  # the decoder refuses it as the wrong schema
+        parsed = json.loads(schema.schema_str)
+        return parsed if isinstance(parsed, dict) else {"type": parsed}

@@ -1,0 +1,74 @@
+"""Settings that more than one part needs. Each comes from the environment variable of its name in capitals.
+
+Every part composes its own frozen settings from these in its ``settings.py``. ``.env.example`` lists them
+all; a test holds that nothing is missing there. Defaults are the local system on loopback.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Names = Annotated[tuple[str, ...], NoDecode]
+"""A comma-separated list in the environment; see ``split_names``."""
+
+
+def split_names(value: object) -> object:
+    """``"AAPL, msft"`` -> ``("AAPL", "msft")``; anything that is not text is left as it is."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+class EnvironmentSettings(BaseSettings):
+    """Base of all settings: read from the environment, immutable, empty values count as not set."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+
+class LogSettings(EnvironmentSettings):
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least level that is logged"
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="json: one object per line, for Loki and the like; console: for eyes"
+    )
+
+
+class KafkaSettings(EnvironmentSettings):
+    kafka_bootstrap_servers: str = Field(
+        "127.0.0.1:9092", description="Kafka brokers, host:port separated by commas"
+    )
+    schema_registry_url: str = Field(
+        "http://127.0.0.1:8082/apis/ccompat/v7", description="Confluent-compatible schema registry"
+    )
+    topic_prefix: str = Field(
+        "market",
+        pattern=r"^[a-zA-Z0-9._-]{1,200}$",
+        description="topics are <prefix>.trades, .quotes, .candles, .dead-letter; a replay has its own",
+    )
+
+
+class TopicSettings(KafkaSettings):
+    topic_partitions: int = Field(4, ge=1, le=1000, description="partitions of a topic that is created")
+    topic_replication_factor: int = Field(1, ge=1, description="copies of each partition; 3 on a real cluster")
+    topic_retention_hours: int = Field(168, ge=0, description="how long Kafka keeps records; 0: for ever")
+
+
+class CassandraSettings(EnvironmentSettings):
+    cassandra_hosts: str = Field("127.0.0.1", description="contact points, separated by commas")
+    cassandra_port: Port = Field(9042, description="CQL port")
+    cassandra_keyspace: str = Field(
+        "market", pattern=r"^[a-z][a-z0-9_]{0,47}$", description="keyspace of all tables"
+    )
+    cassandra_datacenter: str = Field(
+        "datacenter1", pattern=r"^[A-Za-z0-9_-]+$", description="local datacenter of the cluster"
+    )
+    cassandra_replication_factor: int = Field(1, ge=1, description="copies of each row; 3 on a real cluster")
+    cassandra_username: str = Field("", description="user, where the cluster asks for one")
+    cassandra_password: str = Field("", repr=False, description="its password; never logged")
+    bronze_ttl_days: int = Field(7, ge=1, description="how long trades as received are kept")
+    silver_ttl_days: int = Field(30, ge=1, description="how long valid trades are kept")
+    gold_minutes_ttl_days: int = Field(90, ge=1, description="how long 1m, 5m and 15m bars are kept")
+    gold_hours_ttl_days: int = Field(365, ge=1, description="how long 1h, 4h and 1d bars are kept")

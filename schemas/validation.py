@@ -1,0 +1,93 @@
+"""What a trade and a quote must be to count: applied before Kafka by the producer, and again by the jobs.
+
+Reasons are stable codes; the dead-letter topic carries them.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.errors import PoisonError
+
+REASONS: Mapping[str, str] = {
+    "not_avro": "the value is not Avro in the Confluent wire format",
+    "unknown_schema": "the registry does not know the schema id",
+    "wrong_schema": "the schema id belongs to another type of record",
+    "invalid_symbol": "the symbol is missing or not one that we take",
+    "unknown_symbol": "the symbol is none of those that were asked for",
+    "invalid_identity": "trade id, source or sequence is missing or out of range",
+    "invalid_price": "a price is not a positive finite number, or implausibly large",
+    "invalid_size": "a size is not a finite number of 0 or more, or implausibly large",
+    "implausible_time": "the event time is not near the record timestamp, or not in the past",
+    "too_late": "the trade came after the horizon within which bars are corrected",
+    "unreadable_row": "a line of a recording could not be parsed",
+}
+
+SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-/_:^=]{0,31}")
+"""Upper case; BRK.B, BRK-B, BTC-USD, BTCUSDT and ^GSPC are all taken as they are."""
+
+MAX_AMOUNT = 1e13
+"""Bound of size and of price x size. Sums of 900,000 such trades still fit the jobs' 64-bit integers."""
+
+MAX_TIME_SKEW_US = 60_000_000
+"""How far an event time may be from its record's timestamp."""
+
+EARLIEST_US = 0
+
+
+def check_trade(trade: Mapping[str, Any]) -> None:
+    """Raises PoisonError for a trade (fields by name) that no bar may see."""
+    _check_symbol(trade["symbol"])
+    _check_identity(trade)
+    price, size = trade["price"], trade["size"]
+    _check_price("price", price)
+    _check_size("size", size)
+    if price * size > MAX_AMOUNT:
+        raise PoisonError("invalid_size", f"price x size is {price * size!r}, above {MAX_AMOUNT:g}")
+    if not trade["trade_id"]:
+        raise PoisonError("invalid_identity", "trade_id is empty")
+
+
+def check_quote(quote: Mapping[str, Any]) -> None:
+    """Raises PoisonError for a quote that must not be used. A crossed quote is valid: it says something."""
+    _check_symbol(quote["symbol"])
+    _check_identity(quote)
+    for side in ("bid", "ask"):
+        _check_price(side, quote[side])
+        _check_size(f"{side}_size", quote[f"{side}_size"])
+
+
+def check_record_time(event_time_us: int, record_timestamp_ms: int) -> None:
+    """Raises PoisonError where the event time in the payload is far from the record's timestamp.
+
+    Compares two values of the record, never the wall clock, so that a replay decides the same.
+    """
+    if event_time_us < EARLIEST_US or abs(event_time_us - record_timestamp_ms * 1000) > MAX_TIME_SKEW_US:
+        raise PoisonError(
+            "implausible_time",
+            f"event time {event_time_us} us, record timestamp {record_timestamp_ms} ms:"
+            f" more than {MAX_TIME_SKEW_US // 1_000_000} s apart",
+        )
+
+
+def _check_symbol(symbol: Any) -> None:
+    if not isinstance(symbol, str) or not SYMBOL.fullmatch(symbol):
+        raise PoisonError("invalid_symbol", f"symbol is {symbol!r}")
+
+
+def _check_identity(event: Mapping[str, Any]) -> None:
+    if not event["source"]:
+        raise PoisonError("invalid_identity", "source is empty")
+    if event["sequence"] < 0:
+        raise PoisonError("invalid_identity", f"sequence is {event['sequence']}")
+
+
+def _check_price(name: str, price: Any) -> None:
+    if not isinstance(price, float | int) or not math.isfinite(price) or not 0 < price <= MAX_AMOUNT:
+        raise PoisonError("invalid_price", f"{name} is {price!r}")
+
+
+def _check_size(name: str, size: Any) -> None:
+    if not isinstance(size, float | int) or not math.isfinite(size) or not 0 <= size <= MAX_AMOUNT:
+        raise PoisonError("invalid_size", f"{name} is {size!r}")
