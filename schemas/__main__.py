@@ -1,0 +1,40 @@
+"""``python -m schemas topics | cassandra-init``: prepares servers that run elsewhere."""
+
+import argparse
+import sys
+
+import structlog
+
+from schemas.create import create_tables, create_topics
+from schemas.errors import TickstreamError
+from schemas.logs import configure_logging
+from schemas.registry import register_schemas
+from schemas.settings import CassandraSettings, LogSettings, TopicSettings
+
+log = structlog.get_logger()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m schemas", description=__doc__)
+    parser.add_argument("command", choices=["topics", "cassandra-init"])
+    command = parser.parse_args(arguments).command
+    configure_logging(LogSettings(), "schemas")
+    try:
+        if command == "topics":
+            settings = TopicSettings()
+            topics = create_topics(settings)
+            ids = register_schemas(settings.schema_registry_url, topics)
+            log.info("topics_ready", schema_ids=ids, partitions=settings.topic_partitions)
+        else:
+            tables = CassandraSettings()
+            create_tables(tables)
+            log.info("tables_ready", keyspace=tables.cassandra_keyspace)
+    except TickstreamError as error:
+        log.error("failed", error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

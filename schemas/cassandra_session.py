@@ -1,0 +1,68 @@
+"""Opening a Cassandra session, the same way in every part."""
+
+import socket
+
+from cassandra import ConsistencyLevel, InvalidRequest
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    Session,
+)
+from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
+
+from schemas.errors import ConfigurationError, UnavailableError
+from schemas.settings import CassandraSettings
+
+PROTOCOL_VERSION = 5
+REQUEST_TIMEOUT_S = 10.0
+
+
+def connect(settings: CassandraSettings, keyspace: bool = True) -> Session:
+    """A session on our keyspace, or on none; close it with ``session.cluster.shutdown()``.
+
+    Never open one before a fork. Raises UnavailableError where no node answers, ConfigurationError where the
+    keyspace has not been created or the login is refused.
+    """
+    policy = TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.cassandra_datacenter))
+    profile = ExecutionProfile(
+        load_balancing_policy=policy,
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        request_timeout=REQUEST_TIMEOUT_S,
+    )
+    auth = (
+        PlainTextAuthProvider(settings.cassandra_username, settings.cassandra_password)
+        if settings.cassandra_username
+        else None
+    )
+    cluster = Cluster(
+        [host.strip() for host in settings.cassandra_hosts.split(",")],
+        port=settings.cassandra_port,
+        protocol_version=PROTOCOL_VERSION,
+        # Without it every small pipelined bundle waits 40 ms for a delayed acknowledgement.
+        sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        auth_provider=auth,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        reconnection_policy=ExponentialReconnectionPolicy(base_delay=0.5, max_delay=10.0),
+    )
+    try:
+        return cluster.connect(settings.cassandra_keyspace if keyspace else None)
+    except NoHostAvailable as error:
+        cluster.shutdown()
+        if any("AuthenticationFailed" in repr(reason) for reason in error.errors.values()):
+            raise ConfigurationError(
+                f"Cassandra refuses the login ({error}): check CASSANDRA_USERNAME and CASSANDRA_PASSWORD"
+            ) from error
+        raise UnavailableError(
+            f"Cassandra does not answer at {settings.cassandra_hosts}:{settings.cassandra_port}"
+            f" (datacenter {settings.cassandra_datacenter}): start it, or set CASSANDRA_HOSTS, CASSANDRA_PORT"
+            f" and CASSANDRA_DATACENTER ({error})"
+        ) from error
+    except InvalidRequest as error:
+        cluster.shutdown()
+        raise ConfigurationError(
+            f"keyspace {settings.cassandra_keyspace} cannot be used ({error}): run `make cassandra-init`,"
+            f" or set CASSANDRA_KEYSPACE"
+        ) from error
