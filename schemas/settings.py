@@ -6,7 +6,7 @@ all; a test holds that nothing is missing there. Defaults are the local system o
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -34,6 +34,16 @@ class LogSettings(EnvironmentSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json: one object per line, for Loki and the like; console: for eyes"
     )
+
+
+class SymbolSettings(EnvironmentSettings):
+    symbols: Names = Field(
+        ("AAPL", "GOOGL", "MSFT", "AMZN", "META", "NVDA", "TSLA", "JPM", "V", "JNJ"),
+        min_length=1,
+        description="symbols that are produced and served, separated by commas",
+    )
+
+    _split_symbols = field_validator("symbols", mode="before")(split_names)
 
 
 class KafkaSettings(EnvironmentSettings):

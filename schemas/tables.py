@@ -14,6 +14,9 @@ TRADE_SHARDS = 8
 trades/s a bronze partition stays under 40 MB."""
 
 GOLD_TABLES = {interval: f"trades_gold_{interval}" for interval in INTERVALS}
+SYMBOLS_PART = 0
+"""The one partition of the table ``symbols``."""
+
 MONTHLY = frozenset({"1m", "5m", "15m"})
 
 
