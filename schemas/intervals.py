@@ -13,7 +13,15 @@ INTERVALS: dict[str, int] = {
 }
 """Interval -> length in microseconds. Each divides the next, and all divide the UTC day."""
 
-ALIASES = {"1min": "1m", "5min": "5m", "15min": "15m", "60m": "1h", "60min": "1h", "1hour": "1h", "1day": "1d"}
+ALIASES = {
+    "1min": "1m",
+    "5min": "5m",
+    "15min": "15m",
+    "60m": "1h",
+    "60min": "1h",
+    "1hour": "1h",
+    "1day": "1d",
+}
 
 
 def parse_interval(text: str) -> str:

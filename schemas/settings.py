@@ -62,7 +62,9 @@ class KafkaSettings(EnvironmentSettings):
 
 class TopicSettings(KafkaSettings):
     topic_partitions: int = Field(4, ge=1, le=1000, description="partitions of a topic that is created")
-    topic_replication_factor: int = Field(1, ge=1, description="copies of each partition; 3 on a real cluster")
+    topic_replication_factor: int = Field(
+        1, ge=1, description="copies of each partition; 3 on a real cluster"
+    )
     topic_retention_hours: int = Field(168, ge=0, description="how long Kafka keeps records; 0: for ever")
 
 

@@ -53,7 +53,9 @@ def table_ddl(settings: CassandraSettings) -> list[str]:
         for variables in _variables(settings) if "${interval}" in text else _variables(settings)[:1]:
             filled = Template(re.sub(r"--.*", "", text)).substitute(variables)
             statements += [statement.strip() for statement in filled.split(";") if statement.strip()]
-    return statements + [_alter_ttl(statement) for statement in statements if "default_time_to_live" in statement]
+    return statements + [
+        _alter_ttl(statement) for statement in statements if "default_time_to_live" in statement
+    ]
 
 
 def _alter_ttl(create: str) -> str:
