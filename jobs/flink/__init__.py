@@ -1,0 +1,1 @@
+"""Where Flink meets the domain: tables, functions, state and configuration."""

@@ -1,0 +1,94 @@
+"""The execution environment of a job: what is the same for both."""
+
+import sys
+from pathlib import Path
+
+import pyflink
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
+from pyflink.table import StreamTableEnvironment
+
+from jobs.settings import JobSettings
+from schemas.errors import ConfigurationError
+
+SHIPPED = ("jobs", "schemas")
+"""Packages that the workers import; they travel with the job."""
+
+
+def configuration(settings: JobSettings, job: str, restore_from: str | None = None) -> Configuration:
+    """Flink's configuration of one job; ``restore_from`` is the checkpoint or savepoint that it goes on from."""
+    rest = settings.flink_rest_url.removeprefix("http://").rstrip("/")
+    host, _, port = rest.partition(":")
+    values = {
+        "execution.target": "remote",
+        "execution.attached": "false",
+        "rest.address": host,
+        "rest.port": port or "8081",
+        "pipeline.name": job,
+        "pipeline.jars": ";".join(_jars(settings.flink_jars)),
+        "pipeline.max-parallelism": str(settings.max_parallelism),
+        "pipeline.object-reuse": "true",
+        "pipeline.auto-watermark-interval": f"{settings.watermark_interval_ms} ms",
+        "parallelism.default": str(settings.parallelism),
+        "execution.buffer-timeout.interval": f"{settings.buffer_timeout_ms} ms",
+        "execution.checkpointing.interval": f"{settings.checkpoint_interval_ms} ms",
+        "execution.checkpointing.timeout": "10 min",
+        "execution.checkpointing.tolerable-failed-checkpoints": "100",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.dir": f"{as_uri(settings.checkpoint_dir)}/{job}",
+        "execution.checkpointing.savepoint-dir": f"{as_uri(settings.savepoint_dir)}/{job}",
+        "execution.checkpointing.incremental": "true",
+        "state.backend.type": settings.state_backend,
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "500 ms",
+        "restart-strategy.exponential-delay.max-backoff": "30 s",
+        "table.local-time-zone": "UTC",
+        "table.exec.state.ttl": f"{settings.dedup_memory_seconds} s",
+        "python.fn-execution.bundle.time": str(settings.bundle_time_ms),
+        "python.fn-execution.bundle.size": str(settings.bundle_size),
+        "python.fn-execution.arrow.batch.size": str(settings.bundle_size),
+        "python.executable": settings.python_executable or sys.executable,
+        "python.client.executable": sys.executable,
+        "python.files": ",".join(shipped_files()),
+    }
+    if restore_from:
+        # All state or none: Kafka's offsets are part of it, and without them bars would count twice.
+        values["execution.state-recovery.path"] = restore_from
+        values["execution.state-recovery.ignore-unclaimed-state"] = "false"
+        values["execution.state-recovery.claim-mode"] = "NO_CLAIM"
+    configuration = Configuration()
+    for key, value in values.items():
+        configuration.set_string(key, value)
+    return configuration
+
+
+def table_environment(configuration: Configuration) -> StreamTableEnvironment:
+    """A table environment whose jobs go to the cluster that the configuration names.
+
+    Built from Java's constructor: outside of ``flink run``, ``get_execution_environment`` ignores the target
+    and starts a cluster of its own inside this process.
+    """
+    java = get_gateway().jvm.org.apache.flink.streaming.api.environment
+    environment = java.StreamExecutionEnvironment(configuration._j_configuration)
+    return StreamTableEnvironment.create(StreamExecutionEnvironment(environment))
+
+
+def as_uri(folder: str) -> str:
+    """A URI of a folder given as one or as a path."""
+    return folder.rstrip("/") if "://" in folder else Path(folder).resolve().as_uri()
+
+
+def shipped_files() -> list[str]:
+    """The folders of the packages that the workers need."""
+    root = Path(__file__).parents[2]
+    return [str(root / package) for package in SHIPPED]
+
+
+def _jars(folder: Path) -> list[str]:
+    """URIs of the connectors, and of PyFlink's own runtime, which a cluster does not have on its classpath."""
+    connectors = sorted(folder.glob("*.jar"))
+    if not connectors:
+        raise ConfigurationError(f"no connector jars in {folder}: run `make install`, or set FLINK_JARS")
+    runtime = Path(pyflink.__file__).parent.glob("opt/flink-python-*.jar")
+    return [path.resolve().as_uri() for path in (*connectors, *runtime)]

@@ -1,0 +1,49 @@
+"""Kafka topics as Flink tables. Values are raw bytes both ways: decoding and encoding are ours, so that a record
+that is no Avro becomes a dead letter and not a failed job.
+"""
+
+from schemas.settings import KafkaSettings
+
+
+def source_table(settings: KafkaSettings, name: str, topic: str, group: str, watermark_delay_ms: int) -> str:
+    """DDL of a topic as a source. Event time is the record's timestamp, which keeps a watermark of each
+    partition inside the source; ``arrived`` orders the dedup. Null values are the publisher's heartbeats."""
+    return f"""
+        CREATE TABLE {name} (
+            payload BYTES,
+            `partition` INT METADATA VIRTUAL,
+            `offset` BIGINT METADATA VIRTUAL,
+            record_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+            arrived AS PROCTIME(),
+            WATERMARK FOR record_time AS record_time - INTERVAL '{watermark_delay_ms / 1000:.3f}' SECOND
+        ) WITH (
+            'connector' = 'kafka',
+            'topic' = '{topic}',
+            'properties.bootstrap.servers' = '{settings.kafka_bootstrap_servers}',
+            'properties.group.id' = '{group}',
+            'properties.client.id' = '{group}',
+            'scan.startup.mode' = 'earliest-offset',
+            'value.format' = 'raw'
+        )"""
+
+
+def sink_table(settings: KafkaSettings, name: str, topics: list[str]) -> str:
+    """DDL of several topics as one sink: each row names its own."""
+    return f"""
+        CREATE TABLE {name} (
+            topic STRING METADATA,
+            key BYTES,
+            payload BYTES
+        ) WITH (
+            'connector' = 'kafka',
+            'topic' = '{";".join(topics)}',
+            'properties.bootstrap.servers' = '{settings.kafka_bootstrap_servers}',
+            'properties.compression.type' = 'lz4',
+            'properties.linger.ms' = '2',
+            'properties.delivery.timeout.ms' = '600000',
+            'sink.delivery-guarantee' = 'at-least-once',
+            'key.format' = 'raw',
+            'key.fields' = 'key',
+            'value.format' = 'raw',
+            'value.fields-include' = 'EXCEPT_KEY'
+        )"""

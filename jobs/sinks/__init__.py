@@ -1,0 +1,1 @@
+"""What is written to Cassandra, and the writer."""
