@@ -1,0 +1,42 @@
+"""One value that is expensive to get, kept for a moment and never fetched twice at the same time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Cached(Generic[T]):
+    """``get`` gives the value that ``load`` made at most ``seconds`` ago. All who ask while it loads share
+    that load, and its error; an error is not kept."""
+
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[T]],
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._loading: asyncio.Task[T] | None = None
+        self._value: tuple[T, float] | None = None
+
+    async def get(self) -> T:
+        """The value, at most ``seconds`` old; raises whatever ``load`` raises."""
+        if self._value is not None and self._monotonic() < self._value[1]:
+            return self._value[0]
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._refresh())
+        # Shielded: one client that goes away must not take the answer from the others.
+        return await asyncio.shield(self._loading)
+
+    async def _refresh(self) -> T:
+        try:
+            value = await self._load()
+            self._value = (value, self._monotonic() + self._seconds)
+            return value
+        finally:
+            self._loading = None

@@ -1,0 +1,47 @@
+"""Opaque cursors: a place in the order of bars or trades, as text for a URL."""
+
+import base64
+import binascii
+from typing import Annotated, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from api.errors import InvalidParameter
+from api.store import Position
+
+T = TypeVar("T")
+Time = Annotated[int, Field(ge=0, le=253_402_300_799_999_999)]  # 1970 to the end of the year 9999
+CANDLE_PLACE = TypeAdapter(tuple[Time])
+TRADE_PLACE = TypeAdapter(tuple[Time, Annotated[int, Field(ge=0, lt=2**63)], str, str])
+
+
+def candle_cursor(start: int) -> str:
+    """The place after the bar that starts at ``start``, going back in time."""
+    return _encode(CANDLE_PLACE.dump_json((start,)))
+
+
+def candle_place(cursor: str) -> int:
+    """Start of the bar that a cursor was made for; raises InvalidParameter."""
+    return _decode(cursor, CANDLE_PLACE)[0]
+
+
+def trade_cursor(position: Position) -> str:
+    """The place after the trade at ``position``, going back in time."""
+    return _encode(TRADE_PLACE.dump_json((*position,)))
+
+
+def trade_place(cursor: str) -> Position:
+    """The position that a cursor was made for; raises InvalidParameter."""
+    return Position(*_decode(cursor, TRADE_PLACE))
+
+
+def _encode(place: bytes) -> str:
+    return base64.urlsafe_b64encode(place).decode().rstrip("=")
+
+
+def _decode(cursor: str, place: TypeAdapter[T]) -> T:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return place.validate_json(text, strict=True)
+    except (binascii.Error, ValueError, ValidationError):
+        raise InvalidParameter("cursor: give next_cursor of an answer as it was, or none") from None

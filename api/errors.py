@@ -1,0 +1,126 @@
+"""What the API answers when it cannot: one shape, a stable code, a message that says what to do.
+
+ApiError (TickstreamError)
+├── UnknownSymbol        404 unknown_symbol
+├── InvalidParameter     422 invalid_parameter
+└── StorageUnavailable   503 storage_unavailable, with Retry-After
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from schemas.errors import TickstreamError
+
+RETRY_AFTER_SECONDS = 2
+
+
+class ErrorDetail(BaseModel):
+    code: str = Field(description="stable, for programs", examples=["invalid_parameter"])
+    message: str = Field(
+        description="what is wrong and what to do, for people",
+        examples=["limit: '5000': input should be less than or equal to 1000"],
+    )
+    request_id: str = Field(
+        description="the same as the X-Request-ID header and in the logs",
+        examples=["4bf92f3577b34da6a3ce929d0e0e4736"],
+    )
+
+
+class ErrorBody(BaseModel):
+    """The body of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+class ApiError(TickstreamError):
+    """An answer other than success, raised from anywhere within a request."""
+
+    status = 500
+    code = "internal"
+    headers: Mapping[str, str] = {}
+
+
+class UnknownSymbol(ApiError):
+    status = 404
+    code = "unknown_symbol"
+
+    def __init__(self, symbol: str) -> None:
+        super().__init__(f"no symbol {symbol!r}: /api/v1/symbols lists those there are")
+
+
+class InvalidParameter(ApiError):
+    status = 422
+    code = "invalid_parameter"
+
+
+class StorageUnavailable(ApiError):
+    status = 503
+    code = "storage_unavailable"
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the storage does not answer ({why}): try again in {RETRY_AFTER_SECONDS} s")
+
+
+COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
+    422: {"model": ErrorBody, "description": "A parameter is wrong; the message names it"},
+    500: {"model": ErrorBody, "description": "A fault of ours; the request id finds it in the logs"},
+    503: {
+        "model": ErrorBody,
+        "description": "The storage does not answer; Retry-After says when to try again",
+    },
+}
+SYMBOL_RESPONSES = {404: {"model": ErrorBody, "description": "Unknown symbol"}, **COMMON_RESPONSES}
+
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+HTTP_MESSAGES = {
+    404: "there is nothing at {path}: /docs lists what there is",
+    405: "{path} does not take {method}",
+}
+
+
+def error_response(
+    status: int, code: str, message: str, request_id: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An answer in the one shape that all errors have."""
+    body = ErrorBody(error=ErrorDetail(code=code, message=message, request_id=request_id))
+    return JSONResponse(body.model_dump(), status_code=status, headers=dict(headers or {}))
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Every way a request can fail within the application ends in ``error_response``; what nobody foresaw is
+    answered by ``RequestMiddleware``."""
+
+    @app.exception_handler(ApiError)
+    async def api_error(request: Request, error: ApiError) -> JSONResponse:
+        return error_response(error.status, error.code, str(error), request.state.request_id, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
+        message = "; ".join(_describe(problem) for problem in error.errors())
+        return error_response(422, InvalidParameter.code, message, request.state.request_id)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        code = HTTP_CODES.get(error.status_code, "http_error")
+        message = HTTP_MESSAGES.get(error.status_code, str(error.detail)).format(
+            path=request.url.path, method=request.method
+        )
+        return error_response(error.status_code, code, message, request.state.request_id, error.headers)
+
+
+def _describe(problem: Mapping[str, Any]) -> str:
+    """``from: '2024-13-01' is not a time: write ...`` from one of pydantic's findings."""
+    name = ".".join(str(part) for part in problem["loc"][1:])
+    if problem["type"] == "extra_forbidden":
+        return f"{name}: there is no such parameter here"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "value_error" or not isinstance(problem["input"], str):
+        return f"{name}: {message}" if name else message
+    return f"{name}: {problem['input'][:50]!r}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,72 @@
+"""The application, wired in one place."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+import httpx
+from fastapi import FastAPI
+
+from api.cached import Cached
+from api.database import Database
+from api.dependencies import Services
+from api.errors import install_error_handlers
+from api.metrics import ApiMetrics
+from api.middleware import RequestMiddleware
+from api.models import Readiness, Symbol
+from api.readiness import all_checks, assess
+from api.routes import market, operations
+from api.settings import ApiSettings
+from api.store import Store, statements
+from api.times import Now, wall_clock
+
+READY_CACHE_SECONDS = 1.0
+SYMBOLS_CACHE_SECONDS = 1.0
+DESCRIPTION = """Trades and candles of the market data pipeline.
+
+Times are UTC. They are written as ISO 8601 (`2024-08-09T12:00:00Z`), as a date (`2024-08-09`) or in
+milliseconds since 1970 (`1723204800000`); `from` is inclusive, `to` exclusive. Lists are newest first, with
+an opaque `next_cursor` to what is older. Every error has the same shape, and a request id that is also in
+the `X-Request-ID` header, which you may set yourself."""
+
+
+def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
+    """The API as an ASGI application. It starts whether or not any server is there; ``/ready`` says what is
+    missing, and Cassandra is connected as soon as it comes."""
+    metrics = ApiMetrics()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = Database(
+            settings,
+            statements(settings.cassandra_keyspace),
+            metrics,
+            timeout_seconds=settings.api_query_timeout_seconds,
+            max_queries=settings.api_max_queries,
+        )
+        store = Store(database, settings.symbols, now)
+        symbols: Cached[list[Symbol]] = Cached(store.symbols, SYMBOLS_CACHE_SECONDS)
+        # Our own servers: a proxy meant for the internet must not get between.
+        async with httpx.AsyncClient(timeout=settings.ready_timeout_seconds, trust_env=False) as http:
+            checks = all_checks(settings, http, store, symbols, now)
+
+            async def look() -> Readiness:
+                return await assess(checks, settings.ready_timeout_seconds, metrics)
+
+            app.state.services = Services(store, symbols, Cached(look, READY_CACHE_SECONDS), metrics)
+            connecting = asyncio.create_task(database.run())
+            try:
+                yield
+            finally:
+                connecting.cancel()
+                await asyncio.to_thread(database.close)
+
+    app = FastAPI(
+        title="Tickstream", version=version("tickstream"), description=DESCRIPTION, lifespan=lifespan
+    )
+    install_error_handlers(app)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.include_router(market.router)
+    app.include_router(operations.router)
+    return app

@@ -1,0 +1,68 @@
+"""Around every request: its id, its line in the log, its metrics, and the answer to what nobody foresaw."""
+
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import error_response
+from api.metrics import ApiMetrics
+
+log = structlog.get_logger()
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PROBES = frozenset({"/health", "/ready", "/metrics"})
+"""Asked for every few seconds: logged at DEBUG only."""
+
+
+class RequestMiddleware:
+    """Plain ASGI: it has to see the answer's start without holding up its body."""
+
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get("x-request-id"))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception:
+                log.exception("request_failed", method=scope["method"], path=scope["path"])
+                if status:  # half an answer is out: only the connection's end can tell that it is not whole
+                    raise
+                answer = error_response(500, "internal", "a fault of ours: the log has it", request_id)
+                await answer(scope, receive, send_with_id)
+            finally:
+                self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # Templates, never paths: every path that somebody makes up would be a time series of its own.
+        route = getattr(scope.get("route"), "path", "unmatched")
+        self._metrics.requests.labels(scope["method"], route, status).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        write = log.debug if route in PROBES else log.info
+        write(
+            "request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 1)
+        )
+
+
+def _request_id(given: str | None) -> str:
+    """The client's id where it is one that can stand in a log, else a new one."""
+    return given if given is not None and REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

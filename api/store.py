@@ -1,0 +1,291 @@
+"""Reading trades, bars and symbols from Cassandra: which partitions to look at, in which order, when to stop.
+
+Everything is read newest first. Where data is sparse or old (a replayed day of two years ago), coarser bars
+say where the finer data lies, so that no empty partition is walked:
+
+- which years hold bars: one query over the yearly partitions
+- which months hold 1m, 5m and 15m bars: the daily bars of those years
+- which minutes hold trades: the 1m bars
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
+from contextlib import aclosing
+from datetime import UTC, timedelta
+from itertools import islice
+from typing import NamedTuple
+
+from api.database import Database, Row
+from api.models import Candle, Symbol, Trade
+from api.times import Now, to_datetime, to_micros
+from schemas.intervals import INTERVALS, MINUTE_US
+from schemas.tables import GOLD_TABLES, MONTHLY, SYMBOLS_PART, gold_bucket, trade_minute, trade_shard
+from schemas.topics import MAX_CLOCK_AHEAD_MS
+
+DAY_US = INTERVALS["1d"]
+FEW_BUCKETS = 3
+"""So many more partitions are simply read; beyond, it pays to ask first which ones hold anything."""
+DIRECT_MINUTES = 15
+"""The newest minutes of a range are read whether or not a bar says that trades are there: bars may lag."""
+MAX_MINUTES = 2_000
+"""Minutes read for one page of trades; where trades have expired before their bars, the page ends there."""
+MAX_PARALLEL_MINUTES = 8
+MINUTES_AT_ONCE = 500
+SYMBOLS_AT_ONCE = 32
+
+CANDLE_COLUMNS = "start, end, open, high, low, close, volume, notional, vwap, trades, final, version, sources"
+TRADE_COLUMNS = (
+    "event_time, sequence, source, trade_id, received_at, price, size, exchange, conditions,"
+    " updates_price, updates_volume"
+)
+BARS_IN_RANGE = "symbol = ? AND bucket = ? AND start >= ? AND start < ? LIMIT ?"
+YEARS = "symbol = ? AND bucket IN ? PER PARTITION LIMIT 1"
+TRADES_IN_RANGE = (
+    "minute = ? AND shard = ? AND symbol = ?"
+    " AND (event_time) >= (?) AND (event_time, sequence, source, trade_id) < (?, ?, ?, ?)"
+    " ORDER BY symbol DESC LIMIT ?"
+)
+
+
+def statements(keyspace: str) -> dict[str, str]:
+    """Every query of the API by the name that the metrics give it."""
+
+    def select(columns: str, table: str, where: str) -> str:
+        return f"SELECT {columns} FROM {keyspace}.{table} WHERE {where}"  # noqa: S608 -- no value of a user
+
+    return {
+        **{f"candles_{i}": select(CANDLE_COLUMNS, table, BARS_IN_RANGE) for i, table in GOLD_TABLES.items()},
+        **{f"years_{i}": select("bucket", GOLD_TABLES[i], YEARS) for i in GOLD_TABLES.keys() - MONTHLY},
+        "days": select("start, end", GOLD_TABLES["1d"], "symbol = ? AND bucket = ?"),
+        "minutes": select("start", GOLD_TABLES["1m"], BARS_IN_RANGE),
+        "trades": select(TRADE_COLUMNS, "trades_silver", TRADES_IN_RANGE),
+        "symbols": select("symbol", "symbols", "part = ?"),
+        "symbol": select("symbol", "symbols", "part = ? AND symbol = ?"),
+    }
+
+
+class Span(NamedTuple):
+    """``[start, end)`` in microseconds since 1970 UTC."""
+
+    start: int
+    end: int
+
+
+class Position(NamedTuple):
+    """A place in the order of a symbol's trades; with the time alone, the place before all trades of it."""
+
+    event_time: int
+    sequence: int = 0
+    source: str = ""
+    trade_id: str = ""
+
+
+class Store:
+    """Queries as the routes ask them. Times in microseconds since 1970 UTC; ranges hold their start and not
+    their end. Every method raises StorageUnavailable."""
+
+    def __init__(self, database: Database, configured_symbols: Collection[str], now: Now) -> None:
+        self._database = database
+        self._configured = frozenset(configured_symbols)
+        self._seen: set[str] = set()  # no more than the table holds: only names found there get in
+        self._now = now
+
+    def latest(self) -> int:
+        """An end of range that holds everything stored: now, and what clocks ahead of ours may have sent."""
+        return self._now() + MAX_CLOCK_AHEAD_MS * 1000
+
+    async def is_known(self, symbol: str) -> bool:
+        """Whether the symbol is configured or has stored bars."""
+        if symbol in self._configured or symbol in self._seen:
+            return True
+        if await self._database.query("symbol", (SYMBOLS_PART, symbol)):
+            self._seen.add(symbol)
+            return True
+        return False
+
+    async def symbols(self) -> list[Symbol]:
+        """All symbols by name, each with its newest price."""
+        stored = {row[0] for row in await self._database.query("symbols", (SYMBOLS_PART,))}
+        names = iter(sorted(stored | self._configured))
+        symbols: list[Symbol] = []
+        while chunk := list(islice(names, SYMBOLS_AT_ONCE)):
+            symbols += await asyncio.gather(*map(self._symbol, chunk))
+        return symbols
+
+    async def ping(self) -> None:
+        """Returns when a table of ours can be read."""
+        await self._database.query("symbol", (SYMBOLS_PART, ""))
+
+    async def candles(self, symbol: str, interval: str, span: Span, limit: int) -> list[Candle]:
+        """The newest ``limit`` bars that start in ``span``, newest first."""
+        rows = await self._bars(f"candles_{interval}", symbol, interval, span, limit)
+        return [_candle(symbol, interval, row) for row in rows]
+
+    async def trades(
+        self, symbol: str, start: int, before: Position, limit: int
+    ) -> tuple[list[Trade], Position | None]:
+        """The newest ``limit`` trades from ``start`` to before ``before``, and where the next page goes on:
+        None at the end of the range. A page may be shorter than ``limit`` although more follow."""
+        rows: list[Row] = []
+        read, parallel = 0, 1
+        async with aclosing(self._minutes(symbol, start, before.event_time)) as minutes:
+            while chunk := await _take(minutes, parallel):
+                parts = await asyncio.gather(
+                    *(self._minute(symbol, minute, start, before, limit + 1) for minute in chunk)
+                )
+                rows += [row for part in parts for row in part]
+                if len(rows) > limit:
+                    page = rows[:limit]
+                    return [_trade(symbol, row) for row in page], Position(*page[-1][:4])
+                read += len(chunk)
+                if read >= MAX_MINUTES:
+                    return [_trade(symbol, row) for row in rows], Position(chunk[-1])
+                parallel = min(parallel * 2, MAX_PARALLEL_MINUTES)
+        return [_trade(symbol, row) for row in rows], None
+
+    async def newest_trade(self, symbol: str, since: int) -> int | None:
+        """Event time of the newest trade at or after ``since``."""
+        trades, _ = await self.trades(symbol, since, Position(self.latest()), 1)
+        return to_micros(trades[0].event_time) if trades else None
+
+    async def _symbol(self, name: str) -> Symbol:
+        newest = await self.candles(name, "1m", Span(0, self.latest()), 1)
+        return Symbol(
+            symbol=name,
+            configured=name in self._configured,
+            last_price=newest[0].close if newest else None,
+            last_bar=newest[0].start if newest else None,
+        )
+
+    async def _bars(self, statement: str, symbol: str, interval: str, span: Span, limit: int) -> list[Row]:
+        """Rows of bars, newest first, over as many partitions as it takes."""
+        rows: list[Row] = []
+        async with aclosing(self._buckets(symbol, interval, span)) as buckets:
+            async for bucket in buckets:
+                values = (symbol, bucket, _ceil_ms(span.start), _ceil_ms(span.end), limit - len(rows))
+                rows += await self._database.query(statement, values)
+                if len(rows) >= limit:
+                    break
+        return rows
+
+    async def _buckets(self, symbol: str, interval: str, span: Span) -> AsyncGenerator[str, None]:
+        """The partitions of ``span`` that may hold bars, newest first: the newest at once, and where
+        many would follow, only those of which the daily bars (or the yearly partitions) say that they do."""
+        every = _all_buckets(interval, span)
+        newest = next(every, None)
+        if newest is None:
+            return
+        yield newest
+        few = list(islice(every, FEW_BUCKETS + 1))
+        if len(few) <= FEW_BUCKETS:
+            for bucket in few:
+                yield bucket
+        elif interval in MONTHLY:
+            async for bucket in self._months(symbol, span.start, newest):
+                yield bucket
+        else:
+            for bucket in await self._years(symbol, interval, [*few, *every]):
+                yield bucket
+
+    async def _months(self, symbol: str, start: int, before: str) -> AsyncGenerator[str, None]:
+        """Months before the month ``before`` that hold a day with trades, newest first."""
+        oldest, last = gold_bucket("1m", start), before
+        # A market's day may begin in one UTC year and end in the next.
+        years = [f"{year:04d}" for year in range(int(before[:4]), int(oldest[:4]) - 2, -1)]
+        for year in await self._years(symbol, "1d", years):
+            days = await self._database.query("days", (symbol, year))
+            edges = (edge for day, end in days for edge in (day, end - timedelta(milliseconds=1)))
+            for month in sorted({f"{edge.year:04d}-{edge.month:02d}" for edge in edges}, reverse=True):
+                if oldest <= month < last:
+                    last = month
+                    yield month
+
+    async def _years(self, symbol: str, interval: str, years: list[str]) -> list[str]:
+        """Those of ``years`` that hold bars of ``interval``, newest first."""
+        rows = await self._database.query(f"years_{interval}", (symbol, years))
+        return sorted((row[0] for row in rows), reverse=True)
+
+    async def _minutes(self, symbol: str, start: int, end: int) -> AsyncGenerator[int, None]:
+        """Starts of the minutes in ``[start, end]`` that may hold trades, newest first."""
+        newest, oldest = end - end % MINUTE_US, start - start % MINUTE_US
+        reached = max(oldest, newest - (DIRECT_MINUTES - 1) * MINUTE_US)
+        for minute in range(newest, reached - 1, -MINUTE_US):
+            yield minute
+        while reached > oldest:
+            rows = await self._bars("minutes", symbol, "1m", Span(oldest, reached), MINUTES_AT_ONCE)
+            for row in rows:
+                reached = to_micros(row[0])
+                yield reached
+            if len(rows) < MINUTES_AT_ONCE:
+                return
+
+    async def _minute(self, symbol: str, minute: int, start: int, before: Position, limit: int) -> list[Row]:
+        values = (trade_minute(minute), trade_shard(symbol), symbol, start, *before, limit)
+        return await self._database.query("trades", values)
+
+
+async def _take(items: AsyncIterator[int], count: int) -> list[int]:
+    """The next ``count`` items, fewer at the end."""
+    taken: list[int] = []
+    while len(taken) < count and (item := await anext(items, None)) is not None:
+        taken.append(item)
+    return taken
+
+
+def _all_buckets(interval: str, span: Span) -> Iterator[str]:
+    """Every partition key of ``span``, newest first."""
+    if span.start >= span.end:
+        return
+    oldest, bucket = gold_bucket(interval, span.start), gold_bucket(interval, span.end - 1)
+    year, month = int(bucket[:4]), int(bucket[5:] or 1)
+    while bucket >= oldest:
+        yield bucket
+        if interval in MONTHLY and month > 1:
+            month -= 1
+        else:
+            year, month = year - 1, 12
+        bucket = f"{year:04d}-{month:02d}" if interval in MONTHLY else f"{year:04d}"
+
+
+def _ceil_ms(time_us: int) -> int:
+    """A bound for a CQL timestamp: bars start at whole milliseconds, bounds need not."""
+    return -(-time_us // 1000)
+
+
+def _candle(symbol: str, interval: str, row: Row) -> Candle:
+    start, end, open_, high, low, close, volume, notional, vwap, trades, final, version, sources = row
+    return Candle(
+        symbol=symbol,
+        interval=interval,
+        start=start.replace(tzinfo=UTC),
+        end=end.replace(tzinfo=UTC),
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        volume=volume,
+        notional=notional,
+        vwap=vwap,
+        trades=trades,
+        final=final,
+        version=version,
+        sources=sources or [],
+    )
+
+
+def _trade(symbol: str, row: Row) -> Trade:
+    event_time, sequence, source, trade_id, received_at, price, size, exchange, conditions, *updates = row
+    return Trade(
+        symbol=symbol,
+        event_time=to_datetime(event_time),
+        received_at=to_datetime(received_at),
+        price=price,
+        size=size,
+        trade_id=trade_id,
+        sequence=sequence,
+        source=source,
+        exchange=exchange,
+        conditions=conditions or [],
+        updates_price=updates[0],
+        updates_volume=updates[1],
+    )
