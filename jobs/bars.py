@@ -26,13 +26,13 @@ UNIQUE = """
         FROM decoded WHERE symbol IS NOT NULL
     ) WHERE copy = 1"""
 
-# A window drops what comes behind the watermark without a word, so such trades go round it. While there is no
-# watermark yet the window may still have an older, higher one from before a restore. The two branches must
-# divide every trade between them, and need the same columns, or the planner builds everything above them twice.
+# A window drops what comes behind the watermark without a word, so such trades go round it. While there is
+# no watermark yet the window may still have an older, higher one from before a restore. The two branches
+# must divide every trade between them, and read the same columns, or the planner builds the dedup twice.
 ON_TIME = "on_time AND record_time > CURRENT_WATERMARK(record_time)"
 LATE = f"({ON_TIME}) IS NOT TRUE"
 
-SLICES = f"""
+SLICES = """
     SELECT symbol, source, MIN(event_time) AS event_time,
            MIN(order_key) AS first_key, MAX(order_key) AS last_key, MAX(price) AS high, MIN(price) AS low,
            SUM(volume_units) AS volume_units, SUM(volume_billionths) AS volume_billionths,
@@ -40,11 +40,12 @@ SLICES = f"""
            SUM(counts) AS trades, COUNT(payload) AS events,
            MAX(from_partition) AS from_partition, MAX(from_offset) AS from_offset,
            CAST(NULL AS BYTES) AS payload
-    FROM TUMBLE(TABLE on_time_trades, DESCRIPTOR(record_time), INTERVAL '{{slice_seconds}}' SECOND)
+    FROM TUMBLE(TABLE on_time_trades, DESCRIPTOR(record_time), INTERVAL '{slice_seconds}' SECOND)
     GROUP BY symbol, source, window_start, window_end"""
 
 LATE_SLICES = """
-    SELECT symbol, source, event_time, order_key AS first_key, order_key AS last_key, price AS high, price AS low,
+    SELECT symbol, source, event_time,
+           order_key AS first_key, order_key AS last_key, price AS high, price AS low,
            volume_units, volume_billionths, notional_units, notional_billionths,
            counts AS trades, CAST(1 AS BIGINT) AS events, from_partition, from_offset, payload
     FROM late_trades"""

@@ -15,6 +15,7 @@ from io import BytesIO
 from typing import Any
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
 
 from schemas.errors import PoisonError
 from schemas.events import Candle, DeadLetter, Event, Quote, Trade
@@ -115,6 +116,8 @@ class Decoder:
         body.seek(HEADER.size)
         try:
             record: dict[str, Any] = schemaless_reader(body, *resolution)
+        except SchemaResolutionError as error:
+            raise self._unresolvable(payload, schema_id, resolution[0], error) from error
         except Exception as error:  # fastavro raises EOFError, ValueError, IndexError, Unicode errors, ...
             raise PoisonError("not_avro", f"body is not schema {schema_id}: {error!r}") from error
         if body.tell() != len(payload):
@@ -129,6 +132,20 @@ class Decoder:
             if name in values:
                 values[name] = tuple(values[name])
         return self._event_type(**values)
+
+    def _unresolvable(
+        self, payload: bytes, schema_id: int, writer: SchemaJson, error: Exception
+    ) -> PoisonError:
+        """Why a record whose own schema is sound cannot be read as ours: most often a null symbol."""
+        body = BytesIO(payload)
+        body.seek(HEADER.size)
+        try:
+            record = schemaless_reader(body, writer, None)
+        except Exception as unreadable:  # the body is broken as well
+            return PoisonError("not_avro", f"body is not schema {schema_id}: {unreadable!r}")
+        if isinstance(record, dict) and record.get("symbol", "") is None:
+            return PoisonError("invalid_symbol", "symbol is None")
+        return PoisonError("wrong_schema", f"schema {schema_id} cannot be read as {self._full_name}: {error}")
 
     def _resolution(
         self, schema_id: int, schema: SchemaJson | None

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.errors import PoisonError
+from schemas.events import Candle
+from schemas.intervals import INTERVALS
 
 REASONS: Mapping[str, str] = {
     "not_avro": "the value is not Avro in the Confluent wire format",
@@ -56,6 +58,16 @@ def check_quote(quote: Mapping[str, Any]) -> None:
     for side in ("bid", "ask"):
         _check_price(side, quote[side])
         _check_size(f"{side}_size", quote[f"{side}_size"])
+
+
+def check_candle(candle: Candle) -> None:
+    """Raises PoisonError for a candle that has no place in the tables."""
+    _check_symbol(candle.symbol)
+    if candle.interval not in INTERVALS or candle.start % INTERVALS[candle.interval] or candle.version < 0:
+        raise PoisonError(
+            "invalid_identity",
+            f"no bar {candle.interval} starts at {candle.start} us with version {candle.version}",
+        )
 
 
 def check_record_time(event_time_us: int, record_timestamp_ms: int) -> None:

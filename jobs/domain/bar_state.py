@@ -1,8 +1,10 @@
 """SymbolBars as bytes for Flink's keyed state: MessagePack lists of numbers and text, no classes.
 
-Layout 1: [1, greatest_event_time, live_shown_at, live_is_due, [[dropped_events, [bar, ...]] for each interval]]
-with bar = [start, first, last, high, low, volume, notional, trades, events, final, sources], where the exact
-amounts, which may exceed 64 bits, are [whole units, billionths].
+Layout 1: [1, greatest_event_time, live_shown_at, live_is_due, intervals]
+intervals: [[dropped_events, [bar, ...]] for each interval]
+bar: [start, first, last, high, low, volume, notional, trades, events, final, sources]
+
+The exact amounts, which may exceed 64 bits, are [whole units, billionths].
 """
 
 from typing import Any

@@ -4,10 +4,10 @@ A *slice* is what SQL sums up over a fifth of a second of one symbol, or one lat
 is applied to the bar of every interval that holds it. A bar is live until the watermark passes its end plus
 the grace, then final; a trade that comes later, within the horizon, makes a new final version.
 
-``version`` = 2 x (events applied to this symbol and interval up to and including this bar) + final. It depends
-on the set of trades alone, not on their order: a replay ends with the same versions. It counts the earlier
-bars too because later values (indicators) hang on them: a correction of one bar makes new versions of all
-the final bars after it.
+``version`` = 2 x (events applied to this symbol and interval up to and including this bar) + final. It
+depends on the set of trades alone, not on their order: a replay ends with the same versions. It counts the
+earlier bars too because later values (indicators) hang on them: a correction of one bar makes new versions
+of all the final bars after it.
 
 All times are microseconds since 1970 UTC.
 """
@@ -39,9 +39,9 @@ class Rules:
 class Slice:
     """Trades of one symbol and source that no bar boundary divides.
 
-    ``first`` and ``last`` are order keys (see order_key), None where no trade may set a price, as are ``high``
-    and ``low``. ``volume`` and ``notional`` are billionths. ``trades`` counts what sets a price or adds
-    volume, ``events`` everything.
+    ``first`` and ``last`` are order keys (see order_key), None where no trade may set a price, as are
+    ``high`` and ``low``. ``volume`` and ``notional`` are billionths. ``trades`` counts what sets a price or
+    adds volume, ``events`` everything.
     """
 
     source: str

@@ -5,6 +5,7 @@ trades that open and close a slice, and two slices can be merged in any order.
 """
 
 import struct
+
 import numpy as np
 from numpy.typing import NDArray
 

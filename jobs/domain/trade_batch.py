@@ -5,7 +5,7 @@ there is looked at by itself, to say why.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
@@ -26,7 +26,8 @@ class TradeBatch:
     """The valid trades of a batch as columns, and what was refused.
 
     ``positions[i]`` is where trade i stood in the batch; ``on_time[i]`` tells that its event time and its
-    record's timestamp are the same millisecond. ``poison`` maps the position of a refused record to why.
+    record's timestamp are the same millisecond. ``poison`` maps the position of a refused record to why, and
+    ``refused`` to its fields, where it could be decoded at all.
     """
 
     positions: list[int]
@@ -37,6 +38,7 @@ class TradeBatch:
     size: NDArray[np.float64]
     on_time: NDArray[np.bool_]
     poison: dict[int, PoisonError]
+    refused: dict[int, dict[str, Any]]
 
 
 class TradeReader:
@@ -63,20 +65,19 @@ class TradeReader:
                 positions.append(position)
             except PoisonError as error:
                 poison[position] = error
-        batch = self._columns(positions, rows, record_ms, poison)
+        batch = self._columns(positions, rows, record_ms)
         refused = self._refused(rows, batch, record_ms)
-        if not refused:
-            return batch
-        poison |= {positions[index]: error for index, error in refused.items()}
-        kept = [index for index in range(len(rows)) if index not in refused]
-        return self._columns([positions[i] for i in kept], [rows[i] for i in kept], record_ms, poison)
+        if refused:
+            poison |= {positions[index]: error for index, error in refused.items()}
+            kept = [index for index in range(len(rows)) if index not in refused]
+            batch = self._columns([positions[i] for i in kept], [rows[i] for i in kept], record_ms)
+        return replace(batch, poison=poison, refused={positions[index]: rows[index] for index in refused})
 
     @staticmethod
     def _columns(
         positions: list[int],
         rows: list[dict[str, Any]],
         record_ms: NDArray[np.int64],
-        poison: dict[int, PoisonError],
     ) -> TradeBatch:
         values = zip(*map(_row_of, rows), strict=True) if rows else ((),) * len(COLUMNS)
         columns: dict[str, Sequence[Any]] = dict(zip(COLUMNS, values, strict=True))
@@ -89,7 +90,8 @@ class TradeReader:
             price=np.array(columns["price"], dtype=np.float64),
             size=np.array(columns["size"], dtype=np.float64),
             on_time=event_time // 1000 == record_ms[positions],
-            poison=poison,
+            poison={},
+            refused={},
         )
 
     def _refused(

@@ -26,7 +26,7 @@ RECORD = Types.ROW_NAMED(
 """A record for Kafka: where it goes, and its bytes."""
 
 
-class BarFunction(KeyedProcessFunction):  # type: ignore[misc]
+class BarFunction(KeyedProcessFunction):
     """Slices of a symbol in, encoded candles and dead letters out. Timers are in event time."""
 
     def __init__(self, rules: Rules, topics: Topics, schema_ids: dict[str, int]) -> None:

@@ -30,7 +30,7 @@ RESULT = {
 }
 
 
-class DecodeTrades(ScalarFunction):  # type: ignore[misc]
+class DecodeTrades(ScalarFunction):
     """``decode_trades(payload, record_time) -> ROW(RESULT)``, by the batch."""
 
     def __init__(self, registry_url: str, known: Mapping[int, SchemaJson]) -> None:

@@ -17,7 +17,7 @@ SHIPPED = ("jobs", "schemas")
 
 
 def configuration(settings: JobSettings, job: str, restore_from: str | None = None) -> Configuration:
-    """Flink's configuration of one job; ``restore_from`` is the checkpoint or savepoint that it goes on from."""
+    """Flink's configuration of one job, which goes on from the checkpoint or savepoint ``restore_from``."""
     rest = settings.flink_rest_url.removeprefix("http://").rstrip("/")
     host, _, port = rest.partition(":")
     values = {
@@ -86,7 +86,7 @@ def shipped_files() -> list[str]:
 
 
 def _jars(folder: Path) -> list[str]:
-    """URIs of the connectors, and of PyFlink's own runtime, which a cluster does not have on its classpath."""
+    """URIs of the connectors, and of PyFlink's runtime, which a cluster does not have on its classpath."""
     connectors = sorted(folder.glob("*.jar"))
     if not connectors:
         raise ConfigurationError(f"no connector jars in {folder}: run `make install`, or set FLINK_JARS")

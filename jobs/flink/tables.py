@@ -1,21 +1,30 @@
-"""Kafka topics as Flink tables. Values are raw bytes both ways: decoding and encoding are ours, so that a record
-that is no Avro becomes a dead letter and not a failed job.
+"""Kafka topics as Flink tables.
+
+Values are raw bytes both ways: decoding and encoding are ours, so that a record that is no Avro becomes a
+dead letter and not a failed job.
 """
 
 from schemas.settings import KafkaSettings
 
 
-def source_table(settings: KafkaSettings, name: str, topic: str, group: str, watermark_delay_ms: int) -> str:
+def source_table(
+    settings: KafkaSettings, name: str, topic: str, group: str, watermark_delay_ms: int | None = None
+) -> str:
     """DDL of a topic as a source. Event time is the record's timestamp, which keeps a watermark of each
-    partition inside the source; ``arrived`` orders the dedup. Null values are the publisher's heartbeats."""
+    partition inside the source; without a delay there is none. ``arrived`` orders the dedup. Null values are
+    the publisher's heartbeats."""
+    watermark = (
+        f", WATERMARK FOR record_time AS record_time - INTERVAL '{watermark_delay_ms / 1000:.3f}' SECOND"
+        if watermark_delay_ms is not None
+        else ""
+    )
     return f"""
         CREATE TABLE {name} (
             payload BYTES,
             `partition` INT METADATA VIRTUAL,
             `offset` BIGINT METADATA VIRTUAL,
             record_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
-            arrived AS PROCTIME(),
-            WATERMARK FOR record_time AS record_time - INTERVAL '{watermark_delay_ms / 1000:.3f}' SECOND
+            arrived AS PROCTIME(){watermark}
         ) WITH (
             'connector' = 'kafka',
             'topic' = '{topic}',
@@ -28,10 +37,11 @@ def source_table(settings: KafkaSettings, name: str, topic: str, group: str, wat
 
 
 def sink_table(settings: KafkaSettings, name: str, topics: list[str]) -> str:
-    """DDL of several topics as one sink: each row names its own."""
+    """DDL of topics as a sink. With several of them the first column, ``topic``, says where a row goes."""
+    topic_column = "topic STRING METADATA," if len(topics) > 1 else ""
     return f"""
         CREATE TABLE {name} (
-            topic STRING METADATA,
+            {topic_column}
             key BYTES,
             payload BYTES
         ) WITH (

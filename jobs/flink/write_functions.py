@@ -1,0 +1,139 @@
+"""The vectorised functions that store a batch of records and return the dead letters among them.
+
+When a call returns, everything it was given is in Cassandra or is a letter in its result. Flink finishes the
+open batch before a checkpoint's barrier passes, so a checkpoint covers only what is stored.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyflink.table import DataTypes, FunctionContext, ScalarFunction
+from pyflink.table.udf import udf
+
+from jobs.domain.trade_batch import TradeReader
+from jobs.flink.decode_trades import milliseconds
+from jobs.flink.worker import configure_worker_logging, shared_session
+from jobs.settings import JobSettings
+from jobs.sinks.cassandra_writer import CassandraWriter
+from jobs.sinks.live_bars import LiveBars
+from jobs.sinks.rows import CandleRows, TradeRows
+from schemas.avro_codec import Decoder, Encoder, SchemaJson
+from schemas.errors import PoisonError
+from schemas.events import Candle, DeadLetter, Event, Trade
+from schemas.registry import RegistryLookup
+from schemas.topics import Topics
+from schemas.validation import check_candle
+
+
+class WriteFunction(ScalarFunction):
+    """``write(payload, partition, offset, record_time) -> letter``: null, or the dead letter's bytes."""
+
+    def __init__(
+        self, settings: JobSettings, topic: str, schemas: Mapping[int, SchemaJson], letter_schema_id: int
+    ) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._schemas = schemas
+        self._letter_schema_id = letter_schema_id
+
+    def open(self, function_context: FunctionContext) -> None:  # noqa: ARG002 -- Flink's signature
+        configure_worker_logging()
+        self._session = shared_session(self._settings)
+        self._writer = CassandraWriter(self._session, self._settings.cassandra_retry_seconds)
+        self._encode_letter = Encoder(DeadLetter, self._letter_schema_id)
+
+    def is_deterministic(self) -> bool:
+        """It writes: the planner must call it once for each record, and never fold it away."""
+        return False
+
+    def _decoder(self, event_type: type[Event]) -> Decoder:
+        return Decoder(event_type, RegistryLookup(self._settings.schema_registry_url), self._schemas)
+
+    def _letters(
+        self, poison: Mapping[int, PoisonError], payloads: Any, partitions: Any, offsets: Any
+    ) -> "pd.Series[Any]":
+        letters = np.full(len(payloads), None, dtype=object)
+        for position, error in poison.items():
+            letter = DeadLetter(
+                error.reason, error.detail, "store", self._topic, int(partitions[position]),
+                int(offsets[position]), payloads[position],
+            )  # fmt: skip
+            letters[position] = self._encode_letter.encode(letter)
+        return pd.Series(letters)
+
+
+class WriteTrades(WriteFunction):
+    """Trades to bronze and silver."""
+
+    def open(self, function_context: FunctionContext) -> None:
+        super().open(function_context)
+        self._rows = TradeRows(self._session)
+        self._reader = TradeReader(self._decoder(Trade))
+
+    def eval(
+        self,
+        payloads: "pd.Series[Any]",
+        partitions: "pd.Series[Any]",
+        offsets: "pd.Series[Any]",
+        record_times: "pd.Series[Any]",
+    ) -> "pd.Series[Any]":
+        values, kafka_partitions, kafka_offsets = payloads.tolist(), partitions.tolist(), offsets.tolist()
+        batch = self._reader.read(values, milliseconds(record_times))
+        self._writer.write(self._rows.mutations(batch, values, kafka_partitions, kafka_offsets))
+        return self._letters(batch.poison, values, kafka_partitions, kafka_offsets)
+
+
+class WriteCandles(WriteFunction):
+    """Candles to gold; live ones no more often than the settings allow."""
+
+    def open(self, function_context: FunctionContext) -> None:
+        super().open(function_context)
+        self._rows = CandleRows(self._session)
+        self._decode = self._decoder(Candle).decode
+        self._live_bars = LiveBars(self._settings.live_every_ms / 1000, time.monotonic)
+
+    def eval(
+        self,
+        payloads: "pd.Series[Any]",
+        partitions: "pd.Series[Any]",
+        offsets: "pd.Series[Any]",
+        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for both functions
+    ) -> "pd.Series[Any]":
+        values = payloads.tolist()
+        poison: dict[int, PoisonError] = {}
+        candles = self._live_bars.due(self._candles(values, poison))
+        self._writer.write(self._rows.mutations(candles))
+        return self._letters(poison, values, partitions.tolist(), offsets.tolist())
+
+    def _candles(self, payloads: list[bytes | None], poison: dict[int, PoisonError]) -> Iterator[Candle]:
+        for position, payload in enumerate(payloads):
+            if payload is None:
+                continue
+            try:
+                candle = self._decode(payload)
+                assert isinstance(candle, Candle)  # noqa: S101 -- narrows what the decoder was made for
+                check_candle(candle)
+            except PoisonError as error:
+                poison[position] = error
+            else:
+                yield candle
+
+
+def as_udf(function: WriteFunction) -> Any:
+    """The function as Flink registers it."""
+    return udf(function, result_type=DataTypes.BYTES(), func_type="pandas", deterministic=False)
+
+
+def write_functions(
+    settings: JobSettings, schemas: Mapping[int, SchemaJson], ids: Mapping[str, int]
+) -> dict[str, Any]:
+    """Topic -> the function that stores its records."""
+    topics = Topics(settings.topic_prefix)
+    letter_id = ids[topics.dead_letter]
+    return {
+        topics.trades: as_udf(WriteTrades(settings, topics.trades, schemas, letter_id)),
+        topics.candles: as_udf(WriteCandles(settings, topics.candles, schemas, letter_id)),
+    }
