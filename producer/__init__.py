@@ -1,0 +1,1 @@
+"""Everything before Kafka: sources of market data, validation, and idempotent publishing."""

@@ -1,0 +1,107 @@
+"""Wires the producer: settings -> source -> validation -> publisher, until it ends or is told to stop."""
+
+import signal
+import sys
+import threading
+
+import structlog
+
+from producer.clock import Clock, SystemClock
+from producer.heartbeats import Heartbeats
+from producer.metrics import MetricsServer, ProducerMetrics
+from producer.progress import ReachedRate
+from producer.publisher import Publisher
+from producer.replay import Replay
+from producer.runtime import Runtime
+from producer.settings import ProducerSettings, load_settings
+from producer.simulator.resume import find_resume
+from producer.simulator.source import Simulator
+from producer.sources import Source
+from producer.startup import Destination, StopRequestedError, find_destination, patiently
+from producer.validation import Validator
+from schemas.errors import ConfigurationError, TickstreamError
+from schemas.logs import configure_logging
+from schemas.topics import Topics
+
+log = structlog.get_logger()
+
+DONE, FAILED, MISCONFIGURED = 0, 1, 2
+
+
+def main() -> int:
+    """Runs the producer as the environment says; returns the exit code of the process."""
+    try:
+        settings = load_settings()
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return MISCONFIGURED
+    configure_logging(settings, "producer")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        return run(settings, Runtime(SystemClock(stop), ProducerMetrics(), stop))
+    except StopRequestedError:
+        return DONE
+    except ConfigurationError as error:
+        log.error("producer_misconfigured", error=str(error))
+        return MISCONFIGURED
+    except TickstreamError as error:
+        log.error("producer_failed", error=str(error))
+        return FAILED
+
+
+def run(settings: ProducerSettings, runtime: Runtime) -> int:
+    """Publishes until the source ends or the part is asked to stop; returns the exit code: 0 when every event
+    has been acknowledged. Raises TickstreamError where it cannot go on."""
+    server = MetricsServer(runtime.metrics, settings.producer_metrics_host, settings.producer_metrics_port)
+    try:
+        destination = find_destination(settings, runtime)
+        source = make_source(settings, destination, runtime)
+        publisher = Publisher(settings, destination, runtime, live=source.live)
+        log.info("producer_started", source=source.name, topic_prefix=settings.topic_prefix)
+        try:
+            publish_all(source, validator_for(settings, source, runtime.clock), publisher, runtime)
+        finally:
+            unsent = publisher.close()
+            report = log.error if unsent or publisher.failed else log.info
+            report("producer_stopped", **publisher.acknowledged, unsent=unsent, failed=publisher.failed)
+        return FAILED if unsent or publisher.failed else DONE
+    finally:
+        server.close()
+
+
+def make_source(settings: ProducerSettings, destination: Destination, runtime: Runtime) -> Source:
+    """The source that SOURCE names."""
+    if settings.source == "replay":
+        return Replay(settings, settings.heartbeat_interval_ms * 1000, runtime.clock)
+    trades = Topics(settings.topic_prefix).trades
+    schema_id = destination.schema_ids[trades]
+    resume = patiently(lambda: find_resume(settings, trades, schema_id, settings.symbols), runtime)
+    return Simulator(settings, runtime.clock, runtime.metrics, resume)
+
+
+def validator_for(settings: ProducerSettings, source: Source, clock: Clock) -> Validator:
+    """Live events must be recent and of the symbols asked for; a recording is taken as it is."""
+    if source.live:
+        return Validator(clock, settings.symbols, settings.max_event_age_seconds * 1_000_000)
+    return Validator(clock, None, None)
+
+
+def publish_all(source: Source, validator: Validator, publisher: Publisher, runtime: Runtime) -> None:
+    """Publishes batch after batch, each followed by the heartbeat that is due: no event is behind a heartbeat
+    that is younger than it, unless it came late from its source."""
+    heartbeats = Heartbeats(source.heartbeat_us)
+    rate = ReachedRate(runtime.clock, runtime.metrics)
+    for batch in source.batches():
+        publisher.publish(validator.check(batch))
+        if batch.closing:
+            publisher.settle()
+        heartbeat_ms = heartbeats.due(batch.clock_us, closing=batch.closing)
+        if heartbeat_ms is not None and not runtime.stop.is_set():
+            publisher.heartbeat(heartbeat_ms)
+        publisher.poll()
+        rate.update(publisher.acknowledged["trade"])
+        if runtime.stop.is_set():
+            return
+    publisher.settle()

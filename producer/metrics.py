@@ -1,0 +1,85 @@
+"""Every metric of the producer: the one list of their names."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from schemas.errors import ConfigurationError
+
+LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+
+class ProducerMetrics:
+    """The metrics of one producer, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        # Events handed to the Kafka client, by kind: trade, quote, dead_letter, heartbeat.
+        self.produced = Counter(
+            "producer_events_produced", "Events handed to Kafka's client", ["kind"], registry=self.registry
+        )
+        # Events that Kafka has acknowledged, by the same kinds.
+        self.acknowledged = Counter(
+            "producer_events_acknowledged", "Events that Kafka acknowledged", ["kind"], registry=self.registry
+        )
+        # Events that Kafka refused for good, by kind and Kafka's error name.
+        self.failed = Counter(
+            "producer_delivery_failures",
+            "Events that Kafka refused",
+            ["kind", "error"],
+            registry=self.registry,
+        )
+        # Events and lines sent to the dead-letter topic, by reason (schemas.validation.REASONS).
+        self.dead_letters = Counter(
+            "producer_dead_letters", "Refused events, by reason", ["reason"], registry=self.registry
+        )
+        # Events that wait for an acknowledgement; bounded by PUBLISHER_QUEUE_EVENTS.
+        self.queue_depth = Gauge(
+            "producer_queue_depth", "Events waiting for Kafka's acknowledgement", registry=self.registry
+        )
+        # Times that the queue was full, so that the source had to wait.
+        self.queue_full = Counter(
+            "producer_queue_full", "Times the source waited for room in the queue", registry=self.registry
+        )
+        # Acknowledged trades a second over the last ten seconds.
+        self.rate = Gauge(
+            "producer_trades_per_second", "Acknowledged trades a second, reached", registry=self.registry
+        )
+        # Trades that the simulator left out because it had fallen a second behind its schedule.
+        self.missed = Counter(
+            "producer_simulator_missed_trades",
+            "Simulated trades left out, being behind",
+            registry=self.registry,
+        )
+        # When Kafka last acknowledged a trade or quote, seconds since 1970.
+        self.last_acknowledged = Gauge(
+            "producer_last_acknowledged_timestamp_seconds", "Last acknowledgement", registry=self.registry
+        )
+        # Event time of a trade -> its acknowledgement; one trade of each batch, live sources only.
+        self.latency = Histogram(
+            "producer_publish_latency_seconds",
+            "Event time to acknowledgement, sampled",
+            buckets=LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        # Event time of the last heartbeat, seconds since 1970: the stream's clock.
+        self.heartbeat_time = Gauge(
+            "producer_heartbeat_timestamp_seconds", "Event time of the last heartbeat", registry=self.registry
+        )
+
+
+class MetricsServer:
+    """Serves the metrics over HTTP until it is closed."""
+
+    def __init__(self, metrics: ProducerMetrics, host: str, port: int) -> None:
+        """Raises ConfigurationError where the address cannot be had."""
+        try:
+            self._server, self._thread = start_http_server(port, host, metrics.registry)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot serve metrics on {host}:{port} ({error.strerror}): is another producer running?"
+                f" set PRODUCER_METRICS_PORT or PRODUCER_METRICS_HOST"
+            ) from error
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,385 @@
+"""Publishing to Kafka: idempotent, every delivery report looked at, in order, bounded."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from producer.ledger import Ledger
+from producer.runtime import Runtime
+from producer.settings import PublisherSettings
+from producer.sources import Batch, Columns, Kind, Rejected, WireRecord
+from producer.startup import Destination
+from producer.validation import refuse
+from schemas.avro_codec import Encoder
+from schemas.errors import ConfigurationError, PoisonError, TickstreamError, UnavailableError
+from schemas.events import DeadLetter, Quote, Trade
+from schemas.topics import Topics
+
+log = structlog.get_logger()
+
+KINDS = ("trade", "quote", "dead_letter", "heartbeat")
+ORIGIN = "producer"
+MOST_PAYLOAD_BYTES = 512 * 1024
+"""Of a dead letter: what is longer is cut, so that the letter itself is not refused for its size."""
+
+ROOM_WAIT_S = 0.05
+FLUSH_STEP_S = 0.2
+
+# Errors that every further event would meet as well.
+HOPELESS = frozenset(
+    {
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._AUTHENTICATION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+
+Report = Callable[[KafkaError | None, Message], None]
+
+
+class _Outgoing(NamedTuple):
+    """One record on its way, with all that is needed to send it again. ``partition`` -1: by its key."""
+
+    kind: str
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+    partition: int = -1
+
+
+class Publisher:
+    """Writes trades, quotes, dead letters and heartbeats. For one thread: whoever calls also gets the
+    delivery reports, in ``poll``.
+
+    The queue of Kafka's client is bounded by ``publisher_queue_events``; while it is full, publishing waits,
+    and with it the source. While Kafka is away nothing is given up: the client tries for ever, which is said
+    once. A record that Kafka refuses for its timestamp takes its whole batch with it: all of them are sent
+    again one by one, and those that are refused alone become dead letters.
+    """
+
+    def __init__(
+        self,
+        settings: PublisherSettings,
+        destination: Destination,
+        runtime: Runtime,
+        *,
+        live: bool = True,
+        client: Callable[[dict[str, Any]], Any] = Producer,
+    ) -> None:
+        """``live``: whether event times say something about latency."""
+        self._settings = settings
+        self._topics = Topics(settings.topic_prefix)
+        self._clock = runtime.clock
+        self._metrics = runtime.metrics
+        self._stop = runtime.stop
+        self._live = live
+        self._trade_schema = destination.schema_ids[self._topics.trades]
+        self._quote_schema = destination.schema_ids[self._topics.quotes]
+        self._trade_encoder = Encoder(Trade, self._trade_schema)
+        self._quote_encoder = Encoder(Quote, self._quote_schema)
+        self._letter_encoder = Encoder(DeadLetter, destination.schema_ids[self._topics.dead_letter])
+        self._heartbeat_places = [
+            (topic, partition)
+            for topic in (self._topics.trades, self._topics.quotes)
+            for partition in range(destination.partitions[topic])
+        ]
+        self._ledger = Ledger(settings.ledger_file, self._trade_schema) if settings.ledger_file else None
+        self._produced = dict.fromkeys(KINDS, 0)
+        self._acknowledged = dict.fromkeys(KINDS, 0)
+        self._counted = dict.fromkeys(KINDS, (0, 0))  # what the metrics know of these two
+        self._refused: deque[_Outgoing] = deque()  # at most what was in one client queue
+        self._failed = 0
+        self._given_up = 0
+        self._failure: TickstreamError | None = None
+        self._unreachable = False
+        self._ledger_flushed_us = 0
+        self._reports: dict[str, Report] = {kind: self._report(kind) for kind in KINDS}
+        self._client = client(client_config(settings) | {"error_cb": self._client_error})
+
+    @property
+    def acknowledged(self) -> Mapping[str, int]:
+        """Number of acknowledged records of each of KINDS."""
+        return self._acknowledged
+
+    @property
+    def failed(self) -> int:
+        """Number of records that Kafka refused and that are in no topic."""
+        return self._failed
+
+    def publish(self, batch: Batch) -> None:
+        """Hands the batch to Kafka's client; waits while its queue is full."""
+        rejected = list(batch.rejected)
+        if len(batch.trades):
+            records = self._wire(batch.trades, "trade", rejected)
+            self._send_all("trade", self._topics.trades, records[:-1], self._reports["trade"])
+            sampled = self._sampled if self._live else self._reports["trade"]
+            self._send_all("trade", self._topics.trades, records[-1:], sampled)
+        if len(batch.quotes):
+            records = self._wire(batch.quotes, "quote", rejected)
+            self._send_all("quote", self._topics.quotes, records, self._reports["quote"])
+        for letter in rejected:
+            self._dead_letter(letter)
+
+    def heartbeat(self, timestamp_ms: int) -> None:
+        """Tells every partition of trades and quotes that event time has come to ``timestamp_ms``."""
+        for topic, partition in self._heartbeat_places:
+            self._send(_Outgoing("heartbeat", topic, None, None, timestamp_ms, partition))
+        self._metrics.heartbeat_time.set(timestamp_ms / 1000)
+
+    def poll(self) -> None:
+        """Takes in delivery reports; sends again what was refused with its batch.
+
+        Raises UnavailableError or ConfigurationError where nothing more can be published.
+        """
+        self._client.poll(0)
+        if self._refused:
+            self._resend()
+        self._bookkeeping()
+        if self._failure is not None:
+            raise self._failure
+
+    def settle(self) -> None:
+        """Waits until everything is acknowledged, or the part is asked to stop. Raises like ``poll``."""
+        while len(self._client) and not self._stop.is_set() and self._failure is None:
+            self._client.flush(FLUSH_STEP_S)
+        self.poll()
+
+    def close(self) -> int:
+        """Waits for outstanding acknowledgements, for ``publisher_flush_seconds`` at most; returns how many
+        records are not acknowledged."""
+        until_us = self._clock.now_us() + int(self._settings.publisher_flush_seconds * 1e6)
+        self._client.flush(self._settings.publisher_flush_seconds)
+        if self._refused:
+            self._resend(until_us)
+        self._bookkeeping()
+        if self._ledger is not None:
+            self._ledger.close()
+        return len(self._client) + len(self._refused) + self._given_up
+
+    def _wire(
+        self, events: Sequence[Trade] | Sequence[Quote], kind: Kind, rejected: list[Rejected]
+    ) -> Sequence[WireRecord]:
+        """The records of the events; adds to ``rejected`` what cannot be encoded."""
+        if isinstance(events, Columns):
+            return list(events.wire(self._trade_schema if kind == "trade" else self._quote_schema))
+        encoder = self._trade_encoder if kind == "trade" else self._quote_encoder
+        records = []
+        for event in events:
+            try:
+                value = encoder.encode(event)
+            except (ValueError, TypeError, OverflowError) as error:  # text that is no Unicode, mostly
+                rejected.append(refuse(event, kind, PoisonError("invalid_identity", f"no Avro: {error}")))
+            else:
+                records.append(WireRecord(event.symbol.encode(), value, event.event_time // 1000))
+        return records
+
+    def _send_all(self, kind: str, topic: str, records: Iterable[WireRecord], report: Report) -> None:
+        produce = self._client.produce
+        count = 0
+        for key, value, timestamp_ms in records:
+            try:
+                produce(topic, value, key, on_delivery=report, timestamp=timestamp_ms)
+                count += 1
+            except (BufferError, KafkaException):
+                self._send(_Outgoing(kind, topic, key, value, timestamp_ms), report)
+        self._produced[kind] += count
+
+    def _send(self, record: _Outgoing, report: Report | None = None) -> None:
+        """One record; waits for room in the client's queue."""
+        where = {} if record.partition < 0 else {"partition": record.partition}
+        waited = False
+        while True:
+            try:
+                self._client.produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    on_delivery=report or self._reports[record.kind],
+                    timestamp=record.timestamp_ms,
+                    **where,
+                )
+            except BufferError:
+                if self._stop.is_set():
+                    self._given_up += 1
+                    return
+                if not waited:
+                    self._metrics.queue_full.inc()
+                    waited = True
+                self._client.poll(ROOM_WAIT_S)
+            except KafkaException as error:
+                self._fail(record.kind, record.topic, error.args[0])
+                return
+            else:
+                self._produced[record.kind] += 1
+                return
+
+    def _dead_letter(self, rejected: Rejected) -> None:
+        letter = DeadLetter(
+            reason=rejected.reason,
+            detail=rejected.detail,
+            origin=ORIGIN,
+            topic=self._topics.trades if rejected.kind == "trade" else self._topics.quotes,
+            payload=rejected.payload[:MOST_PAYLOAD_BYTES],
+        )
+        key = rejected.symbol.encode(errors="replace") or None
+        value = self._letter_encoder.encode(letter)
+        now_ms = self._clock.now_us() // 1000
+        self._send(_Outgoing("dead_letter", self._topics.dead_letter, key, value, now_ms))
+        self._metrics.dead_letters.labels(rejected.reason).inc()
+
+    def _report(self, kind: str) -> Report:
+        """The delivery report of one kind of record. It is called for each: no more than counting here."""
+        acknowledged = self._acknowledged
+        ledger = self._ledger if kind == "trade" else None
+
+        def report(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self._not_delivered(kind, error, message)
+                return
+            acknowledged[kind] += 1
+            if ledger is not None:
+                ledger.acknowledged(message.value())
+
+        return report
+
+    def _sampled(self, error: KafkaError | None, message: Message) -> None:
+        """The delivery report of one trade of a batch, which also measures."""
+        if error is None:
+            self._metrics.latency.observe(max(0.0, self._clock.now_us() / 1e6 - message.timestamp()[1] / 1e3))
+        self._reports["trade"](error, message)
+
+    def _not_delivered(self, kind: str, error: KafkaError, message: Message) -> None:
+        if error.code() == KafkaError.INVALID_TIMESTAMP:
+            partition = message.partition() if kind == "heartbeat" else -1
+            self._refused.append(
+                _Outgoing(
+                    kind, message.topic(), message.key(), message.value(), message.timestamp()[1], partition
+                )
+            )
+        else:
+            self._fail(kind, message.topic(), error)
+
+    def _fail(self, kind: str, topic: str, error: KafkaError) -> None:
+        self._failed += 1
+        self._metrics.failed.labels(kind, error.name()).inc()
+        log.error("delivery_failed", kind=kind, topic=topic, error=error.name(), detail=error.str())
+        if error.fatal() or error.code() in HOPELESS:
+            self._failure = UnavailableError(
+                f"Kafka does not take any more events for {topic} ({error.name()}: {error.str()});"
+                f" put that right (`make topics` creates missing topics) and start the producer again"
+            )
+
+    def _client_error(self, error: KafkaError) -> None:
+        """Errors of the client itself, not of one record."""
+        if error.fatal():
+            self._failure = UnavailableError(f"Kafka's client has failed for good: {error.str()}")
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self._unreachable:
+            self._unreachable = True
+            log.error(
+                "kafka_unreachable",
+                servers=self._settings.kafka_bootstrap_servers,
+                waiting_events=len(self._client),
+                detail="events wait in the queue until Kafka is back",
+            )
+
+    def _resend(self, until_us: int | None = None) -> None:
+        """Sends what a refused batch held one by one: with nothing else under way each is its own batch.
+
+        ``until_us``: when to give up waiting; None: when the part is asked to stop. The rest stays refused.
+        """
+
+        def enough() -> bool:
+            return self._stop.is_set() if until_us is None else self._clock.now_us() >= until_us
+
+        while len(self._client) and not enough():
+            self._client.flush(FLUSH_STEP_S)
+        log.warning("resending_refused_batch", records=len(self._refused))
+        while self._refused and not enough():
+            record = self._refused.popleft()
+            outcome: list[KafkaError | None] = []
+            self._send(record, self._alone(record, outcome))
+            self._produced[record.kind] -= 1  # it was counted when it was sent first
+            while not outcome and not enough():
+                self._client.flush(FLUSH_STEP_S)
+            if outcome and outcome[0] is not None and outcome[0].code() == KafkaError.INVALID_TIMESTAMP:
+                self._refused_alone(record)
+
+    def _alone(self, record: _Outgoing, outcome: list[KafkaError | None]) -> Report:
+        """The delivery report of a record that is sent by itself."""
+
+        def report(error: KafkaError | None, message: Message) -> None:
+            outcome.append(error)
+            if error is None or error.code() != KafkaError.INVALID_TIMESTAMP:
+                self._reports[record.kind](error, message)
+
+        return report
+
+    def _refused_alone(self, record: _Outgoing) -> None:
+        at = f"{record.timestamp_ms} ms since 1970"
+        if record.kind == "heartbeat":
+            self._failed += 1
+            self._failure = ConfigurationError(
+                f"Kafka refuses a heartbeat dated {at}, too far ahead of its clock: set this machine's clock,"
+                f" or, for a replay, lift message.timestamp.after.max.ms of {record.topic}"
+            )
+            return
+        kind: Kind = "trade" if record.kind == "trade" else "quote"
+        self._dead_letter(
+            Rejected(
+                "implausible_time",
+                f"Kafka refuses a record dated {at}",
+                record.value or b"",
+                kind,
+                (record.key or b"").decode(errors="replace"),
+            )
+        )
+
+    def _bookkeeping(self) -> None:
+        """Brings metrics and ledger up to date: once for each batch, not for each event."""
+        events = 0
+        for kind in KINDS:
+            produced, acknowledged = self._produced[kind], self._acknowledged[kind]
+            was_produced, was_acknowledged = self._counted[kind]
+            if (produced, acknowledged) == (was_produced, was_acknowledged):
+                continue
+            self._metrics.produced.labels(kind).inc(max(0, produced - was_produced))
+            self._metrics.acknowledged.labels(kind).inc(acknowledged - was_acknowledged)
+            self._counted[kind] = produced, acknowledged
+            events += acknowledged - was_acknowledged
+        self._metrics.queue_depth.set(len(self._client))
+        now_us = self._clock.now_us()
+        if events:
+            self._metrics.last_acknowledged.set(now_us / 1e6)
+            if self._unreachable:
+                self._unreachable = False
+                log.info("kafka_reachable_again", waiting_events=len(self._client))
+        if self._ledger is not None and now_us - self._ledger_flushed_us > 1_000_000:
+            self._ledger.flush()
+            self._ledger_flushed_us = now_us
+
+
+def client_config(settings: PublisherSettings) -> dict[str, Any]:
+    """Configuration of Kafka's client (librdkafka)."""
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "client.id": "tickstream-producer",
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        "batch.num.messages": 10_000,
+        "batch.size": 1_000_000,
+        "queue.buffering.max.messages": settings.publisher_queue_events,
+        "queue.buffering.max.kbytes": 512 * 1024,
+        "message.timeout.ms": 0,  # never give up a record because Kafka is away
+        "reconnect.backoff.max.ms": 2_000,
+        "partitioner": "murmur2_random",  # a key goes where Java's clients would put it
+        "log_level": 2,  # what matters comes through error_cb and the delivery reports
+    }

@@ -1,0 +1,84 @@
+"""The one interface of everything that market data comes from: simulator, recordings, providers."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+from schemas.events import Quote, Trade
+
+Kind = Literal["trade", "quote"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something that must not reach the topic it was meant for: it goes to the dead-letter topic.
+
+    ``reason`` is a code of ``schemas.validation.REASONS``; ``payload`` the line or the event as it came.
+    """
+
+    reason: str
+    detail: str
+    payload: bytes
+    kind: Kind = "trade"
+    symbol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a source hands over at once, in the order in which it is to be published.
+
+    ``clock_us`` is the source's event time: it knows of nothing older that is still to come, as far as it can
+    tell; 0 while it has seen no event. The heartbeats follow it. ``closing`` marks the last batch of a source
+    that has an end.
+    """
+
+    clock_us: int
+    trades: Sequence[Trade] = ()
+    quotes: Sequence[Quote] = ()
+    rejected: Sequence[Rejected] = ()
+    closing: bool = False
+
+
+class Source(Protocol):
+    """Where trades and quotes come from.
+
+    ``batches`` blocks for at most a heartbeat interval, and then yields a batch, empty if need be:
+    heartbeats, delivery reports and stopping all wait for it. ``clock_us`` never goes back. A source that
+    is ``live`` goes on for ever on the wall clock; one that is not ends with a ``closing`` batch. It raises
+    ConfigurationError for what only its user can put right, and turns what it cannot read into ``rejected``.
+    """
+
+    @property
+    def name(self) -> str:
+        """For logs; the events carry their own ``source``."""
+
+    @property
+    def live(self) -> bool:
+        """Whether event time is now."""
+
+    @property
+    def heartbeat_us(self) -> int:
+        """Event time between two heartbeats, in microseconds."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Everything there is, batch by batch."""
+
+
+class WireRecord(NamedTuple):
+    """One Kafka record: partition key, value in the Confluent wire format, event time in ms."""
+
+    key: bytes
+    value: bytes
+    timestamp_ms: int
+
+
+@runtime_checkable
+class Columns(Protocol):
+    """Events that are held as columns: they can be checked and encoded as a whole, far faster than one by
+    one. As a sequence of events they are what any other sequence is."""
+
+    def valid(self) -> bool:
+        """Whether every event passes ``schemas.validation`` and has a time within 64 bits."""
+
+    def wire(self, schema_id: int) -> Iterable[WireRecord]:
+        """The records, byte for byte what ``schemas.avro_codec.Encoder`` writes."""

@@ -1,0 +1,86 @@
+"""What must be there before the first event: schemas in the registry, topics with their partitions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from producer.runtime import Runtime
+from schemas.errors import ConfigurationError, UnavailableError
+from schemas.registry import register_schemas
+from schemas.settings import KafkaSettings
+from schemas.topics import Topics
+
+log = structlog.get_logger()
+
+RETRY_S = (0.5, 1.0, 2.0, 5.0)
+"""Waits between attempts; the last one for as long as it takes."""
+
+METADATA_TIMEOUT_S = 5.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where events go: schema id and number of partitions of each topic that the producer writes to."""
+
+    schema_ids: Mapping[str, int]
+    partitions: Mapping[str, int]
+
+
+class StopRequestedError(Exception):
+    """The part was asked to stop while it waited; not a failure."""
+
+
+def patiently(action: Callable[[], T], runtime: Runtime) -> T:
+    """The result of ``action``, tried again for as long as it raises UnavailableError, and logged.
+
+    Raises StopRequestedError when the part is asked to stop meanwhile.
+    """
+    attempt = 0
+    while not runtime.stop.is_set():
+        try:
+            return action()
+        except UnavailableError as error:
+            delay_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
+            attempt += 1
+            log.warning("waiting_for_servers", error=str(error), retry_in_s=delay_s)
+            runtime.clock.sleep(delay_s)
+    raise StopRequestedError
+
+
+def find_destination(settings: KafkaSettings, runtime: Runtime) -> Destination:
+    """Registers the schemas and looks at the topics; waits while registry or Kafka do not answer.
+
+    Raises ConfigurationError where the registry refuses a schema or a topic does not exist.
+    """
+    topics = Topics(settings.topic_prefix)
+    schema_ids = patiently(lambda: register_schemas(settings.schema_registry_url, topics), runtime)
+    return Destination(schema_ids, patiently(lambda: partition_counts(settings, topics), runtime))
+
+
+def partition_counts(settings: KafkaSettings, topics: Topics) -> Mapping[str, int]:
+    """Number of partitions of each topic that the producer writes to.
+
+    Raises ConfigurationError where one does not exist, UnavailableError where Kafka does not answer.
+    """
+    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
+    try:
+        # All topics: asking for one that does not exist might create it.
+        known = admin.list_topics(timeout=METADATA_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise UnavailableError(
+            f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({error.args[0].str()}): start it,"
+            f" or set KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
+    wanted = (topics.trades, topics.quotes, topics.dead_letter)
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise ConfigurationError(
+            f"no topic {', '.join(missing)} at {settings.kafka_bootstrap_servers}: run `make topics`,"
+            f" or set TOPIC_PREFIX"
+        )
+    return {name: len(known[name].partitions) for name in wanted}
