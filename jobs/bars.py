@@ -58,7 +58,7 @@ def build(
     the schema ids of the topics it writes."""
     topics = Topics(settings.topic_prefix)
     tables.execute_sql(
-        source_table(settings, "trades", topics.trades, f"{topics.prefix}.bars", settings.watermark_delay_ms)
+        source_table(settings, "trades", topics.trades, topics.job_name("bars"), settings.watermark_delay_ms)
     )
     tables.execute_sql(sink_table(settings, "records", [topics.candles, topics.dead_letter]))
     tables.create_temporary_function("decode_trades", decode_trades(settings.schema_registry_url, schemas))

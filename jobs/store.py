@@ -30,7 +30,7 @@ def build(
     letters = []
     for topic, write in write_functions(settings, schemas, ids).items():
         table = topic.rpartition(".")[2]
-        tables.execute_sql(source_table(settings, table, topic, f"{topics.prefix}.store"))
+        tables.execute_sql(source_table(settings, table, topic, topics.job_name("store")))
         tables.create_temporary_function(f"write_{table}", write)
         letters.append(LETTERS.format(table=table, topic=topic))
     statements = tables.create_statement_set()

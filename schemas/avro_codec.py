@@ -33,10 +33,14 @@ SCHEMA_FILES: Mapping[type[Event], str] = {
 }
 
 
-@cache
 def schema_text(event_type: type[Event]) -> str:
     """The Avro schema of an event type as the repository holds it, as JSON text."""
-    return files("schemas").joinpath(f"avro/{SCHEMA_FILES[event_type]}.avsc").read_text(encoding="utf-8")
+    return _read(SCHEMA_FILES[event_type])
+
+
+@cache
+def _read(name: str) -> str:
+    return files("schemas").joinpath(f"avro/{name}.avsc").read_text(encoding="utf-8")
 
 
 def without_logical_types(schema: Any) -> Any:
@@ -51,7 +55,6 @@ def without_logical_types(schema: Any) -> Any:
             for key, value in schema.items()}  # fmt: skip
 
 
-@cache
 def parsed_schema(event_type: type[Event]) -> SchemaJson:
     """The schema of an event type, parsed for fastavro, without logical types."""
     parsed: SchemaJson = parse_schema(without_logical_types(json.loads(schema_text(event_type))))

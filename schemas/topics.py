@@ -32,6 +32,10 @@ class Topics:
     def dead_letter(self) -> str:
         return f"{self.prefix}.dead-letter"
 
+    def job_name(self, job: str) -> str:
+        """Name of the job ``bars`` or ``store`` of these topics, in Flink and as consumer group."""
+        return f"{self.prefix}.{job}"
+
     @property
     def event_types(self) -> Mapping[str, type[Event]]:
         """Topic name -> the type of its records."""

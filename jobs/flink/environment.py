@@ -9,6 +9,7 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
+from jobs.flink_uri import as_uri
 from jobs.settings import JobSettings
 from schemas.errors import ConfigurationError
 
@@ -72,11 +73,6 @@ def table_environment(configuration: Configuration) -> StreamTableEnvironment:
     java = get_gateway().jvm.org.apache.flink.streaming.api.environment
     environment = java.StreamExecutionEnvironment(configuration._j_configuration)
     return StreamTableEnvironment.create(StreamExecutionEnvironment(environment))
-
-
-def as_uri(folder: str) -> str:
-    """A URI of a folder given as one or as a path."""
-    return folder.rstrip("/") if "://" in folder else Path(folder).resolve().as_uri()
 
 
 def shipped_files() -> list[str]:

@@ -1,0 +1,61 @@
+"""``python -m jobs run | submit [--job JOB]``: see ``--help``."""
+
+import argparse
+import signal
+import sys
+
+import structlog
+from pydantic import ValidationError
+
+from jobs.cluster import FlinkCluster
+from jobs.keeper import Keeper
+from jobs.settings import JobSettings
+from schemas.errors import TickstreamError
+from schemas.logs import configure_logging
+
+log = structlog.get_logger()
+JOBS = ("bars", "store")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m jobs", description="Runs the Flink jobs.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="submit the jobs and keep them running until SIGTERM or SIGINT")
+    submit = commands.add_parser("submit", help="submit the jobs, each from its newest state, and return")
+    for command in (run, submit):
+        command.add_argument(
+            "--job", action="append", choices=JOBS, help="only this one; may be given again (default: all)"
+        )
+    arguments = parser.parse_args()
+    jobs = tuple(arguments.job or JOBS)
+    try:
+        settings = JobSettings()
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        print(f"jobs: a setting is wrong: {problems}", file=sys.stderr)  # noqa: T201 -- before logging exists
+        return 2
+    configure_logging(settings, "jobs")
+    try:
+        if arguments.command == "submit":
+            from jobs.submit import submit as submit_jobs  # noqa: PLC0415 -- brings up a JVM
+
+            submit_jobs(settings, jobs)
+        else:
+            keep(settings, jobs)
+    except TickstreamError as error:
+        log.error("jobs_failed", error=str(error))
+        return 1
+    return 0
+
+
+def keep(settings: JobSettings, jobs: tuple[str, ...]) -> None:
+    """Runs the keeper until a signal; then stops the jobs."""
+    with FlinkCluster(settings.flink_rest_url) as cluster:
+        keeper = Keeper(settings, cluster, jobs)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: keeper.stopping.set())
+        keeper.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
