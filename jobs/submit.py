@@ -8,7 +8,6 @@ from jobs import bars, store
 from jobs.flink.environment import configuration, table_environment
 from jobs.settings import JobSettings
 from jobs.snapshots import Snapshots
-from schemas.avro_codec import SchemaJson
 from schemas.registry import our_schemas, register_schemas
 from schemas.topics import Topics
 
@@ -20,7 +19,7 @@ def submit(settings: JobSettings, jobs: Iterable[str]) -> None:
     """Submits the named jobs (keys of GRAPHS). Raises UnavailableError where the registry is away."""
     topics = Topics(settings.topic_prefix)
     ids = register_schemas(settings.schema_registry_url, topics)
-    schemas: dict[int, SchemaJson] = our_schemas(settings.schema_registry_url, topics)
+    schemas = our_schemas(topics, ids)
     for job in jobs:
         name = topics.job_name(job)
         snapshot = Snapshots.of(settings, name).newest()

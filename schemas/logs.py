@@ -8,6 +8,10 @@ import structlog
 from schemas.settings import LogSettings
 
 
+OURS = ("api", "docker", "jobs", "producer", "schemas", "__main__")
+"""Packages whose loggers follow LOG_LEVEL; all others speak from WARNING on."""
+
+
 def configure_logging(settings: LogSettings, part: str) -> None:
     """Sets up structlog and the standard library's loggers for a process; ``part`` is on every line."""
     shared: list[structlog.types.Processor] = [
@@ -38,8 +42,8 @@ def configure_logging(settings: LogSettings, part: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level)
-    # Their INFO lines are one for each request or connection: noise where nothing happens.
-    for chatty in ("httpx", "httpcore", "cassandra", "kafka", "py4j", "urllib3"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # Libraries log a line for each request or connection at INFO: noise where nothing happens.
+    root.setLevel(logging.WARNING)
+    for package in OURS:
+        logging.getLogger(package).setLevel(settings.log_level)
     structlog.contextvars.bind_contextvars(part=part)

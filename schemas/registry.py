@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import structlog
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
@@ -46,11 +46,10 @@ def register_schemas(url: str, topics: Topics) -> dict[str, int]:
     return ids
 
 
-def our_schemas(url: str, topics: Topics) -> dict[int, SchemaJson]:
-    """Schema id -> schema of every topic of ours: what a job ships with it, so that it decodes our records
-    while the registry is away."""
-    ids = register_schemas(url, topics)
-    return {schema_id: json.loads(schema_text(topics.event_types[topic])) for topic, schema_id in ids.items()}
+def our_schemas(topics: Topics, ids: Mapping[str, int]) -> dict[int, SchemaJson]:
+    """Schema id -> schema of every topic of ours, from what ``register_schemas`` returned: what a job ships
+    with it, so that it decodes our records while the registry is away."""
+    return {ids[topic]: json.loads(schema_text(kind)) for topic, kind in topics.event_types.items()}
 
 
 class RegistryLookup:
