@@ -2,7 +2,7 @@
 
 import socket
 
-from cassandra import ConsistencyLevel, InvalidRequest
+from cassandra import ConsistencyLevel, DriverException, InvalidRequest
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import (
     EXEC_PROFILE_DEFAULT,
@@ -48,10 +48,19 @@ def connect(settings: CassandraSettings, keyspace: bool = True) -> Session:
         reconnection_policy=ExponentialReconnectionPolicy(base_delay=0.5, max_delay=10.0),
     )
     try:
-        return cluster.connect(settings.cassandra_keyspace if keyspace else None)
-    except NoHostAvailable as error:
+        session = cluster.connect()
+        if keyspace:
+            # Given to connect(), a keyspace that is missing looks like a server that does not answer.
+            session.set_keyspace(settings.cassandra_keyspace)
+    except InvalidRequest as error:
         cluster.shutdown()
-        if any("AuthenticationFailed" in repr(reason) for reason in error.errors.values()):
+        raise ConfigurationError(
+            f"keyspace {settings.cassandra_keyspace} cannot be used ({error}): run `make cassandra-init`,"
+            f" or set CASSANDRA_KEYSPACE"
+        ) from error
+    except (NoHostAvailable, DriverException) as error:
+        cluster.shutdown()
+        if "AuthenticationFailed" in repr(getattr(error, "errors", None)):
             raise ConfigurationError(
                 f"Cassandra refuses the login ({error}): check CASSANDRA_USERNAME and CASSANDRA_PASSWORD"
             ) from error
@@ -60,9 +69,4 @@ def connect(settings: CassandraSettings, keyspace: bool = True) -> Session:
             f" (datacenter {settings.cassandra_datacenter}): start it, or set CASSANDRA_HOSTS, CASSANDRA_PORT"
             f" and CASSANDRA_DATACENTER ({error})"
         ) from error
-    except InvalidRequest as error:
-        cluster.shutdown()
-        raise ConfigurationError(
-            f"keyspace {settings.cassandra_keyspace} cannot be used ({error}): run `make cassandra-init`,"
-            f" or set CASSANDRA_KEYSPACE"
-        ) from error
+    return session
