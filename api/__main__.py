@@ -1,5 +1,6 @@
 """``python -m api``: serves until SIGTERM or SIGINT."""
 
+import logging
 import signal
 import sys
 
@@ -13,12 +14,16 @@ from schemas.logs import configure_logging
 log = structlog.get_logger()
 SHUTDOWN_SECONDS = 5
 """How long answers under way may take after the signal."""
+NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
+"""Loggers of the driver that write a stack trace for each failed reconnect; database.py says it once."""
 
 
 def main() -> int:
     """Runs the server; returns the exit code."""
     settings = ApiSettings()
     configure_logging(settings, "api")
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings),

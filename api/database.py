@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from cassandra import DriverException, InvalidRequest, RequestExecutionException
+from cassandra import DriverException, InvalidRequest
 from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
 
 from api.errors import StorageUnavailable
@@ -19,7 +19,7 @@ from schemas.settings import CassandraSettings
 log = structlog.get_logger()
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 Row = tuple[Any, ...]
-STORAGE_ERRORS = (DriverException, RequestExecutionException, NoHostAvailable)
+STORAGE_ERRORS = (DriverException, NoHostAvailable)
 
 
 class Database:

@@ -1,30 +1,28 @@
 """Reading trades, bars and symbols from Cassandra: which partitions to look at, in which order, when to stop.
 
-Everything is read newest first. Where data is sparse or old (a replayed day of two years ago), coarser bars
-say where the finer data lies, so that no empty partition is walked:
-
-- which years hold bars: one query over the yearly partitions
-- which months hold 1m, 5m and 15m bars: the daily bars of those years
-- which minutes hold trades: the 1m bars
+Everything is read newest first. Data may be sparse or old (a replayed day of two years ago), so empty
+partitions are not walked one by one: one query asks which of the next 24 months (or years) hold bars of a
+symbol, and the 1m bars say which minutes hold trades.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import aclosing
-from datetime import UTC, timedelta
+from datetime import UTC
 from itertools import islice
 from typing import NamedTuple
 
 from api.database import Database, Row
 from api.models import Candle, Symbol, Trade
 from api.times import Now, to_datetime, to_micros
-from schemas.intervals import INTERVALS, MINUTE_US
+from schemas.intervals import MINUTE_US
 from schemas.tables import GOLD_TABLES, MONTHLY, SYMBOLS_PART, gold_bucket, trade_minute, trade_shard
 from schemas.topics import MAX_CLOCK_AHEAD_MS
 
-DAY_US = INTERVALS["1d"]
 FEW_BUCKETS = 3
 """So many more partitions are simply read; beyond, it pays to ask first which ones hold anything."""
+BUCKETS_AT_ONCE = 24
+"""Partitions that one query asks about: 3 ms where all are empty."""
 DIRECT_MINUTES = 15
 """The newest minutes of a range are read whether or not a bar says that trades are there: bars may lag."""
 MAX_MINUTES = 2_000
@@ -39,7 +37,7 @@ TRADE_COLUMNS = (
     " updates_price, updates_volume"
 )
 BARS_IN_RANGE = "symbol = ? AND bucket = ? AND start >= ? AND start < ? LIMIT ?"
-YEARS = "symbol = ? AND bucket IN ? PER PARTITION LIMIT 1"
+HELD = "symbol = ? AND bucket IN ? PER PARTITION LIMIT 1"
 TRADES_IN_RANGE = (
     "minute = ? AND shard = ? AND symbol = ?"
     " AND (event_time) >= (?) AND (event_time, sequence, source, trade_id) < (?, ?, ?, ?)"
@@ -55,8 +53,7 @@ def statements(keyspace: str) -> dict[str, str]:
 
     return {
         **{f"candles_{i}": select(CANDLE_COLUMNS, table, BARS_IN_RANGE) for i, table in GOLD_TABLES.items()},
-        **{f"years_{i}": select("bucket", GOLD_TABLES[i], YEARS) for i in GOLD_TABLES.keys() - MONTHLY},
-        "days": select("start, end", GOLD_TABLES["1d"], "symbol = ? AND bucket = ?"),
+        **{f"held_{i}": select("bucket", table, HELD) for i, table in GOLD_TABLES.items()},
         "minutes": select("start", GOLD_TABLES["1m"], BARS_IN_RANGE),
         "trades": select(TRADE_COLUMNS, "trades_silver", TRADES_IN_RANGE),
         "symbols": select("symbol", "symbols", "part = ?"),
@@ -96,12 +93,7 @@ class Store:
 
     async def is_known(self, symbol: str) -> bool:
         """Whether the symbol is configured or has stored bars."""
-        if symbol in self._configured or symbol in self._seen:
-            return True
-        if await self._database.query("symbol", (SYMBOLS_PART, symbol)):
-            self._seen.add(symbol)
-            return True
-        return False
+        return symbol in self._configured or await self._is_stored(symbol)
 
     async def symbols(self) -> list[Symbol]:
         """All symbols by name, each with its newest price."""
@@ -148,6 +140,11 @@ class Store:
         trades, _ = await self.trades(symbol, since, Position(self.latest()), 1)
         return to_micros(trades[0].event_time) if trades else None
 
+    async def _is_stored(self, symbol: str) -> bool:
+        if symbol not in self._seen and await self._database.query("symbol", (SYMBOLS_PART, symbol)):
+            self._seen.add(symbol)
+        return symbol in self._seen
+
     async def _symbol(self, name: str) -> Symbol:
         newest = await self.candles(name, "1m", Span(0, self.latest()), 1)
         return Symbol(
@@ -169,41 +166,22 @@ class Store:
         return rows
 
     async def _buckets(self, symbol: str, interval: str, span: Span) -> AsyncGenerator[str, None]:
-        """The partitions of ``span`` that may hold bars, newest first: the newest at once, and where
-        many would follow, only those of which the daily bars (or the yearly partitions) say that they do."""
+        """The partitions of ``span`` that may hold bars, newest first: the newest at once, and where many
+        would follow, only those that do hold some."""
         every = _all_buckets(interval, span)
-        newest = next(every, None)
-        if newest is None:
+        for newest in islice(every, 1):
+            yield newest
+        asked = list(islice(every, BUCKETS_AT_ONCE))
+        if len(asked) <= FEW_BUCKETS:
+            for bucket in asked:
+                yield bucket
             return
-        yield newest
-        few = list(islice(every, FEW_BUCKETS + 1))
-        if len(few) <= FEW_BUCKETS:
-            for bucket in few:
+        # A symbol that never had a bar is not in the table of symbols: no need to go back to 1970 for it.
+        while asked and await self._is_stored(symbol):
+            rows = await self._database.query(f"held_{interval}", (symbol, asked))
+            for bucket in sorted((row[0] for row in rows), reverse=True):
                 yield bucket
-        elif interval in MONTHLY:
-            async for bucket in self._months(symbol, span.start, newest):
-                yield bucket
-        else:
-            for bucket in await self._years(symbol, interval, [*few, *every]):
-                yield bucket
-
-    async def _months(self, symbol: str, start: int, before: str) -> AsyncGenerator[str, None]:
-        """Months before the month ``before`` that hold a day with trades, newest first."""
-        oldest, last = gold_bucket("1m", start), before
-        # A market's day may begin in one UTC year and end in the next.
-        years = [f"{year:04d}" for year in range(int(before[:4]), int(oldest[:4]) - 2, -1)]
-        for year in await self._years(symbol, "1d", years):
-            days = await self._database.query("days", (symbol, year))
-            edges = (edge for day, end in days for edge in (day, end - timedelta(milliseconds=1)))
-            for month in sorted({f"{edge.year:04d}-{edge.month:02d}" for edge in edges}, reverse=True):
-                if oldest <= month < last:
-                    last = month
-                    yield month
-
-    async def _years(self, symbol: str, interval: str, years: list[str]) -> list[str]:
-        """Those of ``years`` that hold bars of ``interval``, newest first."""
-        rows = await self._database.query(f"years_{interval}", (symbol, years))
-        return sorted((row[0] for row in rows), reverse=True)
+            asked = list(islice(every, BUCKETS_AT_ONCE))
 
     async def _minutes(self, symbol: str, start: int, end: int) -> AsyncGenerator[int, None]:
         """Starts of the minutes in ``[start, end]`` that may hold trades, newest first."""
