@@ -7,6 +7,7 @@ the rest of the decoding. So our parsed schemas leave the logical types out; the
 
 import json
 import struct
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
@@ -25,6 +26,10 @@ SchemaById = Callable[[int], SchemaJson | None]
 """Writer schema by registry id; None for an id the registry does not know. May block while it is away."""
 
 HEADER = struct.Struct(">bI")
+UNKNOWN_ID_SECONDS = 5.0
+"""How long an id that the registry did not know is refused without asking again."""
+MAX_UNKNOWN_IDS = 1_000
+"""So many are remembered; a foreign producer can make up four billion."""
 SCHEMA_FILES: Mapping[type[Event], str] = {
     Trade: "trade",
     Quote: "quote",
@@ -71,7 +76,8 @@ class Encoder:
         self._buffer = BytesIO()
 
     def encode(self, event: Event) -> bytes:
-        """The wire format of ``event``; raises ValueError or TypeError for a value of the wrong type."""
+        """The wire format of ``event``; raises ValueError, TypeError or OverflowError for a value that its
+        schema cannot hold."""
         return self.encode_fields({name: getattr(event, name) for name in self._names})
 
     def encode_fields(self, values: Mapping[str, Any]) -> bytes:
@@ -87,7 +93,8 @@ class Encoder:
 class Decoder:
     """Decodes records of one event type, whatever version of its schema wrote them.
 
-    ``schema_by_id`` is asked once for each id that ``known`` does not hold.
+    ``schema_by_id`` is asked once for each id that ``known`` does not hold; for one that it does not know
+    either, again after a while: the id may belong to a schema yet to come.
     """
 
     def __init__(
@@ -95,11 +102,14 @@ class Decoder:
         event_type: type[Event],
         schema_by_id: SchemaById,
         known: Mapping[int, SchemaJson] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._event_type = event_type
         self._schema = parsed_schema(event_type)
         self._full_name: str = self._schema["name"]
         self._schema_by_id = schema_by_id
+        self._monotonic = monotonic
+        self._unknown_until: dict[int, float] = {}
         # id -> (writer schema, reader schema or None where both are the same), or why the id is refused
         self._by_id: dict[int, tuple[SchemaJson, SchemaJson | None] | PoisonError] = {}
         for schema_id, schema in (known or {}).items():
@@ -112,7 +122,10 @@ class Decoder:
         schema_id = int.from_bytes(payload[1:5], "big")
         resolution = self._by_id.get(schema_id)
         if resolution is None:
-            resolution = self._by_id[schema_id] = self._resolution(schema_id, self._schema_by_id(schema_id))
+            schema = self._look_up(schema_id)
+            resolution = self._resolution(schema_id, schema)
+            if schema is not None:
+                self._by_id[schema_id] = resolution
         if isinstance(resolution, PoisonError):
             raise resolution.with_traceback(None)
         body = BytesIO(payload)
@@ -135,6 +148,19 @@ class Decoder:
             if name in values:
                 values[name] = tuple(values[name])
         return self._event_type(**values)
+
+    def _look_up(self, schema_id: int) -> SchemaJson | None:
+        now = self._monotonic()
+        if now < self._unknown_until.get(schema_id, now):
+            return None
+        schema = self._schema_by_id(schema_id)
+        if schema is None:
+            if len(self._unknown_until) >= MAX_UNKNOWN_IDS:
+                self._unknown_until.clear()
+            self._unknown_until[schema_id] = now + UNKNOWN_ID_SECONDS
+        else:
+            self._unknown_until.pop(schema_id, None)
+        return schema
 
     def _unresolvable(
         self, payload: bytes, schema_id: int, writer: SchemaJson, error: Exception
