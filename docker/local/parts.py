@@ -1,0 +1,209 @@
+"""What the local system is made of: each part's command, what it needs first, and when it is ready."""
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from docker.local.errors import PartFailed
+from docker.local.probes import Probes
+from docker.local.render import FLINK_HOME
+from docker.local.settings import PROJECT, LocalSettings
+from schemas.create import create_tables, create_topics
+from schemas.registry import register_schemas
+from schemas.settings import CassandraSettings, EnvironmentSettings, TopicSettings
+
+JOBS = ("bars", "store")
+SettingsType = TypeVar("SettingsType", bound=EnvironmentSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process. ``ports`` are the settings of its ports. Killed ``stop_seconds`` after a stop."""
+
+    name: str
+    command: tuple[str, ...]
+    is_ready: Callable[[], bool]
+    needs: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    address: str = ""
+    stop_seconds: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that is done once in each start."""
+
+    name: str
+    run: Callable[[], object]
+    needs: tuple[str, ...] = ()
+
+
+def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path) -> dict[str, Part | Step]:
+    """Every part and step by name. ``environment`` is that of the processes."""
+    folders = settings.folders
+    probes = Probes()
+    java = str(jdk / "bin" / "java")
+    python = (sys.executable, "-m")
+    metrics_port = "metrics.reporter.prom.port={}"
+    everything = (
+        Step("kafka format", lambda: _format_kafka(settings, java)),
+        Part(
+            "kafka",
+            (
+                java,
+                f"-Xmx{settings.kafka_heap_mb}m",
+                f"-Dlog4j2.configurationFile={PROJECT / 'docker/local/kafka-log4j2.properties'}",
+                "-cp",
+                f"{folders.lib}/kafka/*",
+                "kafka.Kafka",
+                str(folders.conf / "kafka.properties"),
+            ),
+            lambda: probes.accepts_connections(settings.kafka_port),
+            needs=("kafka format",),
+            ports=("KAFKA_PORT", "KAFKA_CONTROLLER_PORT"),
+            address=settings.kafka_address,
+        ),
+        Part(
+            "registry",
+            (
+                java,
+                f"-Xmx{settings.registry_heap_mb}m",
+                "-XX:+UseSerialGC",
+                "-jar",
+                str(_one(folders.lib / "registry", "*-runner.jar")),
+            ),
+            lambda: probes.answers(f"{settings.registry_url}/subjects"),
+            needs=("kafka",),
+            ports=("REGISTRY_PORT",),
+            address=settings.registry_url,
+        ),
+        Part(
+            "cassandra",
+            _cassandra(settings, java),
+            lambda: probes.accepts_connections(settings.cassandra_port),
+            ports=("CASSANDRA_PORT", "CASSANDRA_STORAGE_PORT"),
+            address=f"127.0.0.1:{settings.cassandra_port}",
+            stop_seconds=60,
+        ),
+        Part(
+            "jobmanager",
+            (
+                str(FLINK_HOME / "bin/jobmanager.sh"),
+                "start-foreground",
+                "-D",
+                metrics_port.format(settings.flink_metrics_port),
+            ),
+            lambda: probes.answers(f"{settings.flink_url}/overview"),
+            ports=("FLINK_UI_PORT", "FLINK_RPC_PORT", "FLINK_METRICS_PORT"),
+            address=settings.flink_url,
+        ),
+        Part(
+            "taskmanager",
+            (
+                str(FLINK_HOME / "bin/taskmanager.sh"),
+                "start-foreground",
+                "-D",
+                metrics_port.format(settings.taskmanager_metrics_port),
+            ),
+            lambda: probes.has_taskmanager(settings.flink_url),
+            ports=("TASKMANAGER_METRICS_PORT",),
+        ),
+        Step("topics", lambda: _make_topics(environment), needs=("registry",)),
+        Step("tables", lambda: create_tables(_from(CassandraSettings, environment)), needs=("cassandra",)),
+        Part(
+            "jobs",
+            (*python, "jobs", "run"),
+            lambda: probes.runs_jobs(settings.flink_url, JOBS),
+            needs=("topics", "tables", "jobmanager", "taskmanager"),
+            stop_seconds=120,
+        ),
+        Part(
+            "producer",
+            (*python, "producer"),
+            lambda: probes.answers(settings.producer_metrics_url),
+            needs=("topics", "jobs"),
+            ports=("PRODUCER_METRICS_PORT",),
+            address=settings.producer_metrics_url,
+        ),
+        Part(
+            "api",
+            (*python, "api"),
+            lambda: probes.answers(f"{settings.api_url}/health"),
+            needs=("topics", "tables"),
+            ports=("API_PORT",),
+            address=settings.api_url,
+        ),
+    )
+    return {part.name: part for part in everything}
+
+
+def with_needs(parts: Mapping[str, Part | Step], names: Iterable[str]) -> dict[str, Part | Step]:
+    """The named parts and everything that they need."""
+    wanted: dict[str, Part | Step] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted[name] = parts[name]
+            waiting += parts[name].needs
+    return {name: part for name, part in parts.items() if name in wanted}
+
+
+def _cassandra(settings: LocalSettings, java: str) -> tuple[str, ...]:
+    lib = settings.folders.lib / "cassandra"
+    here = PROJECT / "docker/local"
+    return (
+        java,
+        f"-Xms{settings.cassandra_heap_mb}m",
+        f"-Xmx{settings.cassandra_heap_mb}m",
+        f"-javaagent:{_one(lib, 'jamm-*.jar')}",
+        f"@{here / 'cassandra.jvm'}",
+        f"-Dlogback.configurationFile={here / 'cassandra-logback.xml'}",
+        f"-Dcassandra.config={(PROJECT / 'docker/cassandra/cassandra.yaml').as_uri()}",
+        f"-Dcassandra.storagedir={settings.folders.data / 'cassandra'}",
+        f"-Dcassandra.native_transport_port={settings.cassandra_port}",
+        f"-Dcassandra.storage_port={settings.cassandra_storage_port}",
+        "-cp",
+        f"{lib}/*",
+        "org.apache.cassandra.service.CassandraDaemon",
+    )
+
+
+def _format_kafka(settings: LocalSettings, java: str) -> None:
+    """Kafka refuses a folder that was not formatted; one that was is left as it is."""
+    folders = settings.folders
+    if (folders.data / "kafka" / "meta.properties").is_file():
+        return
+    cluster_id = uuid.uuid4().hex[:22]
+    tool = [java, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", f"{folders.lib}/kafka/*"]
+    arguments = ["kafka.tools.StorageTool", "format", "-t", cluster_id]
+    done = subprocess.run(
+        [*tool, *arguments, "-c", str(folders.conf / "kafka.properties")],
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    if done.returncode:
+        raise PartFailed(f"Kafka's folder {folders.data / 'kafka'} could not be formatted:\n{done.stderr}")
+
+
+def _make_topics(environment: Mapping[str, str]) -> None:
+    settings = _from(TopicSettings, environment)
+    register_schemas(settings.schema_registry_url, create_topics(settings))
+
+
+def _from(settings: type[SettingsType], environment: Mapping[str, str]) -> SettingsType:
+    """Settings as a process with this environment would read them."""
+    names = [name for name in settings.model_fields if environment.get(name.upper())]
+    return settings.model_validate({name: environment[name.upper()] for name in names})
+
+
+def _one(folder: Path, pattern: str) -> Path:
+    """The file of that name; its version is the pom's affair."""
+    found = sorted(folder.glob(pattern))
+    return found[0] if found else folder / pattern

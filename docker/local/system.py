@@ -1,0 +1,149 @@
+"""The local system as a whole: brought up in the order of needs, much of it at once, and down again."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
+from pathlib import Path
+from threading import Event
+
+from docker.local.errors import Interrupted, PartFailed
+from docker.local.leftovers import end_leftovers
+from docker.local.parts import Part, Step, parts_of, with_needs
+from docker.local.render import render, server_environment
+from docker.local.settings import LocalSettings
+from docker.local.supervisor import DYING, STOPPED, ProcessState, Supervisor
+from docker.local.tail import last_lines
+
+READY_SECONDS = 180
+POLL_SECONDS = 0.1
+PATIENCE_SECONDS = 15
+Report = Callable[[str], None]
+
+
+class LocalSystem:
+    """The processes of one state folder. ``environment`` is what the parts read their settings from;
+    ``stopping`` makes a start give up."""
+
+    def __init__(
+        self,
+        settings: LocalSettings,
+        environment: Mapping[str, str],
+        jdk: Path,
+        report: Report,
+        stopping: Event,
+    ) -> None:
+        self._settings = settings
+        self._environment = server_environment(settings, environment, jdk)
+        self._parts = parts_of(settings, self._environment, jdk)
+        self._supervisor = Supervisor(settings.folders)
+        self._report = report
+        self._stopping = stopping
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a process needs in its environment to find the servers of this system."""
+        return self._environment
+
+    def up(self, names: Iterable[str] | None = None) -> None:
+        """Brings up the named parts and what they need, or all; returns when they are ready.
+
+        Raises PartFailed for the first that dies, Interrupted when ``stopping`` is set; what was started then
+        still runs, until ``down``.
+        """
+        wanted = with_needs(self._parts, self._parts if names is None else names)
+        if not self._supervisor.is_running():
+            render(self._settings)
+            parts = [part for part in self._parts.values() if isinstance(part, Part)]
+            self._supervisor.start(parts, self._environment)
+        graph = {name: part.needs for name, part in wanted.items()}
+        self._in_order(graph, lambda name: self._bring_up(wanted[name]))
+
+    def down(self) -> None:
+        """Stops everything, each part before what it needs, and leaves no process behind."""
+        running = {
+            name for name, process in self._supervisor.processes().items() if process.state not in STOPPED
+        }
+        needed_by = {
+            name: {other for other in running if name in with_needs(self._parts, [other]) and other != name}
+            for name in running
+        }
+        self._in_order(needed_by, self._take_down)
+        self._supervisor.shutdown()
+        for name in end_leftovers(self._settings.folders):
+            self._report(f"  ended a left-over process: {name}")
+
+    def processes(self) -> dict[str, ProcessState]:
+        """What runs now, by part."""
+        return self._supervisor.processes()
+
+    def _in_order(self, graph: Mapping[str, Iterable[str]], action: Callable[[str], None]) -> None:
+        """Runs ``action`` for every name, after it has returned for those that the graph names before it."""
+        sorter = TopologicalSorter(graph)
+        sorter.prepare()
+        running: dict[Future[None], str] = {}
+        failures: list[BaseException] = []
+        last_sign = time.monotonic()
+        with ThreadPoolExecutor(max_workers=max(1, len(graph))) as pool:
+            while sorter.is_active() and not failures:
+                for name in sorter.get_ready():
+                    running[pool.submit(action, name)] = name
+                done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in done:
+                    name = running.pop(future)
+                    last_sign = time.monotonic()
+                    if failure := future.exception():
+                        failures.append(failure)
+                    else:
+                        sorter.done(name)
+                if time.monotonic() - last_sign > PATIENCE_SECONDS:
+                    self._report(f"  ... still waiting for {', '.join(sorted(running.values()))}")
+                    last_sign = time.monotonic()
+        failures += [failure for future in running if (failure := future.exception())]
+        if failures:
+            # What made the others give up, rather than that they did.
+            raise next((one for one in failures if not isinstance(one, Interrupted)), failures[0])
+
+    def _bring_up(self, part: Part | Step) -> None:
+        if self._stopping.is_set():
+            raise Interrupted(f"stopped before {part.name} was started")
+        started = time.monotonic()
+        try:
+            if isinstance(part, Step):
+                part.run()
+            else:
+                self._supervisor.start_process(part.name)
+                self._await_ready(part)
+        except BaseException:
+            # The others that are starting look at it between two polls: no failure has to wait for them.
+            self._stopping.set()
+            raise
+        took = time.monotonic() - started
+        address = f"  {part.address}" if isinstance(part, Part) else ""
+        self._report(f"  {part.name:<14}{took:5.1f} s{address}")
+
+    def _await_ready(self, part: Part) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not part.is_ready():
+            if self._stopping.wait(POLL_SECONDS):
+                raise Interrupted(f"stopped while {part.name} was starting")
+            process = self._supervisor.processes().get(part.name)
+            if process is None or process.state in DYING:
+                status = "" if process is None else f" (exit status {process.exit_status})"
+                raise PartFailed(self._describe(part, f"died while starting{status}"))
+            if time.monotonic() > deadline:
+                raise PartFailed(self._describe(part, f"was not ready after {READY_SECONDS} s"))
+
+    def _take_down(self, name: str) -> None:
+        started = time.monotonic()
+        self._supervisor.stop_process(name)
+        while True:
+            process = self._supervisor.processes().get(name)
+            if process is None or process.state in STOPPED:
+                break
+            time.sleep(POLL_SECONDS)
+        self._report(f"  {name:<14}stopped in {time.monotonic() - started:.1f} s")
+
+    def _describe(self, part: Part, what: str) -> str:
+        log = self._settings.folders.log(part.name)
+        return f"{part.name} {what}. The end of its log:\n{last_lines(log, 20)}\nAll of it: {log}"
