@@ -7,7 +7,6 @@ import structlog
 
 from schemas.settings import LogSettings
 
-
 OURS = ("api", "docker", "jobs", "producer", "schemas", "__main__")
 """Packages whose loggers follow LOG_LEVEL; all others speak from WARNING on."""
 
@@ -43,7 +42,7 @@ def configure_logging(settings: LogSettings, part: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     # Libraries log a line for each request or connection at INFO: noise where nothing happens.
-    root.setLevel(logging.WARNING)
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level]))
     for package in OURS:
         logging.getLogger(package).setLevel(settings.log_level)
     structlog.contextvars.bind_contextvars(part=part)

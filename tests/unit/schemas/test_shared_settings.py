@@ -1,0 +1,111 @@
+"""Settings that more than one part needs."""
+
+import pytest
+from pydantic import ValidationError
+from pydantic_core import PydanticUndefined
+
+from schemas.settings import (
+    CassandraSettings,
+    EnvironmentSettings,
+    KafkaSettings,
+    LogSettings,
+    SymbolSettings,
+    TopicSettings,
+    split_names,
+)
+
+ALL: list[type[EnvironmentSettings]] = [
+    LogSettings, SymbolSettings, KafkaSettings, TopicSettings, CassandraSettings
+]  # fmt: skip
+VALUES = {
+    "LOG_LEVEL": "DEBUG",
+    "LOG_FORMAT": "console",
+    "SYMBOLS": "A,B",
+    "KAFKA_BOOTSTRAP_SERVERS": "k1:9092,k2:9092",
+    "SCHEMA_REGISTRY_URL": "http://r:1",
+    "TOPIC_PREFIX": "replay-1",
+    "TOPIC_PARTITIONS": "12",
+    "TOPIC_REPLICATION_FACTOR": "3",
+    "TOPIC_RETENTION_HOURS": "0",
+    "CASSANDRA_HOSTS": "c1,c2",
+    "CASSANDRA_PORT": "9043",
+    "CASSANDRA_KEYSPACE": "other",
+    "CASSANDRA_DATACENTER": "eu",
+    "CASSANDRA_REPLICATION_FACTOR": "3",
+    "CASSANDRA_USERNAME": "u",
+    "CASSANDRA_PASSWORD": "p",
+    "BRONZE_TTL_DAYS": "1",
+    "SILVER_TTL_DAYS": "2",
+    "GOLD_MINUTES_TTL_DAYS": "3",
+    "GOLD_HOURS_TTL_DAYS": "4",
+}
+
+
+@pytest.mark.parametrize("settings", ALL)
+def test_every_setting_comes_from_the_variable_of_its_name(
+    settings: type[EnvironmentSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a default, a description, and follows the environment."""
+    defaults = settings()
+    for name, value in VALUES.items():
+        monkeypatch.setenv(name, value)
+    changed = settings()
+    for name, field in settings.model_fields.items():
+        assert field.description, name
+        assert field.default is not PydanticUndefined, name
+        value = getattr(changed, name)
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        assert text == VALUES[name.upper()], name
+        assert value != getattr(defaults, name), name
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`NAME=` in .env means the default."""
+    monkeypatch.setenv("TOPIC_PREFIX", "")
+    assert KafkaSettings().topic_prefix == "market"
+
+
+def test_settings_cannot_be_changed() -> None:
+    """They are made once and passed in."""
+    settings = KafkaSettings()
+    with pytest.raises(ValidationError):
+        settings.topic_prefix = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
+        ("SYMBOLS", " , "),
+        ("TOPIC_PREFIX", "with space"),
+        ("TOPIC_PARTITIONS", "0"),
+        ("CASSANDRA_PORT", "65536"),
+        ("CASSANDRA_PORT", "0"),
+        ("CASSANDRA_KEYSPACE", "market; DROP"),
+        ("CASSANDRA_KEYSPACE", "Upper"),
+        ("CASSANDRA_DATACENTER", "dc'1"),
+        ("BRONZE_TTL_DAYS", "0"),
+        ("BRONZE_TTL_DAYS", "week"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_at_once(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the setting; nothing of ours ends up inside CQL unchecked."""
+    monkeypatch.setenv(name, value)
+    settings = next(kind for kind in ALL if name.lower() in kind.model_fields)
+    with pytest.raises(ValidationError, match=name.lower()):
+        settings()
+
+
+def test_the_password_is_not_shown() -> None:
+    """Neither in a log line nor in a debugger's."""
+    assert "hunter2" not in repr(CassandraSettings(cassandra_password="hunter2"))  # noqa: S106 -- no secret
+
+
+def test_names_are_split_at_commas_and_trimmed() -> None:
+    """Empty names are left out; what is no text is left as it is."""
+    assert split_names(" AAPL, msft ,,V ") == ("AAPL", "msft", "V")
+    assert split_names("") == ()
+    assert split_names(("A",)) == ("A",)

@@ -1,0 +1,27 @@
+"""Topic names and their configuration."""
+
+from schemas.events import Candle, DeadLetter, Quote, Trade
+from schemas.settings import TopicSettings
+from schemas.topics import Topics, topic_config
+
+
+def test_topics_are_named_by_their_prefix() -> None:
+    """A replay has its own under another."""
+    assert Topics("market").event_types == {
+        "market.trades": Trade,
+        "market.quotes": Quote,
+        "market.candles": Candle,
+        "market.dead-letter": DeadLetter,
+    }
+    assert Topics("replay-1").trades == "replay-1.trades"
+
+
+def test_retention_is_in_hours_and_zero_means_for_ever() -> None:
+    """Kafka counts in ms and says -1; records keep the time that the producer gave them."""
+    week = topic_config(TopicSettings(topic_retention_hours=168))
+    assert week == {
+        "retention.ms": "604800000",
+        "message.timestamp.type": "CreateTime",
+        "message.timestamp.after.max.ms": "60000",
+    }
+    assert topic_config(TopicSettings(topic_retention_hours=0))["retention.ms"] == "-1"

@@ -1,0 +1,131 @@
+"""What counts as a trade and a quote: just inside and just outside each bound."""
+
+from dataclasses import asdict
+from math import inf, nan, nextafter
+from typing import Any
+
+import pytest
+
+from schemas.errors import PoisonError
+from schemas.events import Quote, Trade
+from schemas.validation import (
+    MAX_AMOUNT,
+    MAX_TIME_SKEW_US,
+    REASONS,
+    check_quote,
+    check_record_time,
+    check_trade,
+)
+
+TRADE = asdict(Trade("AAPL", 10**15, 10**15, 187.25, 100.0, "t", 0, "sim"))
+QUOTE = asdict(Quote("AAPL", 10**15, 10**15, 187.0, 1.0, 187.5, 2.0, 0, "sim"))
+
+
+def reason(check: Any, event: dict[str, Any], **changes: Any) -> str | None:
+    """Why ``check`` refuses the event with these changes; None where it takes it."""
+    try:
+        check(event | changes)
+    except PoisonError as error:
+        return error.reason
+    return None
+
+
+def test_every_reason_is_listed_and_in_the_message() -> None:
+    """The dead-letter topic carries the code, a reader finds it in the list."""
+    with pytest.raises(PoisonError) as refused:
+        check_trade(TRADE | {"price": nan})
+    assert refused.value.reason in REASONS
+    assert str(refused.value) == f"invalid_price: {refused.value.detail}"
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    ["AAPL", "V", "BRK.B", "BRK-B", "BTC-USD", "BTCUSDT", "7203", "X:BTCUSD", "A_B", "ES=F", "A/B", "A" * 32],
+)
+def test_symbols_of_all_providers_are_taken(symbol: str) -> None:
+    """As they are written there."""
+    assert reason(check_trade, TRADE, symbol=symbol) is None
+    assert reason(check_quote, QUOTE, symbol=symbol) is None
+
+
+@pytest.mark.parametrize(
+    "symbol", [None, "", "aapl", " AAPL", "AAPL ", "AAPL\n", ".A", "A" * 33, "A B", "Ä", 5, b"AAPL"]
+)
+def test_what_is_no_symbol_is_refused(symbol: object) -> None:
+    """Null, empty, lower case, spaces, too long, not text."""
+    assert reason(check_trade, TRADE, symbol=symbol) == "invalid_symbol"
+    assert reason(check_quote, QUOTE, symbol=symbol) == "invalid_symbol"
+
+
+@pytest.mark.parametrize("price", [5e-324, 1, 187.25, MAX_AMOUNT])
+def test_positive_finite_prices_are_taken(price: float) -> None:
+    """From the least double to the bound, whole numbers too."""
+    assert reason(check_trade, TRADE, price=price, size=0.0) is None
+    assert reason(check_quote, QUOTE, bid=price) is None
+    assert reason(check_quote, QUOTE, ask=price) is None
+
+
+@pytest.mark.parametrize("price", [0, 0.0, -0.0, -1.5, nan, inf, -inf, nextafter(MAX_AMOUNT, inf), None, "1"])
+def test_other_prices_are_refused(price: object) -> None:
+    """Zero, negative, not finite, too large, no number."""
+    assert reason(check_trade, TRADE, price=price) == "invalid_price"
+    assert reason(check_quote, QUOTE, bid=price) == "invalid_price"
+    assert reason(check_quote, QUOTE, ask=price) == "invalid_price"
+
+
+@pytest.mark.parametrize("size", [0, 0.0, 1e-9, 100, MAX_AMOUNT])
+def test_sizes_of_zero_and_more_are_taken(size: float) -> None:
+    """A venue may report a price without a size."""
+    assert reason(check_trade, TRADE, price=1.0, size=size) is None
+    assert reason(check_quote, QUOTE, bid_size=size) is None
+    assert reason(check_quote, QUOTE, ask_size=size) is None
+
+
+@pytest.mark.parametrize("size", [-1e-300, -1, nan, inf, nextafter(MAX_AMOUNT, inf), None, "1"])
+def test_other_sizes_are_refused(size: object) -> None:
+    """Negative, not finite, too large, no number."""
+    assert reason(check_trade, TRADE, price=1.0, size=size) == "invalid_size"
+    assert reason(check_quote, QUOTE, bid_size=size) == "invalid_size"
+    assert reason(check_quote, QUOTE, ask_size=size) == "invalid_size"
+
+
+def test_price_times_size_is_bounded_too() -> None:
+    """Sums must fit 64-bit integers."""
+    assert reason(check_trade, TRADE, price=1e6, size=1e7) is None
+    assert reason(check_trade, TRADE, price=1e6, size=nextafter(1e7, inf)) == "invalid_size"
+
+
+@pytest.mark.parametrize(
+    "change", [{"trade_id": ""}, {"trade_id": None}, {"source": ""}, {"source": None}, {"sequence": -1}]
+)
+def test_a_trade_needs_its_identity(change: dict[str, Any]) -> None:
+    """Id, source and sequence tell it from all others."""
+    assert reason(check_trade, TRADE, **change) == "invalid_identity"
+
+
+def test_a_quote_needs_source_and_sequence_and_may_be_crossed() -> None:
+    """A bid above the ask says something about the market."""
+    assert reason(check_quote, QUOTE, source="") == "invalid_identity"
+    assert reason(check_quote, QUOTE, sequence=-1) == "invalid_identity"
+    assert reason(check_quote, QUOTE, sequence=0, bid=188.0, ask=187.0) is None
+
+
+def test_event_time_and_record_timestamp_must_agree() -> None:
+    """Up to and including the bound, before and after."""
+    record_ms = 1_723_204_800_000
+
+    def times(check_us: int) -> str | None:
+        return reason(lambda _: check_record_time(check_us, record_ms), {})
+
+    assert times(record_ms * 1000) is None
+    assert times(record_ms * 1000 + MAX_TIME_SKEW_US) is None
+    assert times(record_ms * 1000 - MAX_TIME_SKEW_US) is None
+    assert times(record_ms * 1000 + MAX_TIME_SKEW_US + 1) == "implausible_time"
+    assert times(record_ms * 1000 - MAX_TIME_SKEW_US - 1) == "implausible_time"
+
+
+def test_a_time_before_1970_is_refused_whatever_the_record_says() -> None:
+    """1970 itself is taken where the record's timestamp agrees."""
+    check_record_time(0, 0)
+    with pytest.raises(PoisonError, match="implausible_time"):
+        check_record_time(-1, 0)
