@@ -73,12 +73,13 @@ def run(settings: ProducerSettings, runtime: Runtime) -> int:
 
 def make_source(settings: ProducerSettings, destination: Destination, runtime: Runtime) -> Source:
     """The source that SOURCE names."""
+    heartbeat_us = settings.heartbeat_interval_ms * 1000
     if settings.source == "replay":
-        return Replay(settings, settings.heartbeat_interval_ms * 1000, runtime.clock)
+        return Replay(settings, heartbeat_us, runtime.clock)
     trades = Topics(settings.topic_prefix).trades
     schema_id = destination.schema_ids[trades]
     resume = patiently(lambda: find_resume(settings, trades, schema_id, settings.symbols), runtime)
-    return Simulator(settings, runtime.clock, runtime.metrics, resume)
+    return Simulator(settings, heartbeat_us, runtime.clock, runtime.metrics, resume)
 
 
 def validator_for(settings: ProducerSettings, source: Source, clock: Clock) -> Validator:

@@ -221,7 +221,10 @@ class Parser:
     def _getter(self, name: str, field: FieldSource) -> Getter:
         convert = _converter(name, field.unit, from_text=self._columns is not None)
         if field.column is None:
-            value = _converter(name, "", from_text=True)(field.text)
+            try:
+                value = _converter(name, "", from_text=True)(field.text)
+            except ValueError as error:
+                raise ConfigurationError(f"REPLAY_FORMAT: {name}={field.text!r}: {error}") from error
             return lambda _: value
         key: Column = field.column if self._columns is None else self._columns.index(field.column)
         return lambda row: convert(row[key])

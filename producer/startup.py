@@ -53,13 +53,15 @@ def patiently(action: Callable[[], T], runtime: Runtime) -> T:
 
 
 def find_destination(settings: KafkaSettings, runtime: Runtime) -> Destination:
-    """Registers the schemas and looks at the topics; waits while registry or Kafka do not answer.
+    """Looks at the topics and registers the schemas; waits while registry or Kafka do not answer.
 
     Raises ConfigurationError where the registry refuses a schema or a topic does not exist.
     """
     topics = Topics(settings.topic_prefix)
-    schema_ids = patiently(lambda: register_schemas(settings.schema_registry_url, topics), runtime)
-    return Destination(schema_ids, patiently(lambda: partition_counts(settings, topics), runtime))
+    partitions = patiently(lambda: partition_counts(settings, topics), runtime)
+    return Destination(
+        patiently(lambda: register_schemas(settings.schema_registry_url, topics), runtime), partitions
+    )
 
 
 def partition_counts(settings: KafkaSettings, topics: Topics) -> Mapping[str, int]:

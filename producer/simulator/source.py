@@ -7,7 +7,7 @@ import structlog
 
 from producer.clock import Clock
 from producer.metrics import ProducerMetrics
-from producer.settings import ProducerSettings
+from producer.settings import SimulatorSettings
 from producer.simulator.columns import SOURCE, Ints
 from producer.simulator.market import Market
 from producer.simulator.resume import Resume
@@ -31,9 +31,16 @@ class Simulator:
     """
 
     def __init__(
-        self, settings: ProducerSettings, clock: Clock, metrics: ProducerMetrics, resume: Resume | None = None
+        self,
+        settings: SimulatorSettings,
+        heartbeat_us: int,
+        clock: Clock,
+        metrics: ProducerMetrics,
+        resume: Resume | None = None,
     ) -> None:
+        """``resume``: where a simulator before this one stopped; None: it is the first."""
         self._settings = settings
+        self._heartbeat_us = heartbeat_us
         self._clock = clock
         self._metrics = metrics
         self._market = Market(
@@ -54,7 +61,7 @@ class Simulator:
 
     @property
     def heartbeat_us(self) -> int:
-        return self._settings.heartbeat_interval_ms * 1000
+        return self._heartbeat_us
 
     def batches(self) -> Iterator[Batch]:
         settings, clock = self._settings, self._clock
@@ -67,7 +74,7 @@ class Simulator:
         )
         trades = _Schedule(settings.trades_per_second, last_us)
         quotes = _Schedule(settings.quotes_per_second, last_us)
-        most_wait_s = settings.heartbeat_interval_ms / 2000
+        most_wait_s = self._heartbeat_us / 2e6
         while True:
             now_us = clock.now_us()
             now_us = max(now_us, last_us)  # the clock was set back: stand still until it has caught up
