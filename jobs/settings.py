@@ -15,8 +15,8 @@ class JobSettings(KafkaSettings, CassandraSettings, LogSettings):
     """Everything that shapes the two jobs and how they are run."""
 
     flink_rest_url: str = Field("http://127.0.0.1:8081", description="REST address of the Flink JobManager")
-    flink_jars: Path = Field(
-        Path(".tickstream/lib/flink"), description="folder of the connector jars that the jobs bring along"
+    flink_lib_dir: Path = Field(
+        Path(".tickstream/lib/flink"), description="the cluster's jars: Flink's, PyFlink's and the connectors"
     )
     checkpoint_dir: str = Field(
         ".tickstream/flink/checkpoints", description="where checkpoints are kept: a folder or a URI"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import structlog
 
 from jobs import bars, store
-from jobs.flink.environment import configuration, table_environment
+from jobs.flink.environment import configuration, table_environment, use_flink_libraries
 from jobs.settings import JobSettings
 from jobs.snapshots import Snapshots
 from schemas.registry import our_schemas, register_schemas
@@ -17,6 +17,7 @@ GRAPHS = {"bars": bars.build, "store": store.build}
 
 def submit(settings: JobSettings, jobs: Iterable[str]) -> None:
     """Submits the named jobs (keys of GRAPHS). Raises UnavailableError where the registry is away."""
+    use_flink_libraries(settings.flink_lib_dir)
     topics = Topics(settings.topic_prefix)
     ids = register_schemas(settings.schema_registry_url, topics)
     schemas = our_schemas(topics, ids)

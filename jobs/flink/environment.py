@@ -1,5 +1,6 @@
 """The execution environment of a job: what is the same for both."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -27,7 +28,6 @@ def configuration(settings: JobSettings, job: str, restore_from: str | None = No
         "rest.address": host,
         "rest.port": port or "8081",
         "pipeline.name": job,
-        "pipeline.jars": ";".join(_jars(settings.flink_jars)),
         "pipeline.max-parallelism": str(settings.max_parallelism),
         "pipeline.object-reuse": "true",
         "pipeline.auto-watermark-interval": f"{settings.watermark_interval_ms} ms",
@@ -64,6 +64,21 @@ def configuration(settings: JobSettings, job: str, restore_from: str | None = No
     return configuration
 
 
+def use_flink_libraries(folder: Path) -> None:
+    """Makes this process's JVM take its jars from ``folder``, the same as the cluster's.
+
+    Connectors and PyFlink's runtime must lie there, on the classpath of cluster and client, and not travel
+    with a job: each job would load their classes anew, and after some jobs the TaskManager is out of
+    metaspace. To be called before anything of PyFlink starts the JVM. Raises ConfigurationError.
+    """
+    for jar in ("flink-dist-*.jar", "flink-python-*.jar", "flink-sql-connector-kafka-*.jar"):
+        if not any(folder.glob(jar)):
+            raise ConfigurationError(f"no {jar} in {folder}: set FLINK_LIB_DIR to the cluster's lib folder")
+    os.environ["FLINK_LIB_DIR"] = str(folder.resolve())
+    # Without a home of its own choosing PyFlink overwrites the folder of the jars.
+    os.environ.setdefault("FLINK_HOME", str(Path(pyflink.__file__).parent))
+
+
 def table_environment(configuration: Configuration) -> StreamTableEnvironment:
     """A table environment whose jobs go to the cluster that the configuration names.
 
@@ -79,12 +94,3 @@ def shipped_files() -> list[str]:
     """The folders of the packages that the workers need."""
     root = Path(__file__).parents[2]
     return [str(root / package) for package in SHIPPED]
-
-
-def _jars(folder: Path) -> list[str]:
-    """URIs of the connectors, and of PyFlink's runtime, which a cluster does not have on its classpath."""
-    connectors = sorted(folder.glob("*.jar"))
-    if not connectors:
-        raise ConfigurationError(f"no connector jars in {folder}: run `make install`, or set FLINK_JARS")
-    runtime = Path(pyflink.__file__).parent.glob("opt/flink-python-*.jar")
-    return [path.resolve().as_uri() for path in (*connectors, *runtime)]
