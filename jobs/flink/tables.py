@@ -7,8 +7,8 @@ dead letter and not a failed job.
 from schemas.settings import KafkaSettings
 
 FETCH_BYTES = 128 * 1024
-"""Of one partition at a time. Until every partition has been read there is no watermark, and every trade takes
-the slow way of a late one; with Kafka's default of 1 MiB that was 33,000 trades after each start."""
+"""Of one partition at a time. Until every partition has been read there is no watermark, and every trade
+takes the slow way of a late one; with Kafka's default of 1 MiB that was 33,000 trades after each start."""
 
 
 def source_table(
