@@ -17,7 +17,7 @@ COMPATIBILITY = "BACKWARD"
 
 
 def registry_client(url: str) -> SchemaRegistryClient:
-    """A client of the registry at ``url``; retries are ours, so that waiting is logged."""
+    """A client of the registry at ``url``, for a ``with``; retries are ours, so that waiting is logged."""
     return SchemaRegistryClient({"url": url, "timeout": 5, "max.retries": 0})
 
 
@@ -27,13 +27,13 @@ def register_schemas(url: str, topics: Topics) -> dict[str, int]:
     Raises ConfigurationError where the registry holds an incompatible schema, UnavailableError where it does
     not answer. Registering again changes nothing.
     """
-    client = registry_client(url)
     ids = {}
     try:
-        for topic, event_type in topics.event_types.items():
-            subject = f"{topic}-value"
-            ids[topic] = client.register_schema(subject, Schema(schema_text(event_type), "AVRO"))
-            client.set_compatibility(subject_name=subject, level=COMPATIBILITY)
+        with registry_client(url) as client:
+            for topic, event_type in topics.event_types.items():
+                subject = f"{topic}-value"
+                ids[topic] = client.register_schema(subject, Schema(schema_text(event_type), "AVRO"))
+                client.set_compatibility(subject_name=subject, level=COMPATIBILITY)
     except SchemaRegistryError as error:
         if error.http_status_code == 409:
             raise ConfigurationError(
@@ -64,7 +64,8 @@ class RegistryLookup:
         attempt = 0
         while True:
             try:
-                schema = registry_client(self._url).get_schema(schema_id)
+                with registry_client(self._url) as client:
+                    schema = client.get_schema(schema_id)
             except SchemaRegistryError as error:
                 if error.http_status_code == 404:
                     return None
