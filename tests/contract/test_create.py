@@ -1,0 +1,148 @@
+"""Topics and tables as real servers have them after we made them."""
+
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import ConfigResource, ResourceType
+
+from schemas.cassandra_session import connect
+from schemas.create import admin_client, create_tables, create_topics, delete_topics
+from schemas.errors import ConfigurationError, UnavailableError
+from schemas.registry import registry_client
+from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
+from schemas.topics import Topics
+
+pytestmark = pytest.mark.servers
+
+
+def layout(settings: TopicSettings) -> dict[str, tuple[int, str]]:
+    """Topic -> number of partitions and retention in ms, as the broker says."""
+    admin = admin_client(settings)
+    names = list(Topics(settings.topic_prefix).event_types)
+    known = admin.list_topics(timeout=30).topics
+    configs = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
+    retention = {
+        resource.name: future.result(30)["retention.ms"].value for resource, future in configs.items()
+    }
+    return {name: (len(known[name].partitions), retention[name]) for name in names}
+
+
+def test_topics_have_the_configured_partitions_and_retention(topics: TopicSettings) -> None:
+    """Made again with another retention they get it; their partitions, and so the order by key, stay."""
+    names = list(Topics(topics.topic_prefix).event_types)
+    assert layout(topics) == dict.fromkeys(names, (4, "604800000"))
+    changed = topics.model_copy(update={"topic_retention_hours": 0, "topic_partitions": 8})
+    assert create_topics(changed) == Topics(topics.topic_prefix)
+    assert layout(topics) == dict.fromkeys(names, (4, "-1"))
+
+
+def test_deleted_topics_are_gone_and_deleting_them_again_is_fine(topics: TopicSettings) -> None:
+    """A replay's topics are made anew each time."""
+    for _ in range(2):
+        delete_topics(topics)
+        assert (
+            not Topics(topics.topic_prefix).event_types.keys()
+            & admin_client(topics).list_topics(timeout=30).topics.keys()
+        )
+    create_topics(topics.model_copy(update={"topic_partitions": 2}))
+    assert {partitions for partitions, _ in layout(topics).values()} == {2}
+
+
+def test_settings_that_the_broker_refuses_are_a_configuration_error(topics: TopicSettings) -> None:
+    """More copies than brokers: the user has to decide."""
+    refused = topics.model_copy(
+        update={"topic_prefix": f"{topics.topic_prefix}-x", "topic_replication_factor": 100}
+    )
+    with pytest.raises(ConfigurationError, match=re.escape(f"{refused.topic_prefix}.*")):
+        create_topics(refused)
+
+
+def test_servers_that_are_not_there_are_named() -> None:
+    """With the setting to look at."""
+    with pytest.raises(UnavailableError, match="CASSANDRA_HOSTS"):
+        create_tables(CassandraSettings(cassandra_port=1))
+
+
+def test_tables_follow_the_ttl_settings(keyspace: CassandraSettings) -> None:
+    """Made twice: the second time only the TTLs change, and rows stay."""
+    create_tables(keyspace)
+    session = connect(keyspace)
+    try:
+        session.execute("INSERT INTO symbols (part, symbol) VALUES (0, 'AAPL')")
+        before = ttls(session, keyspace)
+        create_tables(keyspace.model_copy(update={"silver_ttl_days": 2, "gold_hours_ttl_days": 700}))
+        after = ttls(session, keyspace)
+        rows = [tuple(row) for row in session.execute("SELECT part, symbol FROM symbols")]
+    finally:
+        session.cluster.shutdown()
+    days = 86_400
+    minutes = {f"trades_gold_{interval}": 90 * days for interval in ("1m", "5m", "15m")}
+    hours = ("trades_gold_1h", "trades_gold_4h", "trades_gold_1d")
+    fixed = {"trades_bronze": 7 * days, "symbols": 0, **minutes}
+    assert before == {**fixed, "trades_silver": 30 * days, **dict.fromkeys(hours, 365 * days)}
+    assert after == {**fixed, "trades_silver": 2 * days, **dict.fromkeys(hours, 700 * days)}
+    assert rows == [(0, "AAPL")]
+
+
+def ttls(session: Any, settings: CassandraSettings) -> dict[str, int]:
+    """Table -> TTL in seconds, as Cassandra says."""
+    rows = session.execute(
+        "SELECT table_name, default_time_to_live FROM system_schema.tables WHERE keyspace_name = %s",
+        (settings.cassandra_keyspace,),
+    )
+    return {row.table_name: row.default_time_to_live for row in rows}
+
+
+@pytest.fixture
+def keyspace(cassandra: CassandraSettings) -> Iterator[CassandraSettings]:
+    """Settings of a keyspace that does not exist yet; dropped afterwards."""
+    settings = cassandra.model_copy(update={"cassandra_keyspace": f"test_{uuid.uuid4().hex[:8]}"})
+    yield settings
+    session = connect(settings, keyspace=False)
+    session.execute(f"DROP KEYSPACE IF EXISTS {settings.cassandra_keyspace}", timeout=60)
+    session.cluster.shutdown()
+
+
+def test_a_keyspace_that_is_missing_says_how_to_make_it(keyspace: CassandraSettings) -> None:
+    """Not to be taken for a server that does not answer."""
+    with pytest.raises(ConfigurationError, match="make cassandra-init"):
+        connect(keyspace)
+
+
+def command(name: str, settings: KafkaSettings | CassandraSettings) -> subprocess.CompletedProcess[str]:
+    """``python -m schemas <name>`` under these settings."""
+    values = {key.upper(): str(value) for key, value in settings.model_dump().items()}
+    return subprocess.run(
+        [sys.executable, "-m", "schemas", name],
+        env={**os.environ, **values},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_commands_prepare_servers_that_run_elsewhere(
+    topics: TopicSettings, keyspace: CassandraSettings
+) -> None:
+    """Topics with their registered schemas, and tables; exit code 0."""
+    prepared = command("topics", topics)
+    assert (prepared.returncode, "topics_ready" in prepared.stderr) == (0, True), prepared.stderr
+    with registry_client(topics.schema_registry_url) as client:
+        subjects = set(client.get_subjects())
+    assert {f"{topic}-value" for topic in Topics(topics.topic_prefix).event_types} <= subjects
+    prepared = command("cassandra-init", keyspace)
+    assert (prepared.returncode, "tables_ready" in prepared.stderr) == (0, True), prepared.stderr
+    connect(keyspace).cluster.shutdown()
+
+
+def test_a_command_that_cannot_work_says_why_and_fails() -> None:
+    """Exit code 1 and one line that names the setting, no stack trace of ours."""
+    result = command("cassandra-init", CassandraSettings(cassandra_port=1))
+    assert result.returncode == 1
+    assert "CASSANDRA_HOSTS" in result.stderr.splitlines()[-1]
