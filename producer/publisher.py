@@ -1,5 +1,6 @@
 """Publishing to Kafka: idempotent, every delivery report looked at, in order, bounded."""
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from producer.settings import PublisherSettings
 from producer.sources import Batch, Columns, Kind, Rejected, WireRecord
 from producer.startup import Destination
 from producer.validation import refuse
-from schemas.avro_codec import Encoder
+from schemas.avro_codec import Decoder, Encoder, schema_text
 from schemas.errors import ConfigurationError, PoisonError, TickstreamError, UnavailableError
 from schemas.events import DeadLetter, Quote, Trade
 from schemas.topics import Topics
@@ -40,11 +41,18 @@ HOPELESS = frozenset(
     }
 )
 
+# A record that the broker does not take, mostly for its timestamp, has its batch refused. The client reports
+# this for a record that was alone in its batch, or for all of them, as brokers say who was it or do not, ..
+ALONE = KafkaError.INVALID_TIMESTAMP
+# .. else by the second of these for the guilty ones and the third for the others.
+WITH_ITS_BATCH = frozenset({ALONE, KafkaError.INVALID_RECORD, KafkaError._INVALID_DIFFERENT_RECORD})
+
 Report = Callable[[KafkaError | None, Message], None]
 
 
 class _Outgoing(NamedTuple):
-    """One record on its way, with all that is needed to send it again. ``partition`` -1: by its key."""
+    """One record on its way, with all that is needed to send it again. ``partition`` -1: by its key;
+    ``suspect``: its batch may have been refused because of it; ``again``: it has been refused before."""
 
     kind: str
     topic: str
@@ -52,6 +60,8 @@ class _Outgoing(NamedTuple):
     value: bytes | None
     timestamp_ms: int
     partition: int = -1
+    suspect: bool = False
+    again: bool = False
 
 
 class Publisher:
@@ -61,7 +71,7 @@ class Publisher:
     The queue of Kafka's client is bounded by ``publisher_queue_events``; while it is full, publishing waits,
     and with it the source. While Kafka is away nothing is given up: the client tries for ever, which is said
     once. A record that Kafka refuses for its timestamp takes its whole batch with it: all of them are sent
-    again one by one, and those that are refused alone become dead letters.
+    again, and those that are refused alone become dead letters.
     """
 
     def __init__(
@@ -84,6 +94,8 @@ class Publisher:
         self._quote_schema = destination.schema_ids[self._topics.quotes]
         self._trade_encoder = Encoder(Trade, self._trade_schema)
         self._quote_encoder = Encoder(Quote, self._quote_schema)
+        self._trade_decoder = own_decoder(Trade, self._trade_schema)
+        self._quote_decoder = own_decoder(Quote, self._quote_schema)
         self._letter_encoder = Encoder(DeadLetter, destination.schema_ids[self._topics.dead_letter])
         self._heartbeat_places = [
             (topic, partition)
@@ -96,6 +108,7 @@ class Publisher:
         self._counted = dict.fromkeys(KINDS, (0, 0))  # what the metrics know of these two
         self._refused: deque[_Outgoing] = deque()  # at most what was in one client queue
         self._failed = 0
+        self._failures_said: set[tuple[str, int]] = set()
         self._given_up = 0
         self._failure: TickstreamError | None = None
         self._unreachable = False
@@ -130,7 +143,8 @@ class Publisher:
     def heartbeat(self, timestamp_ms: int) -> None:
         """Tells every partition of trades and quotes that event time has come to ``timestamp_ms``."""
         for topic, partition in self._heartbeat_places:
-            self._send(_Outgoing("heartbeat", topic, None, None, timestamp_ms, partition))
+            record = _Outgoing("heartbeat", topic, None, None, timestamp_ms, partition)
+            self._send(record, self._report("heartbeat", record))
         self._metrics.heartbeat_time.set(timestamp_ms / 1000)
 
     def poll(self) -> None:
@@ -234,14 +248,17 @@ class Publisher:
         self._send(_Outgoing("dead_letter", self._topics.dead_letter, key, value, now_ms))
         self._metrics.dead_letters.labels(rejected.reason).inc()
 
-    def _report(self, kind: str) -> Report:
-        """The delivery report of one kind of record. It is called for each: no more than counting here."""
+    def _report(self, kind: str, sent: _Outgoing | None = None) -> Report:
+        """The delivery report of one kind of record. It is called for each: no more than counting here.
+
+        ``sent``: the record, where it cannot be made of what Kafka's client reports.
+        """
         acknowledged = self._acknowledged
         ledger = self._ledger if kind == "trade" else None
 
         def report(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                self._not_delivered(kind, error, message)
+                self._not_delivered(kind, error, message, sent)
                 return
             acknowledged[kind] += 1
             if ledger is not None:
@@ -255,21 +272,29 @@ class Publisher:
             self._metrics.latency.observe(max(0.0, self._clock.now_us() / 1e6 - message.timestamp()[1] / 1e3))
         self._reports["trade"](error, message)
 
-    def _not_delivered(self, kind: str, error: KafkaError, message: Message) -> None:
-        if error.code() == KafkaError.INVALID_TIMESTAMP:
-            partition = message.partition() if kind == "heartbeat" else -1
-            self._refused.append(
-                _Outgoing(
-                    kind, message.topic(), message.key(), message.value(), message.timestamp()[1], partition
-                )
-            )
-        else:
+    def _not_delivered(self, kind: str, error: KafkaError, message: Message, sent: _Outgoing | None) -> None:
+        if error.code() not in WITH_ITS_BATCH:
             self._fail(kind, message.topic(), error)
+            return
+        record = sent or _Outgoing(
+            kind, message.topic(), message.key(), message.value(), self._timestamp_ms(kind, message.value())
+        )
+        innocent = error.code() == KafkaError._INVALID_DIFFERENT_RECORD and not record.again
+        self._refused.append(record._replace(suspect=not innocent, again=True))
+
+    def _timestamp_ms(self, kind: str, value: bytes) -> int:
+        """The timestamp that a record was sent with: the report of a refused one does not have it."""
+        if kind == "dead_letter":
+            return self._clock.now_us() // 1000
+        decoder = self._trade_decoder if kind == "trade" else self._quote_decoder
+        return int(decoder.decode_fields(value)["event_time"]) // 1000
 
     def _fail(self, kind: str, topic: str, error: KafkaError) -> None:
         self._failed += 1
         self._metrics.failed.labels(kind, error.name()).inc()
-        log.error("delivery_failed", kind=kind, topic=topic, error=error.name(), detail=error.str())
+        if (kind, error.code()) not in self._failures_said:  # the metric counts them, one line is enough
+            self._failures_said.add((kind, error.code()))
+            log.error("delivery_failed", kind=kind, topic=topic, error=error.name(), detail=error.str())
         if error.fatal() or error.code() in HOPELESS:
             self._failure = UnavailableError(
                 f"Kafka does not take any more events for {topic} ({error.name()}: {error.str()});"
@@ -290,34 +315,46 @@ class Publisher:
             )
 
     def _resend(self, until_us: int | None = None) -> None:
-        """Sends what a refused batch held one by one: with nothing else under way each is its own batch.
+        """Sends what was refused with its batch again: first together what Kafka does not blame, then the
+        suspects one by one; with nothing else under way each is its own batch.
 
         ``until_us``: when to give up waiting; None: when the part is asked to stop. The rest stays refused.
         """
 
-        def enough() -> bool:
-            return self._stop.is_set() if until_us is None else self._clock.now_us() >= until_us
-
-        while len(self._client) and not enough():
-            self._client.flush(FLUSH_STEP_S)
-        log.warning("resending_refused_batch", records=len(self._refused))
-        while self._refused and not enough():
-            record = self._refused.popleft()
-            outcome: list[KafkaError | None] = []
-            self._send(record, self._alone(record, outcome))
-            self._produced[record.kind] -= 1  # it was counted when it was sent first
-            while not outcome and not enough():
+        def settled() -> bool:
+            while len(self._client):
+                if self._stop.is_set() if until_us is None else self._clock.now_us() >= until_us:
+                    return False
                 self._client.flush(FLUSH_STEP_S)
-            if outcome and outcome[0] is not None and outcome[0].code() == KafkaError.INVALID_TIMESTAMP:
-                self._refused_alone(record)
+            return True
+
+        while self._refused and settled():
+            records = list(self._refused)
+            self._refused.clear()
+            suspects = deque(record for record in records if record.suspect)
+            log.warning("resending_refused_batch", records=len(records), suspects=len(suspects))
+            for record in records:
+                self._produced[record.kind] -= 1  # it was counted when it was sent first
+                if not record.suspect:
+                    self._send(record, self._report(record.kind, record))
+            while suspects and settled():
+                record = suspects.popleft()
+                outcome: list[KafkaError | None] = []
+                self._send(record, self._alone(record, outcome))
+                settled()
+                if outcome and outcome[0] is not None and outcome[0].code() == ALONE:
+                    self._refused_alone(record)
+            self._refused.extend(suspects)
 
     def _alone(self, record: _Outgoing, outcome: list[KafkaError | None]) -> Report:
         """The delivery report of a record that is sent by itself."""
 
         def report(error: KafkaError | None, message: Message) -> None:
             outcome.append(error)
-            if error is None or error.code() != KafkaError.INVALID_TIMESTAMP:
+            if error is None:
                 self._reports[record.kind](error, message)
+            elif error.code() != ALONE:
+                self._fail(record.kind, record.topic, error)
 
         return report
 
@@ -363,6 +400,11 @@ class Publisher:
         if self._ledger is not None and now_us - self._ledger_flushed_us > 1_000_000:
             self._ledger.flush()
             self._ledger_flushed_us = now_us
+
+
+def own_decoder(event_type: type[Trade] | type[Quote], schema_id: int) -> Decoder:
+    """Decodes what we have encoded ourselves: there is no other schema to look up."""
+    return Decoder(event_type, lambda _: None, {schema_id: json.loads(schema_text(event_type))})
 
 
 def client_config(settings: PublisherSettings) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def find_resume(settings: KafkaSettings, topic: str, schema_id: int, symbols: tu
             "enable.auto.commit": False,
             "enable.partition.eof": False,
             "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 10,  # partitions are read one after the other
             "log_level": 2,
         }
     )

@@ -21,7 +21,7 @@ prices = st.floats(0.01, 1e9)
     cuts=st.lists(st.integers(1, CHUNK), min_size=1, max_size=4),
 )
 def test_an_event_is_the_same_wherever_the_simulator_starts(seed: int, start: int, cuts: list[int]) -> None:
-    """Symbol, size, exchange and id of trade n depend on the seed and n alone, not on where batches are cut."""
+    """Symbol, size, exchange and id of trade n depend on the seed and n alone, not on how it is cut up."""
     count = sum(cuts)
     whole = Market(SYMBOLS, seed, 100, next_trade=start).trades(np.full(count, NOW_US), NOW_US)
     resumed = Market(SYMBOLS, seed, 100, next_trade=start)

@@ -71,14 +71,21 @@ class FakeMessage:
     def timestamp(self) -> tuple[int, int]:
         return 1, self._timestamp
 
+    def without_timestamp(self) -> "FakeMessage":
+        """As the real client reports a record that was refused."""
+        return FakeMessage(self._topic, self._value, self._key, self._partition, -1)
+
 
 class FakeClient:
-    """Kafka's client: a queue of ``capacity``, and a broker that acknowledges what ``refuses`` lets pass."""
+    """Kafka's client: a queue of ``capacity``, and a broker that acknowledges what ``refuses`` gives no
+    error for."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
         self.capacity = 1_000_000
-        self.refuses: Callable[[list[FakeMessage]], FakeError | None] = lambda batch: None
+        self.refuses: Callable[[list[FakeMessage]], list[FakeError | None]] = lambda batch: (
+            [None] * len(batch)
+        )
         self.away = False
         self.queue: list[tuple[FakeMessage, Any]] = []
         self.log: list[FakeMessage] = []
@@ -97,15 +104,15 @@ class FakeClient:
             raise BufferError
         self.queue.append((FakeMessage(topic, value, key, partition, timestamp), on_delivery))
 
-    def poll(self, timeout: float) -> int:
+    def poll(self, _timeout: float) -> int:
         if self.away:
             return 0
         batch, self.queue = self.queue, []
-        error = self.refuses([message for message, _ in batch])
-        for message, report in batch:
+        errors = self.refuses([message for message, _ in batch])
+        for (sent, report), error in zip(batch, errors, strict=True):
             if error is None:
-                self.log.append(message)
-            report(error, message)
+                self.log.append(sent)
+            report(error, sent if error is None else sent.without_timestamp())
         return len(batch)
 
     def flush(self, timeout: float) -> int:

@@ -1,7 +1,7 @@
 """The publisher against a stand-in for Kafka's client; tests/pipeline has the same on the real one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,17 @@ SCHEMA_IDS: Mapping[str, int] = {"t.trades": 1, "t.quotes": 2, "t.dead-letter": 
 LETTERS = Decoder(DeadLetter, lambda _: None, {3: parsed_schema(DeadLetter)})
 TRADES = Decoder(Trade, lambda _: None, {1: parsed_schema(Trade)})
 QUOTES = Decoder(Quote, lambda _: None, {2: parsed_schema(Quote)})
+INVALID, DIFFERENT = KafkaError.INVALID_RECORD, KafkaError._INVALID_DIFFERENT_RECORD
 QUOTE = Quote("AAPL", START_US, START_US, 9.0, 1.0, 11.0, 1.0, 1, "test")
 
 
 def trade(number: int, **changes: Any) -> Trade:
     values = {"symbol": "AAPL", "event_time": START_US + number, "price": 10.0, "size": 1.0} | changes
     return Trade(received_at=START_US, trade_id=str(number), sequence=number, source="test", **values)
+
+
+def all_fail(error: FakeError) -> Callable[[list[FakeMessage]], list[FakeError | None]]:
+    return lambda batch: [error] * len(batch)
 
 
 class Setup:
@@ -132,19 +137,30 @@ def test_what_cannot_be_encoded_is_a_dead_letter() -> None:
     assert [letter.reason for letter in setup.letters()] == ["invalid_identity"]
 
 
-def test_a_batch_refused_for_one_timestamp_is_sent_again_one_by_one() -> None:
+@pytest.mark.parametrize("alone", [True, False], ids=["old_broker", "new_broker"])
+def test_a_batch_refused_for_one_timestamp_is_sent_again(alone: bool) -> None:
     """The innocent ones arrive, the guilty one becomes a dead letter with the value as it was."""
     setup = Setup()
     late = START_US // 1000 + 100_000
-    setup.client.refuses = lambda batch: (
-        FakeError(KafkaError.INVALID_TIMESTAMP) if any(m.timestamp()[1] >= late for m in batch) else None
-    )
+
+    def refuses(batch: list[FakeMessage]) -> list[FakeError | None]:
+        guilty = [message.timestamp()[1] >= late for message in batch]
+        if not any(guilty):
+            return [None] * len(batch)
+        if alone or len(batch) == 1:
+            return [FakeError(KafkaError.INVALID_TIMESTAMP)] * len(batch)
+        return [FakeError(INVALID if bad else DIFFERENT) for bad in guilty]
+
+    setup.client.refuses = refuses
     bad = trade(2, event_time=late * 1000)
     setup.publisher.publish(Batch(0, [trade(1), bad, trade(3)]))
     setup.publisher.heartbeat(5)
     setup.publisher.poll()
     setup.publisher.settle()
-    assert [TRADES.decode(m.value()) for m in setup.sent("t.trades") if m.value()] == [trade(1), trade(3)]
+    assert [TRADES.decode(m.value() or b"") for m in setup.sent("t.trades") if m.value()] == [
+        trade(1),
+        trade(3),
+    ]
     assert [(m.topic(), m.partition()) for m in setup.client.log if m.value() is None] == [
         ("t.trades", 0), ("t.trades", 1), ("t.quotes", 0),
     ]  # fmt: skip
@@ -155,24 +171,33 @@ def test_a_batch_refused_for_one_timestamp_is_sent_again_one_by_one() -> None:
     assert setup.publisher.close() == 0
 
 
+def test_a_record_that_is_refused_alone_for_another_reason_is_a_failure() -> None:
+    """It is not sent for ever: refused with its batch, then alone, it is logged and counted."""
+    setup = Setup()
+    setup.client.refuses = all_fail(FakeError(INVALID))
+    setup.publisher.publish(Batch(0, [trade(1), trade(2)]))
+    setup.publisher.poll()
+    assert setup.publisher.failed == 2
+    assert setup.publisher.close() == 0
+
+
 def test_a_heartbeat_that_is_refused_stops_the_part() -> None:
     """Without heartbeats no bar becomes final: the message says which clock or topic to look at."""
     setup = Setup()
-    setup.client.refuses = lambda batch: (
-        FakeError(KafkaError.INVALID_TIMESTAMP) if any(m.value() is None for m in batch) else None
-    )
+    setup.client.refuses = all_fail(FakeError(KafkaError.INVALID_TIMESTAMP))
     setup.publisher.heartbeat(99)
     with pytest.raises(ConfigurationError, match=r"message\.timestamp\.after\.max\.ms"):
         setup.publisher.poll()
 
 
 @pytest.mark.parametrize(
-    "error", [FakeError(KafkaError.UNKNOWN_TOPIC_OR_PART), FakeError(KafkaError.INVALID_RECORD, fatal=True)]
+    "error",
+    [FakeError(KafkaError.UNKNOWN_TOPIC_OR_PART), FakeError(KafkaError.MSG_SIZE_TOO_LARGE, fatal=True)],
 )
 def test_an_error_that_every_event_would_meet_stops_the_part(error: FakeError) -> None:
     """A topic that is gone, or a client that has failed for good, is not retried for ever."""
     setup = Setup()
-    setup.client.refuses = lambda _: error
+    setup.client.refuses = all_fail(error)
     setup.publisher.publish(Batch(0, [trade(1)]))
     with pytest.raises(UnavailableError, match=r"t\.trades"):
         setup.publisher.poll()
@@ -181,13 +206,13 @@ def test_an_error_that_every_event_would_meet_stops_the_part(error: FakeError) -
 def test_one_refused_record_is_logged_and_counted() -> None:
     """An error of one record does not stop the others."""
     setup = Setup()
-    setup.client.refuses = lambda batch: FakeError(KafkaError.INVALID_RECORD)
+    setup.client.refuses = all_fail(FakeError(KafkaError.MSG_SIZE_TOO_LARGE))
     with structlog.testing.capture_logs() as entries:
         setup.publisher.publish(Batch(0, [trade(1)]))
         setup.publisher.poll()
     assert [entry["event"] for entry in entries] == ["delivery_failed"]
     assert setup.publisher.failed == 1
-    assert setup.metric("producer_delivery_failures_total", kind="trade", error="ERROR_87") == 1
+    assert setup.metric("producer_delivery_failures_total", kind="trade", error="ERROR_10") == 1
 
 
 def test_an_unreachable_kafka_is_said_once_and_when_it_is_back() -> None:
@@ -221,7 +246,7 @@ def test_the_ledger_has_what_was_acknowledged_and_nothing_else(tmp_path: Path) -
     setup = Setup(ledger_file=str(path))
     setup.publisher.publish(Batch(0, [trade(1, price=0.1, size=3.0)], [QUOTE]))
     setup.publisher.poll()
-    setup.client.refuses = lambda batch: FakeError(KafkaError.INVALID_RECORD)
+    setup.client.refuses = all_fail(FakeError(KafkaError.MSG_SIZE_TOO_LARGE))
     setup.publisher.publish(Batch(0, [trade(2)]))
     setup.publisher.poll()
     setup.publisher.close()

@@ -105,7 +105,8 @@ def test_constants_conditions_and_flags() -> None:
     """Text in quotes is a constant; conditions are separated by bars; flags are spelt in several ways."""
     parser = csv_parser(
         "s,t,p,q,c,f",
-        "symbol=s, event_time=t:us, price=p, size=q, conditions=c, updates_price=f, exchange='Q', source='x y'",
+        "symbol=s, event_time=t:us, price=p, size=q, conditions=c, updates_price=f,"
+        "exchange='Q', source='x y'",
     )
     trade = parser.parse("A,5,1,2,@|I,no", 1)
     assert isinstance(trade, Trade)
@@ -118,7 +119,7 @@ def test_constants_conditions_and_flags() -> None:
 
 
 def test_our_own_json_comes_back_as_it_was() -> None:
-    """A dead letter's payload, written as JSON with our own field names, is a recording that can be replayed."""
+    """A dead letter's payload, JSON with our own field names, is a recording that can be replayed."""
     trade = Trade("A", 5, 6, 1.5, 2.0, "id", 7, "src", "Q", ("@", "I"), updates_price=False)
     values = asdict(trade)
     parser = Parser(mapping_for("auto", list(values), "f.jsonl"), None, "other")

@@ -2,7 +2,6 @@
 
 import socket
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -18,11 +17,10 @@ from tests.unit.producer.fakes import FakeClock, fake_runtime
 
 
 @pytest.fixture
-def free_port() -> Iterator[int]:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    yield port
+        return int(probe.getsockname()[1])
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_symbols_are_correlated() -> None:
 
 
 def test_volatility_is_the_symbols_own() -> None:
-    """A year of trades spreads the log price as the listed volatility says, whatever the number of symbols."""
+    """A year of trades spreads the log price as the listed volatility says, for any number of symbols."""
     returns = []
     for seed in range(200):
         market = Market(("AAPL", "V", "JNJ"), seed=seed, trades_per_second=1000 / (365 * 86_400))

@@ -106,7 +106,7 @@ def test_no_batch_keeps_heartbeats_waiting(made: Made) -> None:
 
 
 def test_only_a_source_with_an_end_closes(made: Made) -> None:
-    """A live source never closes; any other one closes with its last batch, past the day of its last event."""
+    """A live source never closes; any other one does with its last batch, past the day of its last event."""
     source, _ = made
     if source.live:
         assert not any(batch.closing for batch in some(source))
