@@ -1,6 +1,6 @@
 """SymbolBars as bytes for Flink's keyed state: MessagePack lists of numbers and text, no classes.
 
-Layout 1: [1, greatest_event_time, live_shown_at, live_is_due, intervals]
+Layout 1: [1, greatest_event_time, watermark, live_shown_at, live_is_due, intervals]
 intervals: [[dropped_events, [bar, ...]] for each interval]
 bar: [start, first, last, high, low, volume, notional, trades, events, final, sources]
 
@@ -24,9 +24,8 @@ def dump(book: SymbolBars) -> bytes:
         [book.dropped_events[interval], [_dump_bar(bar) for bar in book.bars[interval].values()]]
         for interval in INTERVALS
     ]
-    packed: bytes = msgpack.packb(
-        [LAYOUT, book.greatest_event_time, book.live_shown_at, book.live_is_due, intervals]
-    )
+    header = [LAYOUT, book.greatest_event_time, book.watermark, book.live_shown_at, book.live_is_due]
+    packed: bytes = msgpack.packb([*header, intervals])
     return packed
 
 
@@ -34,13 +33,16 @@ def load(data: bytes | None) -> SymbolBars:
     """The book of a symbol; a new one where there is no state. Raises ValueError for an unknown layout."""
     if data is None:
         return SymbolBars()
-    layout, greatest, shown_at, is_due, intervals = msgpack.unpackb(data)
+    layout, *fields = msgpack.unpackb(data)
     if layout != LAYOUT:
         raise ValueError(f"state layout {layout} cannot be read by this version (it reads {LAYOUT})")
-    book = SymbolBars(greatest_event_time=greatest, live_shown_at=shown_at, live_is_due=is_due)
+    greatest, watermark, shown_at, is_due, intervals = fields
+    book = SymbolBars(
+        greatest_event_time=greatest, watermark=watermark, live_shown_at=shown_at, live_is_due=is_due
+    )
     for interval, (dropped, bars) in zip(INTERVALS, intervals, strict=True):
         book.dropped_events[interval] = dropped
-        book.bars[interval] = {fields[0]: _load_bar(fields) for fields in bars}
+        book.bars[interval] = {bar[0]: _load_bar(bar) for bar in bars}
     return book
 
 

@@ -115,6 +115,9 @@ class SymbolBars:
     dropped_events: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INTERVALS, 0))
     """interval -> events of the bars that are out of reach and forgotten"""
     greatest_event_time: int = 0
+    watermark: int = 0
+    """The greatest that this symbol has seen. After a restart Flink knows none until every partition has been
+    read; what was final by then must stay final."""
     live_shown_at: int = 0
     live_is_due: bool = False
     """A longer interval has changed since it was last shown."""
@@ -125,7 +128,9 @@ class SymbolBars:
         Raises TooLateError, changing nothing, for a slice beyond the horizon of the symbol's greatest event
         time, or so old that the dedup before us may have forgotten that it let it through.
         """
+        watermark = max(watermark, self.watermark)
         self._refuse_late(part, watermark, rules)
+        self.watermark = watermark
         self.greatest_event_time = max(self.greatest_event_time, part.event_time)
         now = max(watermark, self.greatest_event_time)
         show_longer = now - self.live_shown_at >= rules.live_every
@@ -157,6 +162,7 @@ class SymbolBars:
     def advance(self, symbol: str, watermark: int, rules: Rules) -> list[Candle]:
         """Makes final what the watermark has passed, shows live bars that are due, forgets what is out of
         reach; returns the candles to publish."""
+        watermark = self.watermark = max(watermark, self.watermark)
         candles = []
         for interval, length in INTERVALS.items():
             for start in sorted(self.bars[interval]):
