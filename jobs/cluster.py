@@ -60,13 +60,11 @@ class FlinkCluster:
         """How many checkpoints the job has completed since it was submitted."""
         return int(self._request("GET", f"/jobs/{job_id}/checkpoints")["counts"]["completed"])
 
-    def failure(self, job_id: str) -> str:
-        """The first lines of why the job last failed; empty where it has not."""
+    def failures(self, job_id: str) -> list[str]:
+        """Why the job has failed so far, the last failure first: the causes without their stack."""
         entries = self._request("GET", f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
-        if not entries:
-            return ""
-        causes = [line for line in entries[0]["stacktrace"].splitlines() if not line.startswith("\tat ")]
-        return " | ".join(causes)[:2000]
+        stacks = (entry["stacktrace"].splitlines() for entry in entries)
+        return [" | ".join(line for line in stack if not line.startswith("\tat "))[:2000] for stack in stacks]
 
     def stop(self, job_id: str, savepoint_dir: str) -> str:
         """Stops the job with a savepoint; returns where that is. Raises StopFailedError."""

@@ -81,7 +81,9 @@ class Keeper:
         if now < attempts.next_at:
             return False
         if gone is not None:
-            log.error("job_is_gone", job=gone.name, state=gone.state, why=self.cluster.failure(gone.job_id))
+            log.error(
+                "job_is_gone", job=gone.name, state=gone.state, why=self.cluster.failures(gone.job_id)[:1]
+            )
         if now - attempts.last_at > HEALTHY_S:
             attempts.backoff = 1.0
         attempts.last_at = now

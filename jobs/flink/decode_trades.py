@@ -10,6 +10,7 @@ from pyflink.table.udf import udf
 
 from jobs.domain import amounts, order_key
 from jobs.domain.trade_batch import TradeReader
+from jobs.flink.worker_logs import configure_worker_logging
 from schemas.avro_codec import Decoder, SchemaJson
 from schemas.events import Trade
 from schemas.registry import RegistryLookup
@@ -38,6 +39,7 @@ class DecodeTrades(ScalarFunction):
         self._known = known
 
     def open(self, function_context: FunctionContext) -> None:  # noqa: ARG002 -- Flink's signature
+        configure_worker_logging()
         decoder = Decoder(Trade, RegistryLookup(self._registry_url), self._known)
         self._reader = TradeReader(decoder)
 

@@ -15,7 +15,8 @@ from pyflink.table.udf import udf
 
 from jobs.domain.trade_batch import TradeReader
 from jobs.flink.decode_trades import milliseconds
-from jobs.flink.worker import configure_worker_logging, shared_session
+from jobs.flink.worker_logs import configure_worker_logging
+from jobs.flink.worker_session import shared_session
 from jobs.settings import JobSettings
 from jobs.sinks.cassandra_writer import CassandraWriter
 from jobs.sinks.live_bars import LiveBars

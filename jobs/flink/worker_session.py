@@ -1,4 +1,4 @@
-"""What a function needs inside a Flink worker process."""
+"""The Cassandra session of a Flink worker process."""
 
 import time
 from functools import cache
@@ -11,21 +11,6 @@ from schemas.cassandra_session import connect
 from schemas.errors import UnavailableError
 
 log = structlog.get_logger()
-
-
-def configure_worker_logging() -> None:
-    """Structured lines through the standard library's loggers, whose handler PyFlink has set up already: it
-    brings them to the TaskManager's log."""
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
 
 
 @cache

@@ -1,0 +1,1 @@
+"""What several tests use: recordings, and reading what the system has written."""

@@ -1,0 +1,103 @@
+"""Reading what the system has written: topics with an ordinary consumer, tables with an ordinary session."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from typing import Any, TypeVar
+
+from cassandra.cluster import Session
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.avro_codec import Decoder
+from schemas.cassandra_session import connect
+from schemas.events import Candle, DeadLetter, Event
+from schemas.intervals import INTERVALS
+from schemas.registry import RegistryLookup
+from schemas.settings import CassandraSettings, KafkaSettings
+from schemas.tables import GOLD_TABLES
+
+EventType = TypeVar("EventType", bound=Event)
+
+
+def read_topic(settings: KafkaSettings, topic: str, event_type: type[EventType]) -> list[EventType]:
+    """Every event that is in the topic now; heartbeats are left out."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "group.id": f"test-{uuid.uuid4().hex}",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    decoder = Decoder(event_type, RegistryLookup(settings.schema_registry_url))
+    events: list[Any] = []
+    try:
+        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+        ended = 0
+        while ended < len(partitions):
+            message = consumer.poll(10)
+            assert message is not None, f"{topic} did not answer"
+            if message.error():
+                ended += 1
+            elif message.value() is not None:
+                events.append(decoder.decode(message.value()))
+    finally:
+        consumer.close()
+    return events
+
+
+def last_candles(settings: KafkaSettings) -> dict[tuple[str, str, int], Candle]:
+    """``(symbol, interval, start)`` -> the greatest version on the topic."""
+    last: dict[tuple[str, str, int], Candle] = {}
+    for candle in read_topic(settings, f"{settings.topic_prefix}.candles", Candle):
+        key = (candle.symbol, candle.interval, candle.start)
+        if key not in last or last[key].version <= candle.version:
+            last[key] = candle
+    return last
+
+
+def dead_letters(settings: KafkaSettings) -> list[DeadLetter]:
+    """Every dead letter of the topics."""
+    return read_topic(settings, f"{settings.topic_prefix}.dead-letter", DeadLetter)
+
+
+@contextmanager
+def session_of(settings: CassandraSettings) -> Iterator[Session]:
+    """A session on the keyspace."""
+    session = connect(settings)
+    try:
+        yield session
+    finally:
+        session.cluster.shutdown()
+
+
+def stored_bars(session: Session, symbols: set[str]) -> dict[tuple[str, str, int], tuple[Any, ...]]:
+    """``(symbol, interval, start)`` -> (open, high, low, close, volume, notional, vwap, trades, final,
+    version, sources) of every bar in the gold tables. Start in us; the driver gives naive UTC."""
+    bars = {}
+    for interval in INTERVALS:
+        for row in session.execute(f"SELECT * FROM {GOLD_TABLES[interval]}"):  # noqa: S608
+            if row.symbol in symbols:
+                start = round(row.start.replace(tzinfo=UTC).timestamp()) * 1_000_000
+                bars[row.symbol, interval, start] = (
+                    row.open, row.high, row.low, row.close, row.volume, row.notional, row.vwap, row.trades,
+                    row.final, row.version, tuple(row.sources),
+                )  # fmt: skip
+    return bars
+
+
+def stored_trades(session: Session, table: str, symbols: set[str]) -> list[Any]:
+    """Every row of a tick table that belongs to the symbols."""
+    rows = session.execute(f"SELECT * FROM {table}")  # noqa: S608
+    return [row for row in rows if row.symbol in symbols]
+
+
+def eventually(check: Callable[[], bool], seconds: float, what: str) -> None:
+    """Waits until ``check`` holds; fails saying what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.5)
