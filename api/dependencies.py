@@ -27,7 +27,8 @@ class Services:
     metrics: ApiMetrics
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
+    """Async although it waits for nothing: FastAPI would run a plain function on another thread."""
     return cast(Services, request.app.state.services)
 
 

@@ -93,7 +93,7 @@ class RegistryCheck:
 
 @dataclass(frozen=True, slots=True)
 class JobCheck:
-    """A Flink job runs and completes checkpoints."""
+    """A Flink job, by its name on the cluster, runs and completes checkpoints."""
 
     http: httpx.AsyncClient
     url: str
@@ -170,13 +170,12 @@ def all_checks(
     settings: ApiSettings, http: httpx.AsyncClient, store: Store, symbols: Cached[list[Symbol]], now: Now
 ) -> dict[str, Check]:
     """The checks by the name of the part."""
-    jobs = {
-        job: JobCheck(http, settings.flink_rest_url, job, settings.ready_checkpoint_max_age_seconds, now)
-        for job in ("bars", "store")
-    }
+    topics = Topics(settings.topic_prefix)
+    flink, oldest = settings.flink_rest_url.rstrip("/"), settings.ready_checkpoint_max_age_seconds
+    jobs = {job: JobCheck(http, flink, topics.job_name(job), oldest, now) for job in ("bars", "store")}
     return {
         "kafka": KafkaCheck(settings),
-        "registry": RegistryCheck(http, settings.schema_registry_url, Topics(settings.topic_prefix)),
+        "registry": RegistryCheck(http, settings.schema_registry_url.rstrip("/"), topics),
         "cassandra": CassandraCheck(store),
         **jobs,
         "producer": ProducerCheck(http, settings.producer_metrics_url),

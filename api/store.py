@@ -1,8 +1,8 @@
 """Reading trades, bars and symbols from Cassandra: which partitions to look at, in which order, when to stop.
 
 Everything is read newest first. Data may be sparse or old (a replayed day of two years ago), so empty
-partitions are not walked one by one: one query asks which of the next 24 months (or years) hold bars of a
-symbol, and the 1m bars say which minutes hold trades.
+partitions are not walked one by one: one query asks which of the next 36 months (or years) hold bars of a
+symbol, daily bars say which years before them do, and 1m bars say which minutes hold trades.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from schemas.topics import MAX_CLOCK_AHEAD_MS
 
 FEW_BUCKETS = 3
 """So many more partitions are simply read; beyond, it pays to ask first which ones hold anything."""
-BUCKETS_AT_ONCE = 24
-"""Partitions that one query asks about: 3 ms where all are empty."""
+BUCKETS_AT_ONCE = 36
+"""Partitions that one query asks about: 3-4 ms where all are empty."""
 DIRECT_MINUTES = 15
 """The newest minutes of a range are read whether or not a bar says that trades are there: bars may lag."""
 MAX_MINUTES = 2_000
@@ -171,17 +171,33 @@ class Store:
         every = _all_buckets(interval, span)
         for newest in islice(every, 1):
             yield newest
-        asked = list(islice(every, BUCKETS_AT_ONCE))
-        if len(asked) <= FEW_BUCKETS:
-            for bucket in asked:
+        near = list(islice(every, BUCKETS_AT_ONCE))
+        if len(near) <= FEW_BUCKETS:
+            for bucket in near:
                 yield bucket
             return
         # A symbol that never had a bar is not in the table of symbols: no need to go back to 1970 for it.
-        while asked and await self._is_stored(symbol):
-            rows = await self._database.query(f"held_{interval}", (symbol, asked))
-            for bucket in sorted((row[0] for row in rows), reverse=True):
+        if not await self._is_stored(symbol):
+            return
+        for bucket in await self._held(symbol, interval, near):
+            yield bucket
+        far = await self._with_daily_bars(symbol, list(every)) if interval in MONTHLY else list(every)
+        for start in range(0, len(far), BUCKETS_AT_ONCE):
+            for bucket in await self._held(symbol, interval, far[start : start + BUCKETS_AT_ONCE]):
                 yield bucket
-            asked = list(islice(every, BUCKETS_AT_ONCE))
+
+    async def _held(self, symbol: str, interval: str, buckets: list[str]) -> list[str]:
+        """Those of ``buckets`` that hold bars, newest first."""
+        rows = await self._database.query(f"held_{interval}", (symbol, buckets))
+        return sorted((row[0] for row in rows), reverse=True)
+
+    async def _with_daily_bars(self, symbol: str, months: list[str]) -> list[str]:
+        """Those of ``months`` whose year has daily bars, or the year before: the last day of a market's year
+        may end in the next."""
+        years = {month[:4] for month in months}
+        years |= {f"{int(year) - 1:04d}" for year in years}
+        held = set(await self._held(symbol, "1d", sorted(years)))
+        return [month for month in months if held & {month[:4], f"{int(month[:4]) - 1:04d}"}]
 
     async def _minutes(self, symbol: str, start: int, end: int) -> AsyncGenerator[int, None]:
         """Starts of the minutes in ``[start, end]`` that may hold trades, newest first."""

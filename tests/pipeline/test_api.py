@@ -193,6 +193,7 @@ def test_every_field_of_a_bar_comes_back_as_it_was_stored(
     """Each interval from its own table, by its alias as well as its name; open bars with nulls too."""
     symbol = f"F{interval.upper()}"
     tables.symbol(symbol)
+    tables.candle(a_candle(symbol, "1d", REPLAYED, 1))
     first = a_candle(symbol, interval, REPLAYED, 1)
     second = Candle(
         symbol, interval, first.end, first.end + INTERVALS[interval], None, None, None, None, 0.0, 0.0,
@@ -215,9 +216,10 @@ def test_every_field_of_a_bar_comes_back_as_it_was_stored(
 def history(tables: Tables) -> list[Candle]:
     """A symbol with 1m bars on three days of two years long past, newest first."""
     tables.symbol("HIST")
-    days = [REPLAYED - 400 * INTERVALS["1d"], REPLAYED - 40 * INTERVALS["1d"], REPLAYED]
+    days = [REPLAYED - 4000 * INTERVALS["1d"], REPLAYED - 40 * INTERVALS["1d"], REPLAYED]
     candles = []
     for number, day in enumerate(days):
+        tables.candle(a_candle("HIST", "1d", day, number))
         for minute in range(5):
             candles.append(a_candle("HIST", "1m", day + minute * MINUTE_US, 10 * number + minute))
             tables.candle(candles[-1])
@@ -275,6 +277,7 @@ def test_a_range_without_bars_is_an_empty_list(api: httpx.Client, history: list[
 def trades(tables: Tables) -> list[Trade]:
     """Trades of a replayed symbol, newest first: some share their time, and minutes lie far apart."""
     tables.symbol("TICK")
+    tables.candle(a_candle("TICK", "1d", REPLAYED, 0))
     written = []
     for minute in (0, 1, 2, 200, 1000):
         start = REPLAYED + minute * MINUTE_US

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from api.errors import StorageUnavailable
 from api.metrics import ApiMetrics
 from api.models import Part
-from api.readiness import JobCheck, ProducerCheck, RegistryCheck, assess, not_ready, ready
+from api.readiness import JobCheck, ProducerCheck, RegistryCheck, all_checks, assess, not_ready, ready
+from api.settings import ApiSettings
 from schemas.topics import Topics
 
 NOW_MS = 1_723_204_800_000
@@ -36,7 +37,7 @@ def asked(
 
 
 def job(http: httpx.AsyncClient) -> JobCheck:
-    return JobCheck(http, "http://flink", "bars", 120, lambda: NOW_MS * 1000)
+    return JobCheck(http, "http://flink", "market.bars", 120, lambda: NOW_MS * 1000)
 
 
 def flink(
@@ -48,9 +49,9 @@ def flink(
             200,
             {
                 "jobs": [
-                    {"jid": "old", "name": "bars", "state": "CANCELED", "start-time": NOW_MS},
-                    {"jid": "other", "name": "store", "state": "RUNNING", "start-time": NOW_MS},
-                    {"jid": "j1", "name": "bars", "state": state, "start-time": started_ms},
+                    {"jid": "old", "name": "market.bars", "state": "CANCELED", "start-time": NOW_MS},
+                    {"jid": "other", "name": "replay.bars", "state": "RUNNING", "start-time": NOW_MS},
+                    {"jid": "j1", "name": "market.bars", "state": state, "start-time": started_ms},
                 ]
             },
         ),
@@ -69,8 +70,8 @@ def flink(
             flink("RUNNING", None, NOW_MS - 300_000),
             not_ready("RUNNING, but no checkpoint yet, up for 300 s"),
         ),
-        (flink("RESTARTING", None, NOW_MS + 1), not_ready("job bars is RESTARTING")),
-        ({"/jobs/overview": (200, {"jobs": []})}, not_ready("Flink has no job bars: run `make job`")),
+        (flink("RESTARTING", None, NOW_MS + 1), not_ready("job market.bars is RESTARTING")),
+        ({"/jobs/overview": (200, {"jobs": []})}, not_ready("Flink has no job market.bars: run `make job`")),
     ],
 )
 def test_a_job_is_ready_while_it_runs_and_completes_checkpoints(
@@ -149,3 +150,14 @@ def test_all_parts_ready_is_ready() -> None:
         return ready("fine")
 
     assert asyncio.run(assess({"a": fine, "b": fine}, 1, ApiMetrics())).ready
+
+
+def test_the_jobs_are_those_of_our_topics() -> None:
+    """A replay's jobs on the same cluster have names of their own."""
+
+    async def names() -> list[str]:
+        async with httpx.AsyncClient() as http:
+            checks = all_checks(ApiSettings(topic_prefix="live"), http, None, None, lambda: 0)  # type: ignore[arg-type]
+            return [check.job for check in checks.values() if isinstance(check, JobCheck)]
+
+    assert asyncio.run(names()) == ["live.bars", "live.store"]

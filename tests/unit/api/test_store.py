@@ -96,27 +96,43 @@ def test_the_latest_bars_of_a_busy_symbol_are_one_query() -> None:
     assert [statement for statement, _ in tables.asked] == ["candles_1m"]
 
 
-def test_a_day_replayed_long_ago_is_found_without_walking_the_months_between() -> None:
-    """One look at this month, one for each 24 months that are asked about together, one at the month."""
-    old = at(2023, 8, 9)
+def test_bars_of_two_years_past_are_found_without_walking_the_months_between() -> None:
+    """One look at this month, one at which of the 36 before hold bars, one at the month that does."""
+    old = at(2024, 8, 9)
     tables = Tables({"1m": [old, old + MINUTE_US]})
-    assert starts(tables, "1m", Span(at(2020, 1, 1), NOW), 100) == [old + MINUTE_US, old]
+    assert starts(tables, "1m", Span(0, NOW), 2) == [old + MINUTE_US, old]
+    assert [statement for statement, _ in tables.asked] == ["candles_1m", "symbol", "held_1m", "candles_1m"]
+    asked = [values[1] for statement, values in tables.asked if statement == "held_1m"]
+    assert [(months[0], months[-1], len(months)) for months in asked] == [("2026-02", "2023-03", 36)]
+
+
+def test_older_bars_are_found_by_the_years_of_daily_bars() -> None:
+    """Of the years before those 36 months only the ones with daily bars are looked at, and the next ones."""
+    old = at(2019, 8, 9)
+    tables = Tables({"1m": [old, old + MINUTE_US], "1d": [old]})
+    assert starts(tables, "1m", Span(0, NOW), 100) == [old + MINUTE_US, old]
     assert [statement for statement, _ in tables.asked] == [
         "candles_1m",
         "symbol",
         "held_1m",
+        "held_1d",
         "held_1m",
         "candles_1m",
-        "held_1m",
-        "held_1m",
     ]
     asked = [values[1] for statement, values in tables.asked if statement == "held_1m"]
-    assert [(months[0], len(months)) for months in asked] == [
-        ("2026-02", 24),
-        ("2024-02", 24),
-        ("2022-02", 24),
-        ("2020-02", 2),
+    assert [(months[0], months[-1], len(months)) for months in asked] == [
+        ("2026-02", "2023-03", 36),
+        ("2020-12", "2019-01", 24),
     ]
+
+
+def test_a_market_day_that_begins_in_one_year_and_ends_in_the_next_names_both() -> None:
+    """New York's 31 December ends on 1 January UTC."""
+    bars = [at(2020, 12, 31, 15), at(2021, 1, 1, 1)]
+    tables = Tables({"1m": bars, "1d": [at(2020, 12, 31, 5)]})
+    assert starts(tables, "1m", Span(0, NOW), 10) == [bars[1], bars[0]]
+    assert starts(tables, "1m", Span(at(2021, 1, 1), NOW), 10) == [bars[1]]
+    assert starts(tables, "1m", Span(0, at(2021, 1, 1)), 10) == [bars[0]]
 
 
 def test_a_symbol_that_never_had_a_bar_is_not_searched_for_in_the_past() -> None:
