@@ -9,17 +9,19 @@ from threading import Event
 
 from pydantic import ValidationError
 
-from docker.local.console import Console
+from docker.console import Console
 from docker.local.errors import PartFailed
 from docker.local.fetch import fetch, is_fetched
 from docker.local.java import find_jdk
 from docker.local.leftovers import end_leftovers
 from docker.local.parts import Part, parts_of
+from docker.local.render import link_flink_libraries, server_environment
+from docker.local.replay import replay
 from docker.local.run import run
 from docker.local.settings import LocalSettings
 from docker.local.status import status_table
 from docker.local.supervisor import Supervisor
-from docker.local.system import LocalSystem
+from docker.local.system import LocalSystem, plan_of
 from docker.smoke import smoke
 from schemas.errors import ConfigurationError, TickstreamError
 
@@ -37,6 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
     logs.add_argument("part", nargs="?", help="one part only")
     clean = commands.add_parser("clean", help="delete all stored data, state and logs")
     clean.add_argument("--all", action="store_true", help="the servers' programs, too")
+    replayed = commands.add_parser(
+        "replay", help="recordings through jobs of their own, beside the live ones"
+    )
+    replayed.add_argument("files", help="CSV or JSON lines, .gz too, separated by commas")
     commands.add_parser("smoke", help="check the running system end to end")
     commands.add_parser("fetch", help="fetch the servers from Maven, start nothing")
     options = parser.parse_args(arguments)
@@ -69,6 +75,8 @@ def _run(options: argparse.Namespace, settings: LocalSettings, console: Console)
             return _logs(settings, options.part)
         case "clean":
             return _clean(settings, console, everything=options.all)
+        case "replay":
+            return _replay(settings, options.files, console)
         case "smoke":
             return smoke({**os.environ, **settings.addresses()}, console.line)
         case _:
@@ -77,8 +85,8 @@ def _run(options: argparse.Namespace, settings: LocalSettings, console: Console)
 
 def _down(settings: LocalSettings, console: Console) -> int:
     if Supervisor(settings.folders).is_running():
-        jdk = find_jdk(os.environ) or Path()
-        LocalSystem(settings, os.environ, jdk, console.line, Event()).down()
+        plan = plan_of(settings, os.environ, find_jdk(os.environ) or Path())
+        LocalSystem(plan, console.line, Event()).down()
         console.line("Everything is stopped. The data is kept: the next start goes on from it.")
     elif ended := end_leftovers(settings.folders):
         console.line(f"Ended what a killed system had left behind: {', '.join(ended)}")
@@ -113,14 +121,29 @@ def _clean(settings: LocalSettings, console: Console, *, everything: bool) -> in
     return 0
 
 
+def _replay(settings: LocalSettings, files: str, console: Console) -> int:
+    if not Supervisor(settings.folders).is_running():
+        raise ConfigurationError("the system is not running: start it with `make run`, and replay beside it")
+    jdk = find_jdk(os.environ)
+    environment = server_environment(settings, os.environ, jdk or Path())
+    done = replay([Path(file) for file in files.split(",")], settings, environment, console.line)
+    console.line(
+        f"Replayed {done.trades} trades into {done.candles} versions of bars, {done.dead_letters} dead"
+        f" letters: in the tables, and in the topics {done.topics.prefix}.*"
+    )
+    return 0
+
+
 def _fetch(settings: LocalSettings, console: Console) -> int:
     if is_fetched(settings.folders):
+        link_flink_libraries(settings.folders)
         return 0
     jdk = find_jdk(os.environ)
     if jdk is None or shutil.which("mvn") is None:
         raise PartFailed("JDK 17 and Maven are needed to fetch the servers: `make run` says how to get them")
     console.line("Fetching the servers from Maven ...")
     fetch(settings.folders, {**os.environ, "JAVA_HOME": str(jdk)}, Event())
+    link_flink_libraries(settings.folders)
     return 0
 
 

@@ -6,18 +6,20 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from docker.environment import settings_from
 from docker.local.errors import PartFailed
 from docker.local.probes import Probes
 from docker.local.render import FLINK_HOME
 from docker.local.settings import PROJECT, LocalSettings
 from schemas.create import create_tables, create_topics
 from schemas.registry import register_schemas
-from schemas.settings import CassandraSettings, EnvironmentSettings, TopicSettings
+from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
+from schemas.topics import Topics
 
 JOBS = ("bars", "store")
-SettingsType = TypeVar("SettingsType", bound=EnvironmentSettings)
+EXIT_WHEN_FULL = "-XX:+ExitOnOutOfMemoryError"
+"""A JVM out of memory is not to be trusted any more; started again, it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path)
     """Every part and step by name. ``environment`` is that of the processes."""
     folders = settings.folders
     probes = Probes()
+    topics = Topics(settings_from(KafkaSettings, environment).topic_prefix)
+    jobs = tuple(topics.job_name(job) for job in JOBS)
     java = str(jdk / "bin" / "java")
     python = (sys.executable, "-m")
     metrics_port = "metrics.reporter.prom.port={}"
@@ -56,6 +60,7 @@ def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path)
             (
                 java,
                 f"-Xmx{settings.kafka_heap_mb}m",
+                EXIT_WHEN_FULL,
                 f"-Dlog4j2.configurationFile={PROJECT / 'docker/local/kafka-log4j2.properties'}",
                 "-cp",
                 f"{folders.lib}/kafka/*",
@@ -72,7 +77,10 @@ def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path)
             (
                 java,
                 f"-Xmx{settings.registry_heap_mb}m",
+                EXIT_WHEN_FULL,
+                # Hardly any work, but in the way of the start: the quick compiler and collector.
                 "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
                 "-jar",
                 str(_one(folders.lib / "registry", "*-runner.jar")),
             ),
@@ -113,11 +121,15 @@ def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path)
             ports=("TASKMANAGER_METRICS_PORT",),
         ),
         Step("topics", lambda: _make_topics(environment), needs=("registry",)),
-        Step("tables", lambda: create_tables(_from(CassandraSettings, environment)), needs=("cassandra",)),
+        Step(
+            "tables",
+            lambda: create_tables(settings_from(CassandraSettings, environment)),
+            needs=("cassandra",),
+        ),
         Part(
             "jobs",
             (*python, "jobs", "run"),
-            lambda: probes.runs_jobs(settings.flink_url, JOBS),
+            lambda: probes.runs_jobs(settings.flink_url, jobs),
             needs=("topics", "tables", "jobmanager", "taskmanager"),
             stop_seconds=120,
         ),
@@ -160,6 +172,7 @@ def _cassandra(settings: LocalSettings, java: str) -> tuple[str, ...]:
         java,
         f"-Xms{settings.cassandra_heap_mb}m",
         f"-Xmx{settings.cassandra_heap_mb}m",
+        EXIT_WHEN_FULL,
         f"-javaagent:{_one(lib, 'jamm-*.jar')}",
         f"@{here / 'cassandra.jvm'}",
         f"-Dlogback.configurationFile={here / 'cassandra-logback.xml'}",
@@ -193,14 +206,8 @@ def _format_kafka(settings: LocalSettings, java: str) -> None:
 
 
 def _make_topics(environment: Mapping[str, str]) -> None:
-    settings = _from(TopicSettings, environment)
+    settings = settings_from(TopicSettings, environment)
     register_schemas(settings.schema_registry_url, create_topics(settings))
-
-
-def _from(settings: type[SettingsType], environment: Mapping[str, str]) -> SettingsType:
-    """Settings as a process with this environment would read them."""
-    names = [name for name in settings.model_fields if environment.get(name.upper())]
-    return settings.model_validate({name: environment[name.upper()] for name in names})
 
 
 def _one(folder: Path, pattern: str) -> Path:

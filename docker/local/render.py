@@ -32,6 +32,7 @@ def render(settings: LocalSettings) -> None:
     for name in FLINK_LOGGING:
         shutil.copyfile(FLINK_HOME / "conf" / name, flink / name)
     (folders.run / "tmp").mkdir(exist_ok=True)
+    link_flink_libraries(folders)
 
 
 def server_environment(settings: LocalSettings, environment: Mapping[str, str], jdk: Path) -> dict[str, str]:
@@ -53,6 +54,15 @@ def server_environment(settings: LocalSettings, environment: Mapping[str, str], 
         "PATH": os.pathsep.join([str(jdk / "bin"), environment.get("PATH", os.defpath)]),
         SYSTEM_MARK: str(folders.root),
     }
+
+
+def link_flink_libraries(folders: Folders) -> None:
+    """Puts the jars of the Python package beside the connector: the classpath of cluster and client."""
+    for jar in (*FLINK_HOME.glob("lib/*.jar"), *FLINK_HOME.glob("opt/flink-python-*.jar")):
+        link = folders.lib / "flink" / jar.name
+        if link.resolve() != jar.resolve():
+            link.unlink(missing_ok=True)
+            link.symlink_to(jar)
 
 
 def _kafka(settings: LocalSettings) -> dict[str, str]:

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
-from docker.local.console import Console
+from docker.console import Console
 from docker.local.errors import Interrupted
 from docker.local.fetch import fetch, is_fetched
 from docker.local.leftovers import end_leftovers
 from docker.local.preflight import check_machine
 from docker.local.settings import LocalSettings
 from docker.local.supervisor import Supervisor
-from docker.local.system import LocalSystem
+from docker.local.system import LocalSystem, plan_of
 from schemas.errors import ConfigurationError, TickstreamError
 
 WATCH_SECONDS = 1.0
@@ -30,10 +30,14 @@ def prepare(
 ) -> LocalSystem:
     """Checks the machine, fetches the servers if need be, and returns the system, with nothing started yet.
 
-    Raises PreflightError, PartFailed or Interrupted.
+    Raises ConfigurationError if it runs already, PreflightError, PartFailed or Interrupted.
     """
     folders = settings.folders
     folders.create()
+    if Supervisor(folders).is_running():
+        raise ConfigurationError(
+            "the system is already running, without the terminal that started it: `make down` stops it"
+        )
     for name in end_leftovers(folders):
         console.line(f"Ended a process that an earlier start had left behind: {name}")
     jdk = check_machine(settings, environment)
@@ -42,7 +46,7 @@ def prepare(
             "Fetching Kafka, Cassandra, the schema registry and the Flink connector from Maven (once) ..."
         )
         fetch(folders, {**environment, "JAVA_HOME": str(jdk)}, stopping)
-    return LocalSystem(settings, environment, jdk, console.line, stopping)
+    return LocalSystem(plan_of(settings, environment, jdk), console.line, stopping)
 
 
 def run(settings: LocalSettings, environment: Mapping[str, str], console: Console) -> int:
@@ -100,10 +104,6 @@ def _only_one(settings: LocalSettings) -> Iterator[None]:
             raise ConfigurationError(
                 "the system is already running: `make status` shows it, `make down` stops it"
             ) from error
-        if Supervisor(folders).is_running():
-            raise ConfigurationError(
-                "the system is already running, without the terminal that started it: `make down` stops it"
-            )
         lock.write(str(os.getpid()))
         lock.flush()
         yield

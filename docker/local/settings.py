@@ -30,6 +30,7 @@ class LocalSettings(EnvironmentSettings):
     taskmanager_metrics_port: Port = Field(9250, description="Prometheus metrics of the TaskManager")
     api_port: Port = Field(8000, description="port that the API listens on")
     producer_metrics_port: Port = Field(9100, description="port that the metrics are served on")
+    replay_metrics_port: Port = Field(9101, description="port that a replay's producer serves its metrics on")
     kafka_heap_mb: int = Field(512, ge=256, description="Java heap of Kafka")
     registry_heap_mb: int = Field(256, ge=128, description="Java heap of the schema registry")
     cassandra_heap_mb: int = Field(1024, ge=512, description="Java heap of Cassandra")
@@ -87,10 +88,11 @@ class LocalSettings(EnvironmentSettings):
             "FLINK_REST_URL": self.flink_url,
             "API_HOST": HOST,
             "API_PORT": str(self.api_port),
+            "API_URL": self.api_url,
             "PRODUCER_METRICS_HOST": HOST,
             "PRODUCER_METRICS_PORT": str(self.producer_metrics_port),
             "PRODUCER_METRICS_URL": self.producer_metrics_url,
-            "FLINK_JARS": str(folders.lib / "flink"),
+            "FLINK_LIB_DIR": str(folders.lib / "flink"),
             "CHECKPOINT_DIR": str(folders.flink / "checkpoints"),
             "SAVEPOINT_DIR": str(folders.flink / "savepoints"),
         }

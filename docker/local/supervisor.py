@@ -81,6 +81,7 @@ class Supervisor:
         self._folders = folders
         self._conf = folders.conf / "supervisord.conf"
         self._socket = _socket_path(folders)
+        self._daemon: subprocess.Popen[bytes] | None = None
 
     def is_running(self) -> bool:
         """Whether supervisord answers."""
@@ -101,7 +102,7 @@ class Supervisor:
         log = self._folders.logs / "supervisord.out"
         with log.open("wb") as output:
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop everything in order.
-            daemon = subprocess.Popen(
+            self._daemon = daemon = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._conf)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -146,7 +147,7 @@ class Supervisor:
         try:
             daemon = psutil.Process(self._rpc().getPID())
             self._rpc().shutdown()
-            daemon.wait()
+            (self._daemon or daemon).wait()
         except (OSError, xmlrpc.client.ProtocolError, psutil.NoSuchProcess):
             return
 

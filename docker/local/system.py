@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from threading import Event
@@ -11,39 +12,40 @@ from docker.local.errors import Interrupted, PartFailed
 from docker.local.leftovers import end_leftovers
 from docker.local.parts import Part, Step, parts_of, with_needs
 from docker.local.render import render, server_environment
-from docker.local.settings import LocalSettings
+from docker.local.settings import Folders, LocalSettings
 from docker.local.supervisor import DYING, STOPPED, ProcessState, Supervisor
 from docker.local.tail import last_lines
 
-READY_SECONDS = 180
+READY_SECONDS = 300
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 15
 Report = Callable[[str], None]
 
 
-class LocalSystem:
-    """The processes of one state folder. ``environment`` is what the parts read their settings from;
-    ``stopping`` makes a start give up."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a system is made of. ``environment`` is the processes'; ``render`` writes what they read."""
 
-    def __init__(
-        self,
-        settings: LocalSettings,
-        environment: Mapping[str, str],
-        jdk: Path,
-        report: Report,
-        stopping: Event,
-    ) -> None:
-        self._settings = settings
-        self._environment = server_environment(settings, environment, jdk)
-        self._parts = parts_of(settings, self._environment, jdk)
-        self._supervisor = Supervisor(settings.folders)
+    folders: Folders
+    parts: Mapping[str, Part | Step]
+    environment: Mapping[str, str]
+    render: Callable[[], None]
+
+
+def plan_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path) -> Plan:
+    """The whole system with these settings; ``environment`` is what the parts read theirs from."""
+    full = server_environment(settings, environment, jdk)
+    return Plan(settings.folders, parts_of(settings, full, jdk), full, lambda: render(settings))
+
+
+class LocalSystem:
+    """Brings the processes of a plan up and down. ``stopping`` makes a start give up."""
+
+    def __init__(self, plan: Plan, report: Report, stopping: Event) -> None:
+        self._plan = plan
+        self._supervisor = Supervisor(plan.folders)
         self._report = report
         self._stopping = stopping
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """What a process needs in its environment to find the servers of this system."""
-        return self._environment
 
     def up(self, names: Iterable[str] | None = None) -> None:
         """Brings up the named parts and what they need, or all; returns when they are ready.
@@ -51,11 +53,11 @@ class LocalSystem:
         Raises PartFailed for the first that dies, Interrupted when ``stopping`` is set; what was started then
         still runs, until ``down``.
         """
-        wanted = with_needs(self._parts, self._parts if names is None else names)
+        wanted = with_needs(self._plan.parts, self._plan.parts if names is None else names)
         if not self._supervisor.is_running():
-            render(self._settings)
-            parts = [part for part in self._parts.values() if isinstance(part, Part)]
-            self._supervisor.start(parts, self._environment)
+            self._plan.render()
+            parts = [part for part in self._plan.parts.values() if isinstance(part, Part)]
+            self._supervisor.start(parts, self._plan.environment)
         graph = {name: part.needs for name, part in wanted.items()}
         self._in_order(graph, lambda name: self._bring_up(wanted[name]))
 
@@ -65,12 +67,14 @@ class LocalSystem:
             name for name, process in self._supervisor.processes().items() if process.state not in STOPPED
         }
         needed_by = {
-            name: {other for other in running if name in with_needs(self._parts, [other]) and other != name}
+            name: {
+                other for other in running if name in with_needs(self._plan.parts, [other]) and other != name
+            }
             for name in running
         }
         self._in_order(needed_by, self._take_down)
         self._supervisor.shutdown()
-        for name in end_leftovers(self._settings.folders):
+        for name in end_leftovers(self._plan.folders):
             self._report(f"  ended a left-over process: {name}")
 
     def processes(self) -> dict[str, ProcessState]:
@@ -145,5 +149,5 @@ class LocalSystem:
         self._report(f"  {name:<14}stopped in {time.monotonic() - started:.1f} s")
 
     def _describe(self, part: Part, what: str) -> str:
-        log = self._settings.folders.log(part.name)
+        log = self._plan.folders.log(part.name)
         return f"{part.name} {what}. The end of its log:\n{last_lines(log, 20)}\nAll of it: {log}"

@@ -1,0 +1,124 @@
+# Tickstream. `make` alone lists the targets.
+#
+# PYTHON   the Python 3.11 that makes the virtual environment (found by itself where it can be)
+# PART     one part for `make logs`: kafka, registry, cassandra, jobmanager, taskmanager, jobs, producer, api
+# FILE     recordings for `make replay`, separated by commas; SPEED and FORMAT as REPLAY_SPEED, REPLAY_FORMAT
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(firstword $(shell command -v python3.11 || command -v python3 || command -v python))
+CONSTRAINTS := docker/constraints.txt
+# .env, where there is one; what is set in the environment wins. `dotenv run` becomes the command, so that
+# Ctrl-C and SIGTERM reach it.
+ENV := $(if $(wildcard .env),$(BIN)/dotenv run --no-override --)
+LOCAL := $(ENV) $(BIN)/python -m docker.local
+CODE := schemas producer jobs api docker tests $(wildcard grafana)
+TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e
+
+.PHONY: help run down up status logs clean clean-all install dev test test-unit test-integration lint format \
+	check smoke topics cassandra-init producer job api replay
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+# --- the whole system on this machine
+
+run: $(VENV)/runtime ## start everything here, stay until Ctrl-C, then stop everything in order
+	@$(LOCAL) run
+
+down: $(VENV)/runtime ## stop everything, also what docker compose runs
+	@$(LOCAL) down
+	@if [ -n "$$(docker compose ps -q 2>/dev/null)" ]; then docker compose down; fi
+
+status: $(VENV)/runtime ## what runs, where, since when
+	@$(LOCAL) status
+
+logs: $(VENV)/runtime ## the logs; PART=producer for one part
+	@$(LOCAL) logs $(PART)
+
+replay: $(VENV)/runtime ## recordings through jobs of their own: FILE=a.csv.gz[,b.csv] [SPEED=10] [FORMAT=auto]
+	@test -n "$(FILE)" || { echo "which recording? make replay FILE=trades.csv.gz" >&2; exit 2; }
+	@$(if $(SPEED),REPLAY_SPEED='$(SPEED)') $(if $(FORMAT),REPLAY_FORMAT='$(FORMAT)') $(LOCAL) replay '$(FILE)'
+
+smoke: $(VENV)/runtime ## check the running system end to end, and say what is wrong
+	@$(LOCAL) smoke
+
+clean: $(VENV)/runtime ## delete all stored data, state and logs; the programs stay
+	@$(LOCAL) clean
+
+clean-all: ## delete the programs and the virtual environment, too
+	@if [ -x $(BIN)/python ]; then $(LOCAL) clean --all; fi
+	rm -rf $(VENV)
+
+# --- the same in containers
+
+up: ## start everything with docker compose, return when it is ready
+	docker compose up --detach --build --wait --wait-timeout 600
+
+# --- one part at a time, against servers that run elsewhere (KAFKA_BOOTSTRAP_SERVERS, CASSANDRA_HOSTS, ...)
+
+topics: $(VENV)/runtime ## create the topics and register their schemas
+	@$(ENV) $(BIN)/python -m schemas topics
+
+cassandra-init: $(VENV)/runtime ## create the keyspace and the tables
+	@$(ENV) $(BIN)/python -m schemas cassandra-init
+
+producer: $(VENV)/runtime ## run the producer
+	@$(ENV) $(BIN)/python -m producer
+
+job: $(VENV)/runtime ## run both Flink jobs on the cluster at FLINK_REST_URL
+	@$(LOCAL) fetch
+	@$(ENV) $(BIN)/python -m jobs run
+
+api: $(VENV)/runtime ## run the API
+	@$(ENV) $(BIN)/python -m api
+
+# --- development
+
+install: $(VENV)/runtime ## the virtual environment and the servers' programs
+	@$(LOCAL) fetch
+
+dev: $(VENV)/dev ## install, with the development tools and the pre-commit hooks
+	@$(LOCAL) fetch
+	@if [ -e .git ]; then $(BIN)/pre-commit install; fi
+
+test: $(VENV)/dev ## all tests: unit, property, contract, pipeline, end to end on the real servers
+	@$(BIN)/pytest $(TESTS) --cov --cov-report=term
+
+test-unit: $(VENV)/dev ## the fast tests, which need no server
+	@$(BIN)/pytest tests/unit tests/property
+
+test-integration: $(VENV)/dev ## the tests on the real servers
+	@$(BIN)/pytest tests/contract tests/pipeline tests/e2e
+
+check: lint ## lint, format and types
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/mypy
+
+lint: $(VENV)/dev ## ruff
+	@$(BIN)/ruff check $(CODE)
+
+format: $(VENV)/dev ## format the code, sort the imports
+	@$(BIN)/ruff check --select I --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+# --- the virtual environment; made again when what it is made from changes
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.11 is needed: install it (Debian, Ubuntu: python3.11 and python3.11-venv; macOS: brew install python@3.11), or: make $(or $(MAKECMDGOALS),run) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, $(PYTHON) is $$("$(PYTHON)" -V 2>&1): install 3.11, or: make $(or $(MAKECMDGOALS),run) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Making the virtual environment in $(VENV) (once) ..."
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "the venv module does not work: on Debian and Ubuntu install python3.11-venv" >&2; exit 1; }
+
+$(VENV)/runtime: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	@echo "Installing the Python packages (a minute, once) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --prefer-binary -c $(CONSTRAINTS) -e '.[jobs]'
+	@touch $@
+
+$(VENV)/dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	@echo "Installing the Python packages and development tools (a minute, once) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --prefer-binary -c $(CONSTRAINTS) -e '.[jobs,dev]'
+	@touch $@ $(VENV)/runtime
