@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import ConfigResource, ResourceType
+from structlog.testing import capture_logs
 
+from schemas.__main__ import main
 from schemas.cassandra_session import connect
 from schemas.create import admin_client, create_tables, create_topics, delete_topics
 from schemas.errors import ConfigurationError, UnavailableError
@@ -115,34 +117,46 @@ def test_a_keyspace_that_is_missing_says_how_to_make_it(keyspace: CassandraSetti
         connect(keyspace)
 
 
-def command(name: str, settings: KafkaSettings | CassandraSettings) -> subprocess.CompletedProcess[str]:
-    """``python -m schemas <name>`` under these settings."""
-    values = {key.upper(): str(value) for key, value in settings.model_dump().items()}
-    return subprocess.run(
-        [sys.executable, "-m", "schemas", name],
-        env={**os.environ, **values},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def command(monkeypatch: pytest.MonkeyPatch, name: str, settings: KafkaSettings | CassandraSettings) -> int:
+    """Exit code of ``python -m schemas <name>`` under these settings; logging stays as the tests have it."""
+    for key, value in settings.model_dump().items():
+        monkeypatch.setenv(key.upper(), str(value))
+    monkeypatch.setattr("schemas.__main__.configure_logging", lambda *_: None)
+    return main([name])
 
 
 def test_the_commands_prepare_servers_that_run_elsewhere(
-    topics: TopicSettings, keyspace: CassandraSettings
+    topics: TopicSettings, keyspace: CassandraSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Topics with their registered schemas, and tables; exit code 0."""
-    prepared = command("topics", topics)
-    assert (prepared.returncode, "topics_ready" in prepared.stderr) == (0, True), prepared.stderr
+    """Topics with their registered schemas, and tables; both say so and end with 0."""
+    with capture_logs() as logs:
+        assert command(monkeypatch, "topics", topics) == 0
+        assert command(monkeypatch, "cassandra-init", keyspace) == 0
+    assert [line["event"] for line in logs] == ["topics_ready", "tables_ready"]
+    subjects = {f"{topic}-value" for topic in Topics(topics.topic_prefix).event_types}
+    assert {subject.removesuffix("-value") for subject in subjects} == logs[0]["schema_ids"].keys()
     with registry_client(topics.schema_registry_url) as client:
-        subjects = set(client.get_subjects())
-    assert {f"{topic}-value" for topic in Topics(topics.topic_prefix).event_types} <= subjects
-    prepared = command("cassandra-init", keyspace)
-    assert (prepared.returncode, "tables_ready" in prepared.stderr) == (0, True), prepared.stderr
+        assert subjects <= set(client.get_subjects())
     connect(keyspace).cluster.shutdown()
 
 
 def test_a_command_that_cannot_work_says_why_and_fails() -> None:
-    """Exit code 1 and one line that names the setting, no stack trace of ours."""
-    result = command("cassandra-init", CassandraSettings(cassandra_port=1))
+    """As a user calls it: exit code 1, and the last line names the setting to look at."""
+    result = subprocess.run(
+        [sys.executable, "-m", "schemas", "cassandra-init"],
+        env={**os.environ, "CASSANDRA_PORT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 1
     assert "CASSANDRA_HOSTS" in result.stderr.splitlines()[-1]
+
+
+def test_a_kafka_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the setting to look at."""
+    monkeypatch.setattr("schemas.create.TIMEOUT_S", 0.2)
+    nowhere = TopicSettings(kafka_bootstrap_servers="127.0.0.1:1")
+    for act in (create_topics, delete_topics):
+        with pytest.raises(UnavailableError, match="KAFKA_BOOTSTRAP_SERVERS"):
+            act(nowhere)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from schemas.errors import PoisonError
-from schemas.events import Quote, Trade
+from schemas.events import Candle, Quote, Trade
 from schemas.validation import (
     MAX_AMOUNT,
     MAX_TIME_SKEW_US,
     REASONS,
+    check_candle,
     check_quote,
     check_record_time,
     check_trade,
@@ -129,3 +130,24 @@ def test_a_time_before_1970_is_refused_whatever_the_record_says() -> None:
     check_record_time(0, 0)
     with pytest.raises(PoisonError, match="implausible_time"):
         check_record_time(-1, 0)
+
+
+def a_candle(
+    symbol: str = "AAPL", interval: str = "5m", start: int = 300_000_000, version: int = 0
+) -> Candle:
+    return Candle(symbol, interval, start, start + 1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, False, version)
+
+
+def test_a_bar_needs_a_symbol_an_interval_a_start_on_its_grid_and_a_version() -> None:
+    """What the tables could not hold, or would hold in a place where nobody looks."""
+    check_candle(a_candle())
+    for refused in (
+        a_candle(interval="2m"),
+        a_candle(start=300_000_001),
+        a_candle(start=240_000_000),
+        a_candle(version=-1),
+    ):
+        with pytest.raises(PoisonError, match="invalid_identity"):
+            check_candle(refused)
+    with pytest.raises(PoisonError, match="invalid_symbol"):
+        check_candle(a_candle(symbol="aapl"))
