@@ -26,7 +26,7 @@ REASONS: Mapping[str, str] = {
     "unreadable_row": "a line of a recording could not be parsed",
 }
 
-SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-/_:^=]{0,31}")
+SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.\-/_:^=]{0,31}")
 """Upper case; BRK.B, BRK-B, BTC-USD, BTCUSDT and ^GSPC are all taken as they are."""
 
 MAX_AMOUNT = 1e13

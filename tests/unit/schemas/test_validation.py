@@ -41,7 +41,21 @@ def test_every_reason_is_listed_and_in_the_message() -> None:
 
 @pytest.mark.parametrize(
     "symbol",
-    ["AAPL", "V", "BRK.B", "BRK-B", "BTC-USD", "BTCUSDT", "7203", "X:BTCUSD", "A_B", "ES=F", "A/B", "A" * 32],
+    [
+        "AAPL",
+        "V",
+        "BRK.B",
+        "BRK-B",
+        "BTC-USD",
+        "BTCUSDT",
+        "7203",
+        "X:BTCUSD",
+        "A_B",
+        "ES=F",
+        "A/B",
+        "^GSPC",
+        "A" * 32,
+    ],
 )
 def test_symbols_of_all_providers_are_taken(symbol: str) -> None:
     """As they are written there."""
