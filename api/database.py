@@ -46,7 +46,8 @@ class Database:
         self._slots = asyncio.Semaphore(max_queries)
         self._session: Session | None = None
         self._prepared: dict[str, Any] = {}
-        self._problem: str | None = "not connected yet"
+        self._problem = "not connected yet"
+        self._available: bool | None = None  # None: not tried yet
         self._closing = threading.Lock()
         self._closed = False
 
@@ -117,7 +118,7 @@ class Database:
 
     async def _execute(self, statement: str, values: Sequence[Any]) -> list[Row]:
         if self._session is None:
-            raise StorageUnavailable(self._problem or "closed")
+            raise StorageUnavailable(self._problem)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[list[Row]] = loop.create_future()
         response: ResponseFuture = self._session.execute_async(
@@ -149,13 +150,14 @@ class Database:
         return await done
 
     def _works(self) -> None:
-        if self._problem is not None:
-            self._problem = None
+        if not self._available:
+            self._available = True
             log.info("cassandra_available")
 
     def _fails(self, problem: str) -> StorageUnavailable:
         """Logs only the first failure of an outage: each failed request has its own line anyway."""
-        if self._problem is None or self._problem == "not connected yet":
+        if self._available is not False:
+            self._available = False
             log.warning("cassandra_unavailable", error=problem)
         self._problem = problem
         return StorageUnavailable(problem)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from api.database import Database, Row
 from api.models import Candle, Symbol, Trade
 from api.times import Now, to_datetime, to_micros
-from schemas.intervals import MINUTE_US
+from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.tables import GOLD_TABLES, MONTHLY, SYMBOLS_PART, gold_bucket, trade_minute, trade_shard
 from schemas.topics import MAX_CLOCK_AHEAD_MS
 
@@ -30,6 +30,8 @@ MAX_MINUTES = 2_000
 MAX_PARALLEL_MINUTES = 8
 MINUTES_AT_ONCE = 500
 SYMBOLS_AT_ONCE = 32
+FAR_AHEAD_US = 366 * INTERVALS["1d"]
+"""No bar is dated further ahead of now: a range up to the year 9999 must not ask for every month of it."""
 
 CANDLE_COLUMNS = "start, end, open, high, low, close, volume, notional, vwap, trades, final, version, sources"
 TRADE_COLUMNS = (
@@ -156,6 +158,7 @@ class Store:
 
     async def _bars(self, statement: str, symbol: str, interval: str, span: Span, limit: int) -> list[Row]:
         """Rows of bars, newest first, over as many partitions as it takes."""
+        span = Span(span.start, min(span.end, self._now() + FAR_AHEAD_US))
         rows: list[Row] = []
         async with aclosing(self._buckets(symbol, interval, span)) as buckets:
             async for bucket in buckets:

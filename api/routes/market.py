@@ -18,7 +18,7 @@ async def symbols(parts: ServicesDep) -> Symbols:
     return Symbols(symbols=await parts.symbols.get())
 
 
-@router.get("/candles/{symbol}", responses=SYMBOL_RESPONSES)
+@router.get("/candles/{symbol:path}", responses=SYMBOL_RESPONSES)
 async def candles(symbol: KnownSymbol, page: CandlePageDep, parts: ServicesDep) -> Candles:
     """Bars that start in `[from, to)`, **newest first**: the newest `limit`, and a cursor to the older ones.
 
@@ -36,7 +36,7 @@ async def candles(symbol: KnownSymbol, page: CandlePageDep, parts: ServicesDep) 
     return Candles(symbol=symbol, interval=page.interval, candles=shown, next_cursor=more)
 
 
-@router.get("/trades/{symbol}", responses=SYMBOL_RESPONSES)
+@router.get("/trades/{symbol:path}", responses=SYMBOL_RESPONSES)
 async def trades(symbol: KnownSymbol, page: TradePageDep, parts: ServicesDep) -> Trades:
     """Valid trades in `[from, to)`, **newest first**: the newest `limit`, and a cursor to the older ones.
 

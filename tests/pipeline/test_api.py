@@ -212,6 +212,16 @@ def test_every_field_of_a_bar_comes_back_as_it_was_stored(
     assert get(api, f"/api/v1/candles/{symbol.lower()}", interval=aliases.get(interval, interval)) == body
 
 
+def test_a_symbol_with_a_slash_is_served(api: httpx.Client, tables: Tables) -> None:
+    """Crypto pairs are written so, and a client may or may not escape it."""
+    candle = a_candle("BTC/USD", "1m", REPLAYED, 1)
+    tables.symbol("BTC/USD")
+    tables.candle(candle)
+    for path in ("/api/v1/candles/BTC/USD", "/api/v1/candles/btc%2Fusd"):
+        body = get(api, path, **{"from": "2024-08-09", "to": "2024-08-10"})
+        assert (body["symbol"], body["candles"]) == ("BTC/USD", [candle_json(candle)])
+
+
 @pytest.fixture(scope="module")
 def history(tables: Tables) -> list[Candle]:
     """A symbol with 1m bars on three days of two years long past, newest first."""
@@ -262,6 +272,15 @@ def test_from_is_inclusive_and_to_exclusive_in_every_spelling(
         assert body["next_cursor"] is None
     day = get(api, "/api/v1/candles/HIST", **{"from": "2024-06-30", "to": "2024-07-01"})
     assert [candle["start"][:10] for candle in day["candles"]] == ["2024-06-30"] * 5
+
+
+def test_a_range_may_reach_from_1970_to_the_end_of_time(
+    api: httpx.Client, history: list[Candle], trades: list[Trade]
+) -> None:
+    """Answered like one without a range, in as many queries."""
+    ever = {"from": "1970-01-01", "to": "9999-12-31T23:59:59.999999Z"}
+    assert get(api, "/api/v1/candles/HIST", **ever)["candles"] == [candle_json(candle) for candle in history]
+    assert get(api, "/api/v1/trades/TICK", **ever)["trades"] == [trade_json(trade) for trade in trades]
 
 
 def test_a_range_without_bars_is_an_empty_list(api: httpx.Client, history: list[Candle]) -> None:
