@@ -1,8 +1,8 @@
 """Servers for the tests that need real ones.
 
-Nothing is started until a test asks for it. The servers live in a state folder of their own on free ports,
-so a running ``make run`` is not disturbed. ``TICKSTREAM_TEST_SERVERS=1`` uses servers that already run
-instead, at the addresses in the environment.
+Nothing is started until a test asks for it, and then only what it asks for. The servers live in a folder of
+their own on free ports, so a running ``make run`` is not disturbed. ``TICKSTREAM_TEST_SERVERS=1`` takes the
+Kafka, registry, Cassandra and Flink at the addresses in the environment instead.
 """
 
 import os
@@ -14,6 +14,7 @@ import pytest
 
 from schemas.create import create_tables, create_topics, delete_topics
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
+from tests.support.servers import LiveSystem, Servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +34,41 @@ class KafkaServers:
         )
 
 
-def running_servers() -> bool:
+def uses_running_servers() -> bool:
     return os.environ.get("TICKSTREAM_TEST_SERVERS") == "1"
 
 
 @pytest.fixture(scope="session")
-def kafka() -> KafkaServers:
-    """Kafka and the schema registry; nothing else is started for it."""
-    settings = KafkaSettings()
-    return KafkaServers(settings.kafka_bootstrap_servers, settings.schema_registry_url)
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Single servers of this session; ``need`` starts them."""
+    session = Servers(tmp_path_factory.mktemp("servers"))
+    yield session
+    session.stop()
 
 
 @pytest.fixture(scope="session")
-def cassandra() -> CassandraSettings:
-    """Cassandra with the keyspace and all tables in it."""
-    settings = CassandraSettings(cassandra_keyspace=f"test_{uuid.uuid4().hex[:8]}")
+def kafka(request: pytest.FixtureRequest) -> KafkaServers:
+    """Kafka and the schema registry; nothing else is started for it."""
+    if uses_running_servers():
+        running = KafkaSettings()
+        return KafkaServers(running.kafka_bootstrap_servers, running.schema_registry_url)
+    servers: Servers = request.getfixturevalue("servers")
+    servers.need("kafka", "registry")
+    return KafkaServers(servers.settings.kafka_address, servers.settings.registry_url)
+
+
+@pytest.fixture(scope="session")
+def cassandra(request: pytest.FixtureRequest) -> CassandraSettings:
+    """Cassandra, with a keyspace for this session and all tables in it."""
+    keyspace = f"test_{uuid.uuid4().hex[:8]}"
+    if uses_running_servers():
+        settings = CassandraSettings(cassandra_keyspace=keyspace)
+    else:
+        servers: Servers = request.getfixturevalue("servers")
+        servers.need("cassandra")
+        settings = CassandraSettings(
+            cassandra_port=servers.settings.cassandra_port, cassandra_keyspace=keyspace
+        )
     create_tables(settings)
     return settings
 
@@ -59,3 +80,26 @@ def topics(kafka: KafkaServers) -> Iterator[TopicSettings]:
     create_topics(settings)
     yield settings
     delete_topics(settings)
+
+
+@pytest.fixture(scope="session")
+def flink_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The environment of a process that finds Kafka, registry, Cassandra and a Flink cluster without jobs."""
+    if uses_running_servers():
+        return dict(os.environ)
+    servers: Servers = request.getfixturevalue("servers")
+    servers.need("kafka", "registry", "cassandra", "jobmanager", "taskmanager")
+    return servers.environment
+
+
+@pytest.fixture(scope="session")
+def live_system(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSystem]:
+    """The whole system as ``make run`` starts it, at 1,000 trades/s, each acknowledged one in a ledger.
+
+    It takes over folder and ports of the single servers, so their addresses stay good.
+    """
+    servers.stop()
+    live = LiveSystem(servers.settings, tmp_path_factory.mktemp("live"))
+    live.start(TRADES_PER_SECOND="1000")
+    yield live
+    live.stop()
