@@ -52,9 +52,9 @@ class Database:
         self._closed = False
 
     async def run(self) -> None:
-        """Returns when connected; never raises but for cancellation."""
+        """Returns when connected or closed; never raises but for cancellation."""
         attempt = 0
-        while self._session is None:
+        while True:
             try:
                 await asyncio.to_thread(self._open)
             except TickstreamError as error:
@@ -62,7 +62,8 @@ class Database:
             except Exception as error:  # whatever the driver raises half-way through a start of the server
                 self._fails(repr(error))
             else:
-                self._works()
+                if self._session is not None:
+                    self._works()
                 return
             await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
             attempt += 1
@@ -92,6 +93,7 @@ class Database:
         with self._closing:
             self._closed = True
             session, self._session = self._session, None
+            self._problem = "closed"
         if session is not None:
             session.cluster.shutdown()
 

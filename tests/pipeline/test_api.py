@@ -19,6 +19,7 @@ from cassandra.cluster import Session
 
 from api.settings import ApiSettings
 from schemas.cassandra_session import connect
+from schemas.create import create_tables
 from schemas.events import Candle, Trade
 from schemas.intervals import INTERVALS, MINUTE_US, bar_start
 from schemas.settings import CassandraSettings
@@ -524,6 +525,13 @@ def test_it_starts_before_the_tables_and_finds_them_when_they_come(cassandra: Ca
             return "make cassandra-init" in reason and missing.cassandra_keyspace in reason
 
         eventually(says_what_to_do)
+        create_tables(missing)
+        try:
+            eventually(lambda: bool(client.get("/ready").json()["parts"]["cassandra"]["ready"]))
+        finally:
+            session = connect(missing)
+            session.execute(f"DROP KEYSPACE {missing.cassandra_keyspace}", timeout=60)
+            session.cluster.shutdown()
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
