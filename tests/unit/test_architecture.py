@@ -14,9 +14,11 @@ MAY_IMPORT = {
     "api": {"schemas"},
 }
 TOP_LEVEL = {
-    "api", "docker", "grafana", "jobs", "producer", "schemas", "tests",
+    "api", "docker", "jobs", "producer", "schemas", "tests",
     "docker-compose.yml", "LICENSE", "Makefile", "pyproject.toml", "README.md",
 }  # fmt: skip
+LATER = {"grafana"}
+"""Agreed as well; git knows no empty folder, so it may not be there yet."""
 FLINK = {"pyflink", "py4j", "pemja", "apache_beam"}
 
 
@@ -124,7 +126,7 @@ def test_the_top_level_holds_what_was_agreed() -> None:
     """What git tracks: no file or folder besides these, dotfiles apart."""
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     names = {line.partition("/")[0] for line in tracked.stdout.splitlines()}
-    assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+    assert {name for name in names if not name.startswith(".")} | LATER == TOP_LEVEL | LATER
 
 
 def test_every_package_says_what_it_is_for() -> None:
