@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from jobs.domain import amounts, bar_state, order_key
-from jobs.domain.bars import Rules, Slice
+from jobs.domain.bars import Rules, Slice, SymbolBars
 from schemas.events import Candle, Trade
 from schemas.intervals import MINUTE_US
 
@@ -65,11 +65,17 @@ class SymbolDriver:
         self.timers: set[int] = set()
         self.published: list[Candle] = []
 
+    def load(self) -> SymbolBars:
+        return bar_state.load(self.state)
+
+    def save(self, book: SymbolBars) -> None:
+        self.state = bar_state.dump(book)
+
     def add(self, *trades: Trade) -> list[Candle]:
         """Applies the trades as one slice; returns what is published because of it."""
-        book = bar_state.load(self.state)
+        book = self.load()
         change = book.apply(self.symbol, slice_of(*trades), self.watermark, self.rules)
-        self.state = bar_state.dump(book)
+        self.save(book)
         self.timers |= {-(-due // 1000) * 1000 for due in change.timers if due > self.watermark}
         self.published += change.candles
         return change.candles
@@ -79,9 +85,9 @@ class SymbolDriver:
         self.watermark = START_US + at
         candles = []
         while due := [timer for timer in self.timers if timer <= self.watermark]:
-            book = bar_state.load(self.state)
+            book = self.load()
             candles += book.advance(self.symbol, min(due), self.rules)
-            self.state = bar_state.dump(book)
+            self.save(book)
             self.timers.remove(min(due))
         self.published += candles
         return candles

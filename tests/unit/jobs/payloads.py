@@ -1,0 +1,44 @@
+"""Payloads as they lie in a topic, and a decoder that knows their schemas."""
+
+import json
+from dataclasses import asdict
+from io import BytesIO
+
+import numpy as np
+from fastavro import parse_schema, schemaless_writer
+
+from jobs.domain.trade_batch import TradeReader
+from schemas.avro_codec import HEADER, Decoder, Encoder, schema_text
+from schemas.events import Event, Quote, Trade
+
+TRADE_ID, QUOTE_ID, NULLABLE_ID, UNKNOWN_ID = 1, 2, 3, 99
+_TRADE_SCHEMA = json.loads(schema_text(Trade))
+_NULLABLE = {
+    **_TRADE_SCHEMA,
+    "fields": [
+        {**field, "type": ["null", "string"]} if field["name"] == "symbol" else field
+        for field in _TRADE_SCHEMA["fields"]
+    ],
+}
+KNOWN = {TRADE_ID: _TRADE_SCHEMA, QUOTE_ID: json.loads(schema_text(Quote)), NULLABLE_ID: _NULLABLE}
+
+
+def payload(event: Event) -> bytes:
+    """The event in the wire format, under the id of its schema."""
+    return Encoder(type(event), TRADE_ID if isinstance(event, Trade) else QUOTE_ID).encode(event)
+
+
+def without_symbol(trade: Trade) -> bytes:
+    """What a foreign producer may send whose own schema lets the symbol be null."""
+    body = BytesIO()
+    schemaless_writer(body, parse_schema(_NULLABLE), asdict(trade) | {"symbol": None})
+    return HEADER.pack(0, NULLABLE_ID) + body.getvalue()
+
+
+def reader() -> TradeReader:
+    return TradeReader(Decoder(Trade, lambda _: None, KNOWN))
+
+
+def milliseconds(*times_us: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Record timestamps of these event times."""
+    return np.array([time_us // 1000 for time_us in times_us], dtype=np.int64)

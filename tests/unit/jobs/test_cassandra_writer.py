@@ -1,0 +1,140 @@
+"""The writer's batches: what goes together, how much at once, and what it does when it is refused."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from cassandra import InvalidRequest, OperationTimedOut, Unavailable
+from cassandra.query import BatchStatement, BatchType
+
+from jobs.sinks import cassandra_writer
+from jobs.sinks.cassandra_writer import MAX_BATCH_BYTES, MAX_IN_FLIGHT, CassandraWriter, Insert, Mutation
+from schemas.errors import UnavailableError
+from tests.unit.jobs.fake_cassandra import FakeSession
+
+SYMBOLS = "INSERT INTO symbols (part, symbol) VALUES (?, ?)"
+
+
+class Time:
+    """The writer's clock, which only its own sleeping moves."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return sum(self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(cassandra_writer, "time", time)
+    return time
+
+
+def mutation(session: FakeSession, partition: int, key: str, size: int = 0) -> Mutation:
+    parts = (partition.to_bytes(4, "big"),), (key.encode(),)
+    insert = Insert(session.prepare(SYMBOLS), (*parts[0], key.encode() + b"." * size))
+    return Mutation(*parts, (insert,))
+
+
+def keys(batch: BatchStatement) -> list[str]:
+    return [values[1].rstrip(b".").decode() for _, _, values in batch._statements_and_parameters]
+
+
+def test_rows_of_a_partition_go_together_and_no_others() -> None:
+    """In unlogged, idempotent batches that know their replicas."""
+    session = FakeSession()
+    rows = [mutation(session, number % 2, f"k{number}") for number in range(6)]
+    CassandraWriter(session, 1.0).write(rows)
+    assert [keys(batch) for batch in session.sent] == [["k0", "k2", "k4"], ["k1", "k3", "k5"]]
+    for number, batch in enumerate(session.sent):
+        assert batch.batch_type == BatchType.UNLOGGED
+        assert (batch.routing_key, batch.keyspace) == (number.to_bytes(4, "big"), "market")
+        assert batch.is_idempotent
+
+
+def test_of_one_key_the_last_mutation_counts() -> None:
+    """A batch would give both the same timestamp, and Cassandra the greater value, not the later one."""
+    session = FakeSession()
+    CassandraWriter(session, 1.0).write([mutation(session, 0, "k", 5), mutation(session, 0, "k", 2)])
+    [batch] = session.sent
+    assert [values[1] for _, _, values in batch._statements_and_parameters] == [b"k.."]
+
+
+def test_batches_are_bounded_in_bytes() -> None:
+    """One that has reached the bound goes out; a row beyond it goes alone."""
+    session = FakeSession()
+    half = MAX_BATCH_BYTES // 2
+    sizes = {"a": half, "b": half, "c": 9 * half, "d": 0}
+    rows = [mutation(session, 0, key, size) for key, size in sizes.items()]
+    CassandraWriter(session, 1.0).write(rows)
+    assert [keys(batch) for batch in session.sent] == [["a", "b"], ["c"], ["d"]]
+
+
+def test_no_more_are_in_flight_than_allowed_and_none_when_it_returns() -> None:
+    """The next batch waits for the oldest."""
+    session = FakeSession()
+
+    def rows() -> Iterator[Mutation]:
+        for number in range(3 * MAX_IN_FLIGHT):
+            yield mutation(session, number, f"k{number}")
+
+    CassandraWriter(session, 1.0).write(rows())
+    assert [keys(batch) for batch in session.sent] == [[f"k{n}"] for n in range(3 * MAX_IN_FLIGHT)]
+    assert (session.most_in_flight, session.in_flight) == (MAX_IN_FLIGHT, 0)
+
+
+def test_nothing_to_write() -> None:
+    """A batch of heartbeats sends nothing."""
+    session = FakeSession()
+    CassandraWriter(session, 1.0).write([])
+    assert session.sent == []
+
+
+def test_what_was_refused_is_sent_again_until_it_is_taken(time: Time) -> None:
+    """And only that, at growing intervals up to 5 s."""
+    refusals = Counter({"k1": 8, "k3": 1})
+
+    def answer(batch: BatchStatement) -> None:
+        [key] = keys(batch)
+        if refusals[key]:
+            refusals[key] -= 1
+            raise OperationTimedOut()
+
+    session = FakeSession(answer)
+    CassandraWriter(session, 60.0).write([mutation(session, n, f"k{n}") for n in range(5)])
+    sent = Counter(keys(batch)[0] for batch in session.sent)
+    assert sent == {"k0": 1, "k1": 9, "k2": 1, "k3": 2, "k4": 1}
+    assert time.slept == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    "error", [OperationTimedOut(), Unavailable("no replica"), InvalidRequest("unconfigured")]
+)
+def test_it_gives_up_after_its_time(time: Time, error: Exception) -> None:
+    """So that the job fails, and starts again from its checkpoint."""
+
+    def refuse(_: BatchStatement) -> None:
+        raise error
+
+    session = FakeSession(refuse)
+    with pytest.raises(UnavailableError, match=r"not taken a write for 20 s .*; the job restarts") as failed:
+        CassandraWriter(session, 20.0).write([mutation(session, 0, "k")])
+    assert failed.value.__cause__ is error
+    assert 20.0 <= time.monotonic() <= 25.0
+    assert session.in_flight == 0
+
+
+def test_an_error_that_is_not_cassandras_is_not_swallowed() -> None:
+    """A mistake of ours is seen at once."""
+
+    def fail(_: BatchStatement) -> None:
+        raise TypeError("ours")
+
+    session = FakeSession(fail)
+    with pytest.raises(TypeError, match="ours"):
+        CassandraWriter(session, 1.0).write([mutation(session, 0, "k")])

@@ -1,0 +1,236 @@
+"""The keeper: what it submits, when it waits, and how it stops the jobs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from jobs import keeper as keeper_module
+from jobs.cluster import Job, StopFailedError
+from jobs.keeper import Keeper
+from jobs.settings import JobSettings
+from schemas.errors import UnavailableError
+
+BARS, STORE = "market.bars", "market.store"
+
+
+class FakeCluster:
+    """A cluster that runs what is submitted, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.submissions: list[list[str]] = []
+        self.available = True
+        self.fails_at_once = False
+        self.savepoint_fails = False
+        self.checkpoints = 0
+        self.stopped: list[tuple[str, str]] = []
+        self.cancelled: list[str] = []
+        self._jobs: dict[str, Job] = {}
+
+    def submit(self, jobs: list[str]) -> None:
+        self.submissions.append(jobs)
+        state = "FAILED" if self.fails_at_once else "RUNNING"
+        for job in jobs:
+            name = f"market.{job}"
+            self._jobs[name] = Job(f"{name}-{len(self.submissions)}", name, state, len(self.submissions))
+
+    def set_state(self, name: str, state: str) -> None:
+        self._jobs[name] = Job(self._jobs[name].job_id, name, state, 0)
+
+    def forget(self) -> None:
+        self._jobs.clear()
+
+    def job(self, name: str) -> Job | None:
+        if not self.available:
+            raise UnavailableError("nobody there")
+        return self._jobs.get(name)
+
+    def completed_checkpoints(self, _: str) -> int:
+        return self.checkpoints
+
+    def failures(self, _: str) -> list[str]:
+        return ["it broke"]
+
+    def stop(self, job_id: str, savepoint_dir: str) -> str:
+        if self.savepoint_fails:
+            raise StopFailedError("not all tasks are running")
+        self.stopped.append((job_id, savepoint_dir))
+        return f"{savepoint_dir}/savepoint-1"
+
+    def cancel(self, job_id: str) -> None:
+        self.cancelled.append(job_id)
+
+
+class Second(Event):
+    """The keeper's clock and its signal to stop: each wait is a second in which the next thing happens."""
+
+    def __init__(self, happenings: dict[int, Callable[[], None]], stop_at: int) -> None:
+        super().__init__()
+        self.now = 0.0
+        self._happenings = happenings
+        self._stop_at = stop_at
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0.0
+        self._happenings.get(round(self.now), lambda: None)()
+        if self.now >= self._stop_at:
+            self.set()
+        return self.is_set()
+
+    def monotonic(self) -> float:
+        return self.now + 1_000.0
+
+
+class KeeperOfFake(Keeper):
+    """Submits to the fake cluster instead of in a process of its own."""
+
+    def _submit(self, jobs: list[str]) -> None:
+        assert isinstance(self.cluster, FakeCluster)
+        self.cluster.submit(jobs)
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+Run = Callable[..., None]
+
+
+@pytest.fixture
+def run(cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a keeper for some seconds in which things happen: ``run(stop_at, second=what, ..)``."""
+    settings = JobSettings(checkpoint_dir=f"{tmp_path}/c", savepoint_dir=f"{tmp_path}/s")
+
+    def run(stop_at: int, happenings: dict[int, Callable[[], None]] | None = None) -> None:
+        second = Second(happenings or {}, stop_at)
+        monkeypatch.setattr(keeper_module, "time", second)
+        KeeperOfFake(settings, cluster, ("bars", "store"), stopping=second).run()  # type: ignore[arg-type]
+
+    return run
+
+
+def test_what_is_missing_is_submitted_once(cluster: FakeCluster, run: Run) -> None:
+    """Both together, and then left alone."""
+    run(10)
+    assert cluster.submissions == [["bars", "store"]]
+
+
+def test_what_runs_already_is_not_submitted_again(cluster: FakeCluster, run: Run) -> None:
+    """Jobs outlive their keeper when it is killed."""
+    cluster.submit(["store"])
+    run(10)
+    assert cluster.submissions == [["store"], ["bars"]]
+
+
+def test_a_job_on_its_way_is_not_submitted_again(cluster: FakeCluster, run: Run) -> None:
+    """Flink restarts a failing job by itself."""
+    run(20, {5: lambda: cluster.set_state(BARS, "RESTARTING"), 8: lambda: cluster.set_state(BARS, "FAILING")})
+    assert cluster.submissions == [["bars", "store"]]
+
+
+def test_jobs_that_the_cluster_has_forgotten_come_back_at_once(cluster: FakeCluster, run: Run) -> None:
+    """A killed JobManager comes back with none."""
+    run(100, {90: cluster.forget})
+    assert cluster.submissions == [["bars", "store"], ["bars", "store"]]
+
+
+def test_only_the_job_that_is_gone_is_submitted(cluster: FakeCluster, run: Run) -> None:
+    """The other one goes on."""
+    run(100, {90: lambda: cluster.set_state(STORE, "FAILED")})
+    assert cluster.submissions == [["bars", "store"], ["store"]]
+
+
+def test_a_job_that_fails_at_once_is_tried_ever_more_seldom(
+    cluster: FakeCluster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to half a minute apart; each time it is said why."""
+    told: list[dict[str, object]] = []
+    monkeypatch.setattr(
+        keeper_module.log, "error", lambda event, **fields: told.append({"event": event} | fields)
+    )
+    cluster.fails_at_once = True
+    times: list[float] = []
+    submit = cluster.submit
+
+    def note(jobs: list[str]) -> None:
+        times.append(keeper_module.time.monotonic() - 1_000.0)
+        submit(jobs)
+
+    monkeypatch.setattr(cluster, "submit", note)
+    run(130)
+    assert times == [0, 1, 3, 7, 15, 31, 61, 91, 121]
+    assert told[0] == {"event": "job_is_gone", "job": BARS, "state": "FAILED", "why": ["it broke"]}
+
+
+def test_a_job_that_has_lived_well_is_tried_again_at_once(cluster: FakeCluster, run: Run) -> None:
+    """Whatever it took to bring it up before."""
+    times = []
+
+    def recover() -> None:
+        cluster.fails_at_once = False
+
+    def fail() -> None:
+        times.append(len(cluster.submissions))
+        cluster.set_state(BARS, "FAILED")
+
+    cluster.fails_at_once = True
+    run(260, {10: recover, 200: fail, 202: lambda: times.append(len(cluster.submissions))})
+    assert times == [5, 6]
+
+
+def test_a_cluster_that_is_away_is_waited_for(cluster: FakeCluster, run: Run) -> None:
+    """Nothing is submitted meanwhile, and nothing is lost."""
+    cluster.available = False
+
+    def back() -> None:
+        cluster.available = True
+
+    run(10, {5: back})
+    assert cluster.submissions == [["bars", "store"]]
+
+
+def test_jobs_are_stopped_with_a_savepoint(cluster: FakeCluster, run: Run, tmp_path: Path) -> None:
+    """Each in a folder of its own, where the next start finds it."""
+    run(3)
+    assert sorted(cluster.stopped) == [
+        (f"{BARS}-1", f"{tmp_path.as_uri()}/s/{BARS}"),
+        (f"{STORE}-1", f"{tmp_path.as_uri()}/s/{STORE}"),
+    ]
+    assert cluster.cancelled == []
+
+
+def test_a_job_whose_savepoint_fails_is_cancelled(cluster: FakeCluster, run: Run) -> None:
+    """It goes on from its newest checkpoint next time."""
+    cluster.savepoint_fails = True
+    run(3)
+    assert sorted(cluster.cancelled) == [f"{BARS}-1", f"{STORE}-1"]
+
+
+def test_what_is_gone_or_away_need_not_be_stopped(cluster: FakeCluster, run: Run) -> None:
+    """The end is never held up."""
+    run(3, {3: lambda: cluster.set_state(BARS, "CANCELED")})
+    assert [job for job, _ in cluster.stopped] == [f"{STORE}-1"]
+
+    def leave() -> None:
+        cluster.available = False
+
+    run(3, {3: leave})
+    assert [job for job, _ in cluster.stopped] == [f"{STORE}-1"]
+
+
+def test_old_snapshots_go_once_the_job_has_its_own(cluster: FakeCluster, run: Run, tmp_path: Path) -> None:
+    """And not before: until then the old one is all there is."""
+    old = tmp_path / "c" / BARS / "old" / "chk-1"
+    own = tmp_path / "c" / BARS / f"{BARS}-1" / "chk-1"
+    seen = []
+
+    def complete() -> None:
+        seen.append(old.exists())
+        own.mkdir(parents=True)
+        cluster.checkpoints = 1
+
+    old.mkdir(parents=True)
+    run(10, {5: complete})
+    assert (seen, old.exists(), own.exists()) == ([True], False, True)
