@@ -18,7 +18,7 @@ REASONS: Mapping[str, str] = {
     "wrong_schema": "the schema id belongs to another type of record",
     "invalid_symbol": "the symbol is missing or not one that we take",
     "unknown_symbol": "the symbol is none of those that were asked for",
-    "invalid_identity": "trade id, source or sequence is missing or out of range",
+    "invalid_identity": "trade id, source or sequence is missing, too long or out of range",
     "invalid_price": "a price is not a positive finite number, or implausibly large",
     "invalid_size": "a size is not a finite number of 0 or more, or implausibly large",
     "implausible_time": "the event time is not near the record timestamp, or not in the past",
@@ -29,6 +29,10 @@ REASONS: Mapping[str, str] = {
 SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.\-/_:^=]{0,31}")
 """Upper case; BRK.B, BRK-B, BTC-USD, BTCUSDT and ^GSPC are all taken as they are."""
 
+MAX_NAME_LENGTH = 256
+"""Bound of trade id and source, in characters. They are part of a row's key, and Cassandra refuses every
+write whose key is above 64 KiB."""
+
 MAX_AMOUNT = 1e13
 """Bound of size and of price x size. Sums of 900,000 such trades still fit the jobs' 64-bit integers."""
 
@@ -36,6 +40,11 @@ MAX_TIME_SKEW_US = 60_000_000
 """How far an event time may be from its record's timestamp."""
 
 EARLIEST_US = 0
+LATEST_US = 253_402_300_800_000_000
+"""The end of the year 9999; later bars have no bucket."""
+
+MAX_WRITE_TIME = 2**63 - 1
+"""Bound of a bar's start + version, the timestamp under which its row is written."""
 
 
 def check_trade(trade: Mapping[str, Any]) -> None:
@@ -47,8 +56,7 @@ def check_trade(trade: Mapping[str, Any]) -> None:
     _check_size("size", size)
     if price * size > MAX_AMOUNT:
         raise PoisonError("invalid_size", f"price x size is {price * size!r}, above {MAX_AMOUNT:g}")
-    if not trade["trade_id"]:
-        raise PoisonError("invalid_identity", "trade_id is empty")
+    _check_name("trade_id", trade["trade_id"])
 
 
 def check_quote(quote: Mapping[str, Any]) -> None:
@@ -63,7 +71,12 @@ def check_quote(quote: Mapping[str, Any]) -> None:
 def check_candle(candle: Candle) -> None:
     """Raises PoisonError for a candle that has no place in the tables."""
     _check_symbol(candle.symbol)
-    if candle.interval not in INTERVALS or candle.start % INTERVALS[candle.interval] or candle.version < 0:
+    if (
+        candle.interval not in INTERVALS
+        or candle.start % INTERVALS[candle.interval]
+        or not EARLIEST_US <= candle.start < LATEST_US
+        or not 0 <= candle.version <= MAX_WRITE_TIME - candle.start
+    ):
         raise PoisonError(
             "invalid_identity",
             f"no bar {candle.interval} starts at {candle.start} us with version {candle.version}",
@@ -85,14 +98,20 @@ def check_record_time(event_time_us: int, record_timestamp_ms: int) -> None:
 
 def _check_symbol(symbol: Any) -> None:
     if not isinstance(symbol, str) or not SYMBOL.fullmatch(symbol):
-        raise PoisonError("invalid_symbol", f"symbol is {symbol!r}")
+        raise PoisonError("invalid_symbol", f"symbol is {symbol!r:.100}")
 
 
 def _check_identity(event: Mapping[str, Any]) -> None:
-    if not event["source"]:
-        raise PoisonError("invalid_identity", "source is empty")
+    _check_name("source", event["source"])
     if event["sequence"] < 0:
         raise PoisonError("invalid_identity", f"sequence is {event['sequence']}")
+
+
+def _check_name(name: str, text: Any) -> None:
+    if not text:
+        raise PoisonError("invalid_identity", f"{name} is empty")
+    if len(text) > MAX_NAME_LENGTH:
+        raise PoisonError("invalid_identity", f"{name} has {len(text)} characters, above {MAX_NAME_LENGTH}")
 
 
 def _check_price(name: str, price: Any) -> None:

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from schemas.avro_codec import Decoder
 from schemas.errors import PoisonError
-from schemas.validation import MAX_AMOUNT, MAX_TIME_SKEW_US, SYMBOL, check_record_time, check_trade
+from schemas.validation import (
+    MAX_AMOUNT,
+    MAX_NAME_LENGTH,
+    MAX_TIME_SKEW_US,
+    SYMBOL,
+    check_record_time,
+    check_trade,
+)
 
 COLUMNS = ("symbol", "event_time", "received_at", "price", "size", "trade_id", "sequence", "source",
            "exchange", "conditions", "updates_price", "updates_volume")  # fmt: skip
@@ -108,8 +115,10 @@ class TradeReader:
         for index, (symbol, trade_id, source) in enumerate(
             zip(batch.columns["symbol"], batch.columns["trade_id"], batch.columns["source"], strict=True)
         ):
-            if not trade_id or not source or symbol not in self._good_symbols:
-                if trade_id and source and SYMBOL.fullmatch(symbol or ""):
+            if not (0 < len(trade_id) <= MAX_NAME_LENGTH and 0 < len(source) <= MAX_NAME_LENGTH):
+                suspects.add(index)
+            if symbol not in self._good_symbols:
+                if SYMBOL.fullmatch(symbol):
                     self._good_symbols.add(symbol)
                 else:
                     suspects.add(index)

@@ -10,6 +10,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 from jobs.domain import bar_state
 from jobs.domain.amounts import join
 from jobs.domain.bars import Rules, Slice, TooLateError
+from jobs.letters import carried
 from schemas.avro_codec import Encoder
 from schemas.events import Candle, DeadLetter, Event
 from schemas.topics import Topics
@@ -73,7 +74,7 @@ class BarFunction(KeyedProcessFunction):
             yield Row(self._topics.candles, candle.symbol.encode(), self._encode_candle.encode(candle))
 
     def _too_late(self, row: Any, detail: str) -> Row:
-        topic, partition, offset, payload = self._topics.trades, row[13], row[14], row[15]
+        topic, partition, offset, payload = self._topics.trades, row[13], row[14], carried(row[15])
         letter = DeadLetter("too_late", f"{row[0]}: {detail}", "bars", topic, partition, offset, payload)
         return Row(
             self._topics.dead_letter,

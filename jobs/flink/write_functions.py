@@ -17,6 +17,7 @@ from jobs.domain.trade_batch import TradeReader
 from jobs.flink.decode_trades import milliseconds
 from jobs.flink.worker_logs import configure_worker_logging
 from jobs.flink.worker_session import shared_session
+from jobs.letters import carried
 from jobs.settings import JobSettings
 from jobs.sinks.cassandra_writer import CassandraWriter
 from jobs.sinks.live_bars import LiveBars
@@ -60,7 +61,7 @@ class WriteFunction(ScalarFunction):
         for position, error in poison.items():
             letter = DeadLetter(
                 error.reason, error.detail, "store", self._topic, int(partitions[position]),
-                int(offsets[position]), payloads[position],
+                int(offsets[position]), carried(payloads[position]),
             )  # fmt: skip
             letters[position] = self._encode_letter.encode(letter)
         return pd.Series(letters)

@@ -11,6 +11,7 @@ from jobs.sinks import cql
 from jobs.sinks.cassandra_writer import Insert, Mutation
 from schemas.events import Candle
 from schemas.tables import GOLD_TABLES, SYMBOLS_PART, gold_bucket, trade_minute, trade_shard
+from schemas.validation import MAX_NAME_LENGTH
 
 TRADE_KEY = ("minute", "shard", "symbol", "event_time", "sequence", "source", "trade_id")
 BRONZE = (*TRADE_KEY, "kafka_partition", "kafka_offset", "payload")
@@ -64,8 +65,8 @@ class TradeRows:
         self, fields: dict[str, Any], kafka_partition: int, kafka_offset: int, payload: bytes
     ) -> Iterator[Mutation]:
         symbol, source, trade_id = fields["symbol"], fields["source"], fields["trade_id"]
-        if not (symbol and source and trade_id):
-            return
+        if not all(0 < len(part) <= MAX_NAME_LENGTH for part in (symbol, source, trade_id)):
+            return  # no key that Cassandra takes; the dead letter has the payload
         partition = (cql.bigint(trade_minute(fields["event_time"])), self._shard(symbol))
         key = (symbol.encode(), cql.bigint(fields["event_time"]), cql.bigint(fields["sequence"]),
                source.encode(), trade_id.encode())  # fmt: skip

@@ -37,13 +37,15 @@ POISON = {
     "unknown_schema": [b"\0\0\0\0" + bytes([UNKNOWN_ID]) + GOOD[5:]],
     "wrong_schema": [payload(Quote("AAPL", START_US, START_US, 1.0, 1.0, 1.5, 1.0, 0, "sim"))],
     "invalid_symbol": [
-        payload(a_trade(symbol=symbol)) for symbol in ("", "aapl", " AAPL", "AAPL\n", "A" * 33)
+        payload(a_trade(symbol=symbol)) for symbol in ("", "aapl", " AAPL", "AAPL\n", "A" * 33, "A" * 70_000)
     ]
     + [without_symbol(a_trade())],
     "invalid_identity": [
         payload(a_trade(trade_id="")),
         payload(a_trade(source="")),
         payload(a_trade(sequence=-1)),
+        payload(a_trade(trade_id="x" * 257)),
+        payload(a_trade(source="x" * 70_000)),
     ],
     "invalid_price": [payload(a_trade(price=price)) for price in (nan, inf, -inf, 0.0, -1.0, 1.1e13)],
     "invalid_size": [payload(a_trade(size=size)) for size in (nan, inf, -1e-9, 1.1e13, 1.1e11)],

@@ -1,0 +1,53 @@
+"""Which candles have a place in the tables: whatever lies in the topic, no row may stop the store job."""
+
+from dataclasses import replace
+
+import pytest
+
+from jobs.sinks.rows import CandleRows
+from schemas.errors import PoisonError
+from schemas.events import Candle
+from schemas.intervals import INTERVALS, MINUTE_US
+from schemas.validation import check_candle
+from tests.unit.jobs.fake_cassandra import FakeSession
+
+CANDLE = Candle("AAPL", "1m", 0, MINUTE_US, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, True, 3, ("sim",))
+LAST_MINUTE = 253_402_300_800_000_000 - MINUTE_US
+
+
+@pytest.mark.parametrize(
+    "candle",
+    [
+        CANDLE,
+        *(replace(CANDLE, interval=interval) for interval in INTERVALS),
+        replace(CANDLE, start=LAST_MINUTE),
+        replace(CANDLE, version=0),
+        replace(CANDLE, version=2**63 - 1),
+        replace(CANDLE, start=MINUTE_US, version=2**63 - 1 - MINUTE_US),
+    ],
+)
+def test_a_candle_that_is_taken_has_a_row(candle: Candle) -> None:
+    """Up to and including each bound."""
+    check_candle(candle)
+    assert len(list(CandleRows(FakeSession()).mutations([candle]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"symbol": "aapl"}, "invalid_symbol"),
+        ({"symbol": "A" * 70_000}, "invalid_symbol"),
+        ({"interval": "2m"}, "invalid_identity"),
+        ({"start": 1}, "invalid_identity"),
+        ({"start": -MINUTE_US}, "invalid_identity"),
+        ({"start": LAST_MINUTE + MINUTE_US}, "invalid_identity"),
+        ({"version": -1}, "invalid_identity"),
+        ({"start": MINUTE_US, "version": 2**63 - MINUTE_US}, "invalid_identity"),
+    ],
+)
+def test_any_other_is_refused(changes: dict[str, object], reason: str) -> None:
+    """With a reason, and a message that is short enough for a letter."""
+    with pytest.raises(PoisonError) as refused:
+        check_candle(replace(CANDLE, **changes))  # type: ignore[arg-type]
+    assert refused.value.reason == reason
+    assert len(refused.value.detail) < 200
