@@ -28,7 +28,9 @@ class JobSettings(KafkaSettings, CassandraSettings, LogSettings):
         "", description="Python of the Flink workers; empty: the one that submits the job"
     )
     state_backend: str = Field(
-        "hashmap", pattern="^(hashmap|rocksdb)$", description="hashmap: state in memory; rocksdb: on disk"
+        "rocksdb",
+        pattern="^(hashmap|rocksdb)$",
+        description="rocksdb: state on disk, of any size; hashmap: in the memory of the TaskManager",
     )
     parallelism: int = Field(1, ge=1, description="parallel instances of each operator")
     max_parallelism: int = Field(
