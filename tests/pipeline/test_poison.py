@@ -5,12 +5,14 @@ import math
 import struct
 import time
 import uuid
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from confluent_kafka.schema_registry import Schema
 from kafka import KafkaProducer
 
+from docker.local.supervisor import STOPPED, Supervisor
 from schemas.avro_codec import Encoder, schema_text
 from schemas.events import Quote, Trade
 from schemas.registry import registry_client
@@ -22,10 +24,12 @@ from tests.support.reading import (
     session_of,
     stored_trades,
 )
+from tests.support.servers import Servers
 
 pytestmark = pytest.mark.servers
 DAY_US = 86_400_000_000
 PRICE_OF_GOOD = 100.25
+AWAY_SECONDS = 60
 
 
 class ForeignProducer:
@@ -89,7 +93,7 @@ def register(run: JobsRun, subject: str, schema: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def run(flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory):
+def run(flink_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobsRun]:
     """Both jobs, for all tests of this module."""
     prefix = f"test-poison-{uuid.uuid4().hex[:8]}"
     with running_jobs(flink_environment, tmp_path_factory.mktemp("poison"), prefix) as jobs:
@@ -175,25 +179,40 @@ def test_a_trade_beyond_the_horizon_is_a_dead_letter_of_bars(run: JobsRun) -> No
     producer.close()
 
 
-def test_nothing_is_poison_while_the_registry_is_away(
-    run: JobsRun, flink_environment: dict[str, str], registry_outage: object, tmp_path: Path
-) -> None:
-    """A schema that the jobs have not seen yet is waited for, not refused, while the registry is down."""
-    del flink_environment, tmp_path
+@contextmanager
+def registry_away(servers: Servers) -> Iterator[None]:
+    """The registry's process is stopped, and started again afterwards."""
+    supervisor = Supervisor(servers.settings.folders)
+    supervisor.stop_process("registry")
+    eventually(lambda: supervisor.processes()["registry"].state in STOPPED, 30, "the registry is down")
+    try:
+        yield
+    finally:
+        supervisor.start_process("registry")
+        servers.await_ready("registry")
+
+
+def test_nothing_is_poison_while_the_registry_is_away(run: JobsRun, servers: Servers) -> None:
+    """A schema that the jobs have not seen yet is waited for, not refused, while the registry is down; trades
+    in our own schemas are stored all the while."""
     evolved = json.loads(schema_text(Trade))
     evolved["fields"].append({"name": "venue_note", "type": "string", "default": ""})
     evolved_id = register(run, "elsewhere.evolved-value", json.dumps(evolved))
     before = len(dead_letters(run.topic_settings))
     producer = ForeignProducer(run)
     encoder = Encoder(Trade, evolved_id)
-    with registry_outage():  # type: ignore[operator]
-        body = encoder.encode_fields(producer.trade(symbol="EVOLVED")) + b"\x08note"
-        producer.send(body)
-        time.sleep(20)
     with session_of(run.cassandra) as session:
-        eventually(
-            lambda: len(stored_trades(session, "trades_silver", {"EVOLVED"})) == 1, 90, "the trade is stored"
-        )
+
+        def stored(symbol: str) -> int:
+            return len(stored_trades(session, "trades_silver", {symbol}))
+
+        with registry_away(servers):
+            producer.send_changed(symbol="OURS")
+            eventually(lambda: stored("OURS") == 1, 60, "a trade in our own schema is stored")
+            producer.send(encoder.encode_fields(producer.trade(symbol="EVOLVED")) + b"\x08note")
+            time.sleep(AWAY_SECONDS)
+            assert stored("EVOLVED") == 0
+        eventually(lambda: stored("EVOLVED") == 1, 90, "the trade is stored")
     assert len(dead_letters(run.topic_settings)) == before
     assert (run.restarts("bars"), run.restarts("store")) == (0, 0)
     producer.close()
