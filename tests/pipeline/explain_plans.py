@@ -1,0 +1,31 @@
+"""Prints what Flink's planner makes of both jobs, as JSON: job -> plan. A process of its own, as it brings up
+a JVM; takes the jars from FLINK_LIB_DIR and talks to no server."""
+
+import json
+import sys
+
+from jobs import bars, store
+from jobs.flink.environment import configuration, table_environment, use_flink_libraries
+from jobs.settings import JobSettings
+from schemas.registry import our_schemas
+from schemas.topics import Topics
+
+
+def main() -> None:
+    settings = JobSettings()
+    use_flink_libraries(settings.flink_lib_dir)
+    topics = Topics(settings.topic_prefix)
+    ids = {topic: number for number, topic in enumerate(topics.event_types, start=1)}
+    schemas = our_schemas(topics, ids)
+
+    tables = table_environment(configuration(settings, "bars"))
+    bars.build(tables, settings, schemas, ids)
+    slices = tables.from_path("slices").explain()
+
+    tables = table_environment(configuration(settings, "store"))
+    store_plan = store.build(tables, settings, schemas, ids).explain()
+    json.dump({"bars": slices, "store": store_plan}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What Flink's planner makes of the jobs' SQL: each record is decoded, deduplicated and written once."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import Servers
+
+pytestmark = pytest.mark.servers
+PROJECT = Path(__file__).parents[2]
+EXECUTION = "== Optimized Execution Plan =="
+
+
+@pytest.fixture(scope="module")
+def plans(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Job -> the plan that is executed; explained in one JVM."""
+    environment = dict(os.environ)
+    if environment.get("TICKSTREAM_TEST_SERVERS") != "1":
+        request.getfixturevalue("kafka")  # with the first server the jars are there too
+        servers: Servers = request.getfixturevalue("servers")
+        environment = servers.environment
+    explained = subprocess.run(
+        [sys.executable, "-m", "tests.pipeline.explain_plans"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert explained.returncode == 0, explained.stderr
+    plans = json.loads(explained.stdout[explained.stdout.index("{") :])
+    return {job: plan[plan.index(EXECUTION) :] for job, plan in plans.items()}
+
+
+def operators(plan: str) -> list[str]:
+    """Names of the plan's operators, from the sinks to the sources."""
+    return re.findall(r"^[ :+-]*(\w+)\(", plan, re.MULTILINE)
+
+
+def test_a_trade_is_decoded_and_deduplicated_once_for_both_branches(plans: dict[str, str]) -> None:
+    """The late branch takes the dedup that the other one has; one source, one exchange before it."""
+    plan = plans["bars"]
+    assert plan.count("decode_trades(") == 1
+    assert operators(plan).count("PythonCalc") == 1
+    assert operators(plan).count("TableSourceScan") == 1
+    assert operators(plan).count("Deduplicate") == 1
+    assert "Rank(" not in plan
+    [reused] = re.findall(r"Reused\(reference_id=\[(\d+)\]\)", plan)
+    assert f"(reuse_id=[{reused}])" in next(line for line in plan.splitlines() if "Deduplicate(" in line)
+
+
+def test_dedup_keeps_the_first_of_each_identity_and_no_more(plans: dict[str, str]) -> None:
+    """By arrival; it never takes back what it let through, or sums in state could not be right."""
+    [dedup] = [line for line in plans["bars"].splitlines() if "Deduplicate(" in line]
+    assert "keep=[FirstRow]" in dedup
+    assert "key=[symbol, source, trade_id]" in dedup
+    assert "order=[PROCTIME]" in dedup
+    assert "outputInsertOnly=[true]" in dedup
+
+
+def test_the_two_branches_divide_every_trade_between_them(plans: dict[str, str]) -> None:
+    """The late one is whatever is not true for the other, an unknown watermark included."""
+    on_time, late = re.findall(r"where=\[(.*CURRENT_WATERMARK.*)\]\)", plans["bars"])
+    assert "on_time AND" in on_time
+    assert late == f"{on_time} IS NOT TRUE"
+
+
+def test_slices_are_summed_before_they_are_exchanged(plans: dict[str, str]) -> None:
+    """Partial sums in each instance, then one exchange by symbol and source."""
+    plan = plans["bars"]
+    assert operators(plan).count("LocalWindowAggregate") == 1
+    assert operators(plan).count("GlobalWindowAggregate") == 1
+    assert "size=[200 ms]" in plan
+    assert plan.count("Exchange(") == 2
+
+
+def test_nothing_of_it_works_in_mini_batches(plans: dict[str, str]) -> None:
+    """Their assigner would replace the event-time watermarks."""
+    for plan in plans.values():
+        assert "MiniBatch" not in plan
+
+
+def test_each_record_is_written_once(plans: dict[str, str]) -> None:
+    """One call for trades and one for candles, however many filters and columns hang on the result."""
+    plan = plans["store"]
+    assert plan.count("write_trades(") == 1
+    assert plan.count("write_candles(") == 1
+    assert operators(plan).count("PythonCalc") == 2
+    assert operators(plan).count("Sink") == 1
+    assert "Exchange(" not in plan
