@@ -14,7 +14,7 @@ from docker.local.errors import PartFailed
 from docker.local.fetch import fetch, is_fetched
 from docker.local.java import find_jdk
 from docker.local.leftovers import end_leftovers
-from docker.local.parts import Part, parts_of
+from docker.local.parts import Part
 from docker.local.render import link_flink_libraries, server_environment
 from docker.local.replay import replay
 from docker.local.run import run
@@ -148,7 +148,8 @@ def _fetch(settings: LocalSettings, console: Console) -> int:
 
 
 def _parts(settings: LocalSettings) -> list[Part]:
-    return [part for part in parts_of(settings, os.environ, Path()).values() if isinstance(part, Part)]
+    parts = plan_of(settings, os.environ, Path()).parts
+    return [part for part in parts.values() if isinstance(part, Part)]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def is_fetched(folders: Folders) -> bool:
 def fetch(folders: Folders, environment: Mapping[str, str], stopping: Event) -> None:
     """Fetches the programs into ``folders.lib``; raises PartFailed with its last words, or Interrupted."""
     _stamp(folders).unlink(missing_ok=True)
-    for module in modules():
+    for module in (*modules(), "cds"):
         shutil.rmtree(folders.lib / module, ignore_errors=True)
     folders.create()
     log = folders.log("maven")

@@ -4,10 +4,11 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from docker.environment import settings_from
+from docker.local.class_archive import ClassArchives
 from docker.local.errors import PartFailed
 from docker.local.probes import Probes
 from docker.local.render import FLINK_HOME
@@ -18,6 +19,9 @@ from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from schemas.topics import Topics
 
 JOBS = ("bars", "store")
+SHORT_LIVED = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""For a JVM with hardly any work: the quick compiler and collector."""
+
 EXIT_WHEN_FULL = "-XX:+ExitOnOutOfMemoryError"
 """A JVM out of memory is not to be trusted any more; started again, it is."""
 
@@ -33,6 +37,7 @@ class Part:
     ports: tuple[str, ...] = ()
     address: str = ""
     stop_seconds: int = 30
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,9 @@ class Step:
     needs: tuple[str, ...] = ()
 
 
-def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path) -> dict[str, Part | Step]:
+def parts_of(
+    settings: LocalSettings, environment: Mapping[str, str], jdk: Path, archives: ClassArchives
+) -> dict[str, Part | Step]:
     """Every part and step by name. ``environment`` is that of the processes."""
     folders = settings.folders
     probes = Probes()
@@ -61,6 +68,7 @@ def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path)
                 java,
                 f"-Xmx{settings.kafka_heap_mb}m",
                 EXIT_WHEN_FULL,
+                *archives.flags("kafka"),
                 f"-Dlog4j2.configurationFile={PROJECT / 'docker/local/kafka-log4j2.properties'}",
                 "-cp",
                 f"{folders.lib}/kafka/*",
@@ -78,9 +86,8 @@ def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path)
                 java,
                 f"-Xmx{settings.registry_heap_mb}m",
                 EXIT_WHEN_FULL,
-                # Hardly any work, but in the way of the start: the quick compiler and collector.
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
+                *SHORT_LIVED,
+                *archives.flags("registry"),
                 "-jar",
                 str(_one(folders.lib / "registry", "*-runner.jar")),
             ),
@@ -108,6 +115,7 @@ def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path)
             lambda: probes.answers(f"{settings.flink_url}/overview"),
             ports=("FLINK_UI_PORT", "FLINK_RPC_PORT", "FLINK_METRICS_PORT"),
             address=settings.flink_url,
+            environment={"JVM_ARGS": " ".join(archives.flags("jobmanager"))},
         ),
         Part(
             "taskmanager",
@@ -119,6 +127,7 @@ def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path)
             ),
             lambda: probes.has_taskmanager(settings.flink_url),
             ports=("TASKMANAGER_METRICS_PORT",),
+            environment={"JVM_ARGS": " ".join(archives.flags("taskmanager"))},
         ),
         Step("topics", lambda: _make_topics(environment), needs=("registry",)),
         Step(
@@ -132,6 +141,8 @@ def parts_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path)
             lambda: probes.runs_jobs(settings.flink_url, jobs),
             needs=("topics", "tables", "jobmanager", "taskmanager"),
             stop_seconds=120,
+            # Of the JVM that plans the jobs and is gone.
+            environment={"JVM_ARGS": " ".join((*SHORT_LIVED, *archives.flags("jobs")))},
         ),
         Part(
             "producer",

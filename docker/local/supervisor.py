@@ -7,7 +7,8 @@ import sys
 import tempfile
 import time
 import xmlrpc.client
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ startretries=20
 stopsignal=TERM
 stopwaitsecs={stop_seconds}
 killasgroup=true
+environment={environment}
 redirect_stderr=true
 stdout_logfile={log}
 stdout_logfile_maxbytes=20MB
@@ -86,7 +88,8 @@ class Supervisor:
     def is_running(self) -> bool:
         """Whether supervisord answers."""
         try:
-            self._rpc().getState()
+            with self._rpc() as supervisord:
+                supervisord.getState()
         except (OSError, xmlrpc.client.ProtocolError):
             return False
         return True
@@ -128,7 +131,8 @@ class Supervisor:
     def processes(self) -> dict[str, ProcessState]:
         """Every process by name; empty where supervisord does not run."""
         try:
-            infos = self._rpc().getAllProcessInfo()
+            with self._rpc() as supervisord:
+                infos = supervisord.getAllProcessInfo()
         except (OSError, xmlrpc.client.ProtocolError):
             return {}
         return {
@@ -145,22 +149,28 @@ class Supervisor:
     def shutdown(self) -> None:
         """Ends supervisord and what still runs under it; returns when it is gone."""
         try:
-            daemon = psutil.Process(self._rpc().getPID())
-            self._rpc().shutdown()
+            with self._rpc() as supervisord:
+                daemon = psutil.Process(supervisord.getPID())
+                supervisord.shutdown()
             (self._daemon or daemon).wait()
         except (OSError, xmlrpc.client.ProtocolError, psutil.NoSuchProcess):
             return
 
     def _tolerating(self, fault: int, method: str, name: str) -> None:
         try:
-            getattr(self._rpc(), method)(name, False)
+            with self._rpc() as supervisord:
+                getattr(supervisord, method)(name, False)
         except xmlrpc.client.Fault as error:
             if error.faultCode != fault:
                 raise PartFailed(f"{name}: supervisord answers {error.faultString}") from error
 
-    def _rpc(self) -> Any:
+    @contextmanager
+    def _rpc(self) -> Iterator[Any]:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        return xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
+        try:
+            yield xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
+        finally:
+            transport.close()
 
 
 def _program(part: Part, folders: Folders) -> str:
@@ -169,6 +179,7 @@ def _program(part: Part, folders: Folders) -> str:
         command=_escaped(shlex.join(part.command)),
         directory=_escaped(PROJECT),
         stop_seconds=part.stop_seconds,
+        environment=_escaped(",".join(f'{name}="{value}"' for name, value in part.environment.items())),
         log=_escaped(folders.log(part.name)),
     )
 

@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from threading import Event
 
+from docker.local.class_archive import ClassArchives
 from docker.local.errors import Interrupted, PartFailed
 from docker.local.leftovers import end_leftovers
 from docker.local.parts import Part, Step, parts_of, with_needs
@@ -29,13 +30,16 @@ class Plan:
     folders: Folders
     parts: Mapping[str, Part | Step]
     environment: Mapping[str, str]
+    archives: ClassArchives
     render: Callable[[], None]
 
 
 def plan_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path) -> Plan:
     """The whole system with these settings; ``environment`` is what the parts read theirs from."""
     full = server_environment(settings, environment, jdk)
-    return Plan(settings.folders, parts_of(settings, full, jdk), full, lambda: render(settings))
+    archives = ClassArchives(settings.folders, jdk)
+    parts = parts_of(settings, full, jdk, archives)
+    return Plan(settings.folders, parts, full, archives, lambda: render(settings))
 
 
 class LocalSystem:
@@ -116,6 +120,7 @@ class LocalSystem:
             if isinstance(part, Step):
                 part.run()
             else:
+                self._plan.archives.discard(part.name)
                 self._supervisor.start_process(part.name)
                 self._await_ready(part)
         except BaseException:
@@ -146,7 +151,11 @@ class LocalSystem:
             if process is None or process.state in STOPPED:
                 break
             time.sleep(POLL_SECONDS)
-        self._report(f"  {name:<14}stopped in {time.monotonic() - started:.1f} s")
+        took = time.monotonic() - started
+        part = self._plan.parts[name]
+        if isinstance(part, Part) and took < part.stop_seconds:
+            self._plan.archives.adopt(name)
+        self._report(f"  {name:<14}stopped in {took:.1f} s")
 
     def _describe(self, part: Part, what: str) -> str:
         log = self._plan.folders.log(part.name)

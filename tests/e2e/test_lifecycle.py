@@ -111,12 +111,9 @@ def test_a_port_in_use_is_named(live_system: LiveSystem, tmp_path: Path) -> None
     """With its setting and who uses it; and nothing is started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ports = live_system.settings.ports
+        names = live_system.settings.ports
         elsewhere = {
-            **{
-                name: str(value)
-                for name, value in zip(live_system.settings.ports, free_ports(20), strict=False)
-            },
+            **{name: str(free) for name, free in zip(names, free_ports(len(names)), strict=True)},
             "REGISTRY_PORT": str(port),
             "STATE_DIR": str(tmp_path / "state"),
         }
