@@ -1,6 +1,6 @@
 """Which candles of a batch are worth a write."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from schemas.events import Candle
 
@@ -9,7 +9,9 @@ class LiveBars:
     """Lets every final bar through, and of each live one the newest version, at most once in ``every``
     seconds: rows that are rewritten often cost Cassandra compaction.
 
-    Skipping is safe: a live bar is followed by its next version or its final one.
+    What comes sooner is held, and goes with the first batch after its time unless something newer has taken
+    its place: a day's bar may be final hours after the last trade, but its last minute's is soon, and brings
+    a batch. One candle is held for each symbol and interval, no more.
     """
 
     def __init__(self, every: float, clock: Callable[[], float]) -> None:
@@ -17,21 +19,36 @@ class LiveBars:
         self._clock = clock
         self._written: dict[tuple[str, str], tuple[int, float]] = {}
         """(symbol, interval) -> (start of the live bar last written, when)"""
+        self._held: dict[tuple[str, str], Candle] = {}
+        """(symbol, interval) -> the live bar that came too soon; the one held longest first"""
 
     def due(self, candles: Iterable[Candle]) -> list[Candle]:
         """The candles to write now: of each bar the greatest version."""
+        now = self._clock()
         newest: dict[tuple[str, str, int], Candle] = {}
-        for candle in candles:
+        for candle in (*self._released(now), *candles):
             key = (candle.symbol, candle.interval, candle.start)
             if key not in newest or newest[key].version <= candle.version:
                 newest[key] = candle
-        now = self._clock()
-        return [candle for candle in newest.values() if candle.final or self._is_due(candle, now)]
+        return [candle for candle in newest.values() if self._is_due(candle, now)]
+
+    def _released(self, now: float) -> Iterator[Candle]:
+        while self._held:
+            key = next(iter(self._held))
+            if now - self._written[key][1] < self._every:
+                return
+            yield self._held.pop(key)
 
     def _is_due(self, candle: Candle, now: float) -> bool:
         key = (candle.symbol, candle.interval)
+        if candle.final:
+            if key in self._held and self._held[key].start <= candle.start:
+                del self._held[key]
+            return True
         start, at = self._written.get(key, (None, 0.0))
         if start == candle.start and now - at < self._every:
+            self._held[key] = candle
             return False
+        self._held.pop(key, None)
         self._written[key] = (candle.start, now)
         return True

@@ -133,6 +133,14 @@ def test_a_late_first_trade_of_a_minute_is_final_at_once() -> None:
     ]
 
 
+def test_a_trade_that_comes_with_the_end_of_the_grace_is_final_at_once() -> None:
+    """To the microsecond: no timer would come any more."""
+    bars = SymbolDriver()
+    bars.add(a_trade(MINUTE_US))
+    bars.advance(MINUTE_US + GRACE_US)
+    assert [(bar.start - START_US, bar.final) for bar in minutes(bars.add(a_trade(0)))] == [(0, True)]
+
+
 def test_a_generation_wins_over_all_versions_before_it() -> None:
     """A rebuild counts its events anew, from a higher floor."""
     bars = SymbolDriver(Rules(generation=3))
@@ -282,6 +290,25 @@ def test_bars_out_of_reach_are_forgotten_and_their_events_are_not() -> None:
     assert (bars.last["1m", 11 * MINUTE_US].version, bars.last["5m", 5 * MINUTE_US].version) == (25, 21)
     corrected = bars.add(a_trade(9 * MINUTE_US))
     assert versions(minutes(corrected)) == {("1m", m * MINUTE_US): 2 * (m + 2) + 1 for m in (9, 10, 11)}
+
+
+def test_a_bar_is_kept_while_its_last_microsecond_can_be_reached() -> None:
+    """And its earlier trades are still in it."""
+    bars = SymbolDriver(Rules(horizon=2 * MINUTE_US))
+    bars.add(a_trade(0, price=50.0))
+    bars.add(a_trade(3 * MINUTE_US - 1))
+    bars.advance(3 * MINUTE_US + GRACE_US)
+    corrected = minutes(bars.add(a_trade(MINUTE_US - 1)))[0]
+    assert (corrected.start, corrected.open, corrected.trades) == (START_US, 50.0, 2)
+
+
+def test_a_bar_that_was_final_at_once_is_so_after_a_restart() -> None:
+    """Its symbol had no timer yet."""
+    bars = SymbolDriver()
+    bars.advance(3 * MINUTE_US)
+    bars.add(a_trade(0))
+    bars.restart()
+    assert [(bar.final, bar.version) for bar in minutes(bars.add(a_trade(MINUTE_US)))] == [(True, 5)]
 
 
 def test_after_a_restart_a_correction_of_a_final_bar_is_published_as_one() -> None:

@@ -142,15 +142,9 @@ def test_only_the_job_that_is_gone_is_submitted(cluster: FakeCluster, run: Run) 
     assert cluster.submissions == [["bars", "store"], ["store"]]
 
 
-def test_a_job_that_fails_at_once_is_tried_ever_more_seldom(
-    cluster: FakeCluster, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Up to half a minute apart; each time it is said why."""
-    told: list[dict[str, object]] = []
-    monkeypatch.setattr(
-        keeper_module.log, "error", lambda event, **fields: told.append({"event": event} | fields)
-    )
-    cluster.fails_at_once = True
+@pytest.fixture
+def submitted_at(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When something was submitted, in seconds since the keeper started."""
     times: list[float] = []
     submit = cluster.submit
 
@@ -159,25 +153,36 @@ def test_a_job_that_fails_at_once_is_tried_ever_more_seldom(
         submit(jobs)
 
     monkeypatch.setattr(cluster, "submit", note)
+    return times
+
+
+def test_a_job_that_fails_at_once_is_tried_ever_more_seldom(
+    cluster: FakeCluster, run: Run, submitted_at: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to half a minute apart; each time it is said why."""
+    told: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr(keeper_module.log, "error", lambda event, **fields: told.append((event, fields)))
+    cluster.fails_at_once = True
     run(130)
-    assert times == [0, 1, 3, 7, 15, 31, 61, 91, 121]
-    assert told[0] == {"event": "job_is_gone", "job": BARS, "state": "FAILED", "why": ["it broke"]}
+    assert submitted_at == [0, 1, 3, 7, 15, 31, 61, 91, 121]
+    assert told[0] == ("job_is_gone", {"job": BARS, "state": "FAILED", "why": ["it broke"]})
 
 
-def test_a_job_that_has_lived_well_is_tried_again_at_once(cluster: FakeCluster, run: Run) -> None:
+def test_a_job_that_has_lived_well_starts_with_short_pauses_again(
+    cluster: FakeCluster, run: Run, submitted_at: list[float]
+) -> None:
     """Whatever it took to bring it up before."""
-    times = []
 
     def recover() -> None:
         cluster.fails_at_once = False
 
     def fail() -> None:
-        times.append(len(cluster.submissions))
+        cluster.fails_at_once = True
         cluster.set_state(BARS, "FAILED")
 
     cluster.fails_at_once = True
-    run(260, {10: recover, 200: fail, 202: lambda: times.append(len(cluster.submissions))})
-    assert times == [5, 6]
+    run(205, {10: recover, 200: fail})
+    assert submitted_at == [0, 1, 3, 7, 15, 200, 201, 203]
 
 
 def test_a_cluster_that_is_away_is_waited_for(cluster: FakeCluster, run: Run) -> None:
@@ -234,3 +239,52 @@ def test_old_snapshots_go_once_the_job_has_its_own(cluster: FakeCluster, run: Ru
     old.mkdir(parents=True)
     run(10, {5: complete})
     assert (seen, old.exists(), own.exists()) == ([True], False, True)
+
+
+Submit = Callable[[str, Event], tuple[list[str], list[str]]]
+
+
+@pytest.fixture
+def submit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submit:
+    """Lets a keeper submit the bars job with this script for a Python; returns its arguments and the errors
+    that are logged."""
+
+    def submit(script: str, stopping: Event) -> tuple[list[str], list[str]]:
+        python, arguments, errors = tmp_path / "python", tmp_path / "arguments", list[str]()
+        python.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {arguments}\n{script}\n')
+        python.chmod(0o755)
+        monkeypatch.setattr(keeper_module.sys, "executable", str(python))
+        monkeypatch.setattr(keeper_module.log, "error", lambda event, **_: errors.append(event))
+        keeper = Keeper(JobSettings(), FakeCluster(), ("bars",), stopping)  # type: ignore[arg-type]
+        keeper._submit(["bars"])
+        return arguments.read_text().splitlines(), errors
+
+    return submit
+
+
+def test_jobs_are_submitted_by_a_process_of_its_own(submit: Submit) -> None:
+    """The same program, so that it has the same settings."""
+    assert submit("exit 0", Event()) == (["-m", "jobs", "submit", "--job=bars"], [])
+
+
+def test_a_submission_that_fails_is_told(submit: Submit) -> None:
+    """The next try comes by itself."""
+    assert submit("exit 1", Event())[1] == ["submission_failed"]
+
+
+class OnceThere(Event):
+    """Set as soon as somebody who waits for it sees the file."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._file.exists():
+            self.set()
+        return super().wait(timeout)
+
+
+def test_a_submission_is_ended_by_the_signal_to_stop(submit: Submit, tmp_path: Path) -> None:
+    """It would be in the way; and that is no failure."""
+    assert submit("exec sleep 60", OnceThere(tmp_path / "arguments"))[1] == []

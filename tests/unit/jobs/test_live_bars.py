@@ -32,6 +32,49 @@ def test_a_live_bar_is_written_at_most_once_in_a_while() -> None:
     assert bars.due([replace(LIVE, version=8)]) == []
 
 
+def test_what_came_too_soon_is_written_with_a_later_batch() -> None:
+    """Whatever that is about: the day's bar must not stay behind until midnight after the last trade."""
+    clock = Clock()
+    bars = LiveBars(1.0, clock)
+    day, other = replace(LIVE, interval="1d", end=1440 * MINUTE_US), replace(LIVE, symbol="MSFT")
+    bars.due([day])
+    clock.now = 0.5
+    assert bars.due([replace(day, version=4)]) == []
+    assert bars.due([replace(day, version=6)]) == []
+    clock.now = 1.0
+    assert bars.due([other]) == [replace(day, version=6), other]
+    clock.now = 3.0
+    assert bars.due([]) == []
+
+
+def test_what_was_overtaken_is_not_written_any_more() -> None:
+    """By a newer version, by the final one, or by the next bar."""
+    clock = Clock()
+    bars = LiveBars(1.0, clock)
+    newer, final = replace(LIVE, version=6), replace(LIVE, final=True, version=7)
+    later = replace(LIVE, start=MINUTE_US, end=2 * MINUTE_US, version=8)
+    for successor in (newer, final, later):
+        bars.due([replace(LIVE, start=-MINUTE_US, end=0)])
+        bars.due([LIVE])
+        bars.due([replace(LIVE, version=4)])
+        clock.now += 1.0
+        assert bars.due([successor])[-1] == successor
+        clock.now += 1.0
+        assert bars.due([]) == []
+
+
+def test_a_corrected_bar_does_not_take_the_place_of_the_one_after_it() -> None:
+    """A late trade makes a final version of the bar before the live one that is held."""
+    clock = Clock()
+    bars = LiveBars(1.0, clock)
+    held, corrected = replace(LIVE, version=4), replace(LIVE, start=-MINUTE_US, end=0, final=True, version=9)
+    bars.due([LIVE])
+    bars.due([held])
+    assert bars.due([corrected]) == [corrected]
+    clock.now = 1.0
+    assert bars.due([]) == [held]
+
+
 def test_a_final_bar_is_always_written() -> None:
     """However soon after the live one, and again when it is corrected."""
     bars = LiveBars(1.0, Clock())
