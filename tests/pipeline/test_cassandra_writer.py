@@ -20,6 +20,7 @@ from schemas.events import Candle, Trade
 from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.settings import CassandraSettings
 from schemas.tables import GOLD_TABLES, gold_bucket, trade_minute, trade_shard
+from schemas.validation import MAX_NAME_LENGTH
 from tests.unit.jobs.builders import START_US
 from tests.unit.jobs.payloads import milliseconds, payload, reader
 
@@ -137,6 +138,16 @@ def test_a_large_payload_is_stored(session: Session, symbol: str) -> None:
     write_trades(session, trades)
     assert silver(session, symbol) == trades
     assert bronze(session, symbol)[1] == (2, 1, payload(trades[1]))
+
+
+def test_the_longest_names_have_a_row(session: Session, symbol: str) -> None:
+    """Cassandra takes no key above 64 KiB; a record that it refuses would stop the job for good."""
+    longest = "𝄞" * MAX_NAME_LENGTH
+    [trade] = some_trades(1, symbol, source=longest)
+    refused = replace(trade, symbol=longest, trade_id=longest)
+    write_trades(session, [replace(trade, trade_id=longest), refused])
+    assert silver(session, symbol) == [replace(trade, trade_id=longest)]
+    assert bronze(session, longest) == [(2, 1, payload(refused))]
 
 
 def test_a_refused_trade_is_in_bronze_only(session: Session, symbol: str) -> None:

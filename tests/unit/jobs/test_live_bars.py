@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from jobs.sinks.live_bars import LiveBars
 from schemas.events import Candle
 from schemas.intervals import MINUTE_US
@@ -47,20 +49,35 @@ def test_what_came_too_soon_is_written_with_a_later_batch() -> None:
     assert bars.due([]) == []
 
 
-def test_what_was_overtaken_is_not_written_any_more() -> None:
-    """By a newer version, by the final one, or by the next bar."""
+@pytest.mark.parametrize(
+    "successor",
+    [
+        replace(LIVE, final=True, version=7),
+        replace(LIVE, start=MINUTE_US, end=2 * MINUTE_US, version=8),
+        replace(LIVE, start=MINUTE_US, end=2 * MINUTE_US, final=True, version=9),
+    ],
+)
+def test_what_was_overtaken_is_not_written_any_more(successor: Candle) -> None:
+    """By the final version, or by the next bar."""
     clock = Clock()
     bars = LiveBars(1.0, clock)
-    newer, final = replace(LIVE, version=6), replace(LIVE, final=True, version=7)
-    later = replace(LIVE, start=MINUTE_US, end=2 * MINUTE_US, version=8)
-    for successor in (newer, final, later):
-        bars.due([replace(LIVE, start=-MINUTE_US, end=0)])
-        bars.due([LIVE])
-        bars.due([replace(LIVE, version=4)])
-        clock.now += 1.0
-        assert bars.due([successor])[-1] == successor
-        clock.now += 1.0
-        assert bars.due([]) == []
+    bars.due([LIVE])
+    assert bars.due([replace(LIVE, version=4)]) == []
+    assert bars.due([successor]) == [successor]
+    clock.now = 1.0
+    assert bars.due([]) == []
+
+
+def test_a_newer_version_goes_instead_of_the_held_one() -> None:
+    """When it comes with the batch that would have released it."""
+    clock = Clock()
+    bars = LiveBars(1.0, clock)
+    bars.due([LIVE])
+    bars.due([replace(LIVE, version=4)])
+    clock.now = 1.0
+    assert bars.due([replace(LIVE, version=6)]) == [replace(LIVE, version=6)]
+    clock.now = 2.0
+    assert bars.due([]) == []
 
 
 def test_a_corrected_bar_does_not_take_the_place_of_the_one_after_it() -> None:

@@ -141,6 +141,8 @@ def test_the_vectors_suspect_exactly_what_the_rules_refuse() -> None:
     trades += [a_trade(skew) for skew in skews]
     trades += [a_trade(sequence=sequence) for sequence in (-(2**63), -1, 0, 2**63 - 1)]
     trades += [replace(a_trade(), event_time=time) for time in (-(2**63), -1, 0, 2**63 - 1)]
+    names = ["", "x", "x" * 256, "x" * 257]
+    trades += [a_trade(**{name: text}) for name in ("trade_id", "source", "symbol") for text in names]
     record_ms = np.full(len(trades), NOW_MS)
     batch = reader().read(map(payload, trades), record_ms)
     found = {position: error.reason for position, error in batch.poison.items()}
