@@ -57,6 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
             )
     except TickstreamError as error:
         console.error(str(error))
+    except KeyboardInterrupt:
+        console.error("Interrupted.")
+        return 130
     return 1
 
 
@@ -128,7 +131,7 @@ def _replay(settings: LocalSettings, files: str, console: Console) -> int:
     environment = server_environment(settings, os.environ, jdk or Path())
     done = replay([Path(file) for file in files.split(",")], settings, environment, console.line)
     console.line(
-        f"Replayed {done.trades} trades into {done.candles} versions of bars, {done.dead_letters} dead"
+        f"Replayed into {done.candles} versions of bars and {done.dead_letters} dead"
         f" letters: in the tables, and in the topics {done.topics.prefix}.*"
     )
     return 0

@@ -4,7 +4,7 @@ It has topics of its own, which keep everything whatever its age, job instances 
 tables. It ends when every trade and every bar is stored.
 """
 
-import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,10 +39,9 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay brought: its topics, which stay until the next replay, and how much is in them."""
+    """What a replay brought: its topics, which stay until the next replay, and the records in two of them."""
 
     topics: Topics
-    trades: int
     candles: int
     dead_letters: int
 
@@ -62,7 +61,7 @@ def replay(
                 f"no recording {file}: give the path of a CSV or JSON lines file, .gz too"
             )
     run = PREFIX + datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    folder = settings.folders.root / "replay" / run
+    folder = settings.folders.run / run
     folder.mkdir(parents=True)
     variables = {
         **environment,
@@ -95,6 +94,7 @@ def replay(
                 raise PartFailed("the recordings could not be replayed: see above")
             watch = _Watch(topic_settings, cluster, topics, report)
             _await(watch.is_done, jobs, folder / "jobs.log", None)
+    shutil.rmtree(folder)
     return watch.result()
 
 
@@ -124,9 +124,8 @@ class _Watch:
 
     def result(self) -> Replayed:
         return Replayed(
-            self._topics, *(self._records(topic) for topic in
-                            (self._topics.trades, self._topics.candles, self._topics.dead_letter)),
-        )  # fmt: skip
+            self._topics, self._records(self._topics.candles), self._records(self._topics.dead_letter)
+        )
 
     def _bars_are_closed(self) -> bool:
         """The watermark of the closing heartbeat follows the heartbeat itself, and the final bars follow the
@@ -216,15 +215,3 @@ def _delete_finished(settings: TopicSettings, cluster: FlinkCluster) -> None:
     for prefix in {name.rpartition(".")[0] for name in names if name.startswith(PREFIX)}:
         if Topics(prefix).job_name("bars") not in running:
             delete_topics(settings.model_copy(update={"topic_prefix": prefix}))
-
-
-def replay_command(files: list[str], settings: LocalSettings, report: Report) -> int:
-    """The command: replays and says what came of it."""
-    environment = {"LOG_FORMAT": "console", **os.environ, **settings.addresses()}
-    result = replay([Path(file) for file in files], settings, environment, report)
-    report(
-        f"Done: {result.candles} versions of bars on {result.topics.candles}, {result.dead_letters} dead letters;"
-        f" trades, bars and symbols are in Cassandra and on the API:"
-        f" {settings.api_url}/api/v1/symbols"
-    )
-    return 0
