@@ -30,6 +30,7 @@ from schemas.topics import Topics
 
 Report = Callable[[str], None]
 POLL_S = 0.5
+BOOTSTRAP_MS = 5000
 MAX_CHECKPOINT_AGE_S = 120
 INTERVAL = "1m"
 
@@ -55,7 +56,7 @@ def smoke(environment: Mapping[str, str], report: Report) -> int:
             detail = check()
         except (TickstreamError, KafkaError, httpx.HTTPError) as error:
             failed += 1
-            report(f"  FAILED  {name}: {error}")
+            report(f"  FAILED  {name}: {checks.explain(error)}")
         else:
             report(f"  ok      {name}: {detail}")
     report(f"{failed} of {len(checks.all)} checks failed" if failed else "everything works")
@@ -79,6 +80,17 @@ class Checks:
             ("every part is ready", self.ready),
             ("the API serves the candle", self.served),
         )
+
+    def explain(self, error: Exception) -> str:
+        """What is wrong and what to do about it."""
+        if isinstance(error, KafkaError):
+            servers = self._settings.kafka_bootstrap_servers
+            return f"Kafka does not answer at {servers} ({error}): `make status`, `make logs PART=kafka`"
+        if isinstance(error, httpx.RequestError):
+            return f"{error.request.url} does not answer ({error}): `make status` and `make logs` say why"
+        if isinstance(error, httpx.HTTPStatusError):
+            return f"{error}: `make logs` says why"
+        return str(error)
 
     def topics(self) -> str:
         consumer = self._consumer()
@@ -207,7 +219,8 @@ class Checks:
         raise SmokeError(f"nothing came on {topic} within {self._settings.smoke_seconds:g} s: {advice}")
 
     def _consumer(self) -> KafkaConsumer:
-        return KafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap_servers.split(","))
+        servers = self._settings.kafka_bootstrap_servers.split(",")
+        return KafkaConsumer(bootstrap_servers=servers, bootstrap_timeout_ms=BOOTSTRAP_MS)
 
     def _checkpoint_age(self, url: str) -> float | None:
         completed = self._json(url)["latest"]["completed"]
@@ -225,7 +238,10 @@ class Checks:
 
     @staticmethod
     def _json(url: str) -> Any:
-        return httpx.get(url, timeout=10).json()
+        answer = httpx.get(url, timeout=10)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # /ready says with it what is not
+            answer.raise_for_status()
+        return answer.json()
 
 
 def _first_row(session: Session, query: str, values: tuple[object, ...]) -> object:

@@ -73,7 +73,6 @@ class ProcessState:
     state: str
     pid: int
     up_seconds: int
-    exit_status: int
 
 
 class Supervisor:
@@ -141,7 +140,6 @@ class Supervisor:
                 info["statename"],
                 info["pid"],
                 info["now"] - info["start"] if info["pid"] else 0,
-                info["exitstatus"],
             )
             for info in infos
         }
@@ -154,7 +152,8 @@ class Supervisor:
                 supervisord.shutdown()
             (self._daemon or daemon).wait()
         except (OSError, xmlrpc.client.ProtocolError, psutil.NoSuchProcess):
-            return
+            if self._daemon is not None:
+                self._daemon.poll()  # it was killed: no zombie stays
 
     def _tolerating(self, fault: int, method: str, name: str) -> None:
         try:

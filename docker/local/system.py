@@ -19,6 +19,7 @@ from docker.local.tail import last_lines
 
 READY_SECONDS = 300
 POLL_SECONDS = 0.1
+EXEC_SECONDS = 0.5
 PATIENCE_SECONDS = 15
 Report = Callable[[str], None]
 
@@ -138,13 +139,16 @@ class LocalSystem:
                 raise Interrupted(f"stopped while {part.name} was starting")
             process = self._supervisor.processes().get(part.name)
             if process is None or process.state in DYING:
-                status = "" if process is None else f" (exit status {process.exit_status})"
-                raise PartFailed(self._describe(part, f"died while starting{status}"))
+                raise PartFailed(self._describe(part, "died while starting"))
             if time.monotonic() > deadline:
                 raise PartFailed(self._describe(part, f"was not ready after {READY_SECONDS} s"))
 
     def _take_down(self, name: str) -> None:
         started = time.monotonic()
+        process = self._supervisor.processes().get(name)
+        if process is not None and process.state == "STARTING":
+            # Between fork and exec a signal would be lost, and the part killed only when its time is over.
+            time.sleep(EXEC_SECONDS)
         self._supervisor.stop_process(name)
         while True:
             process = self._supervisor.processes().get(name)
