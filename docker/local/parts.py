@@ -127,6 +127,7 @@ def parts_of(
             ),
             lambda: probes.has_taskmanager(settings.flink_url),
             ports=("TASKMANAGER_METRICS_PORT",),
+            stop_seconds=60,
             environment={"JVM_ARGS": " ".join(archives.flags("taskmanager"))},
         ),
         Step("topics", lambda: _make_topics(environment), needs=("registry",)),
