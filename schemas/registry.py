@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 
+import httpx
 import structlog
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -21,6 +22,15 @@ def registry_client(url: str) -> SchemaRegistryClient:
     return SchemaRegistryClient({"url": url, "timeout": 5, "max.retries": 0})
 
 
+def is_loading(url: str) -> bool:
+    """Whether the registry answers without knowing yet all that it holds.
+
+    Apicurio does so for a moment after each start, while it reads its topic: schemas that exist are unknown
+    then, and registering them again is a conflict. Other registries have no such address and never load.
+    """
+    return httpx.get(httpx.URL(url).join("/health/ready"), timeout=5, trust_env=False).status_code == 503
+
+
 def register_schemas(url: str, topics: Topics) -> dict[str, int]:
     """Registers ``<topic>-value`` for every topic, BACKWARD compatible; returns topic -> schema id.
 
@@ -29,6 +39,7 @@ def register_schemas(url: str, topics: Topics) -> dict[str, int]:
     """
     ids = {}
     try:
+        _refuse_loading(url)
         with registry_client(url) as client:
             for topic, event_type in topics.event_types.items():
                 subject = f"{topic}-value"
@@ -41,9 +52,16 @@ def register_schemas(url: str, topics: Topics) -> dict[str, int]:
                 f" add fields with a default only, or use another TOPIC_PREFIX"
             ) from error
         raise UnavailableError(f"schema registry {url}: {error}") from error
+    except UnavailableError:
+        raise
     except Exception as error:  # connection errors of whatever HTTP library the client uses
         raise UnavailableError(f"schema registry {url} does not answer: {error}") from error
     return ids
+
+
+def _refuse_loading(url: str) -> None:
+    if is_loading(url):
+        raise UnavailableError(f"schema registry {url} is still reading what it holds")
 
 
 def our_schemas(topics: Topics, ids: Mapping[str, int]) -> dict[int, SchemaJson]:
@@ -64,20 +82,28 @@ class RegistryLookup:
         attempt = 0
         while True:
             try:
-                with registry_client(self._url) as client:
-                    schema = client.get_schema(schema_id)
-            except SchemaRegistryError as error:
-                if error.http_status_code == 404:
-                    return None
-                problem: Exception = error
-            except Exception as error:  # connection errors of whatever HTTP library the client uses
-                problem = error
+                schema = self._ask(schema_id)
+            except Exception as error:  # the registry's, or of whatever HTTP library its client uses
+                delay = self._delays[min(attempt, len(self._delays) - 1)]
+                log.warning("registry_unavailable", schema_id=schema_id, error=str(error), retry_in_s=delay)
+                attempt += 1
+                time.sleep(delay)
             else:
-                return self._parse(schema)
-            delay = self._delays[min(attempt, len(self._delays) - 1)]
-            log.warning("registry_unavailable", schema_id=schema_id, error=str(problem), retry_in_s=delay)
-            attempt += 1
-            time.sleep(delay)
+                return None if schema is None else self._parse(schema)
+
+    def _ask(self, schema_id: int) -> Schema | None:
+        """The schema, or None where a registry that has all of its schemas does not know it."""
+        # Asked before: it may be done with loading by the time it is asked again.
+        loading = is_loading(self._url)
+        with registry_client(self._url) as client:
+            try:
+                return client.get_schema(schema_id)
+            except SchemaRegistryError as error:
+                if error.http_status_code != 404:
+                    raise
+                if loading:
+                    raise UnavailableError("it is still reading what it holds") from error
+                return None
 
     @staticmethod
     def _parse(schema: Schema) -> SchemaJson:

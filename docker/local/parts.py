@@ -91,7 +91,7 @@ def parts_of(
                 "-jar",
                 str(_one(folders.lib / "registry", "*-runner.jar")),
             ),
-            lambda: probes.answers(f"{settings.registry_url}/subjects"),
+            lambda: probes.answers(settings.registry_ready_url),
             needs=("kafka",),
             ports=("REGISTRY_PORT",),
             address=settings.registry_url,

@@ -61,6 +61,11 @@ class LocalSettings(EnvironmentSettings):
         return f"http://{HOST}:{self.registry_port}{REGISTRY_PATH}"
 
     @property
+    def registry_ready_url(self) -> str:
+        """Answers with success once the registry has read what it holds; it takes requests before that."""
+        return f"http://{HOST}:{self.registry_port}/health/ready"
+
+    @property
     def flink_url(self) -> str:
         return f"http://{HOST}:{self.flink_ui_port}"
 

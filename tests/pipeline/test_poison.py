@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka.schema_registry import Schema
 from kafka import KafkaProducer
 
+from docker.local.probes import Probes
 from docker.local.supervisor import STOPPED, Supervisor
 from schemas.avro_codec import Encoder, schema_text
 from schemas.events import Quote, Trade
@@ -189,7 +190,8 @@ def registry_away(servers: Servers) -> Iterator[None]:
         yield
     finally:
         supervisor.start_process("registry")
-        servers.await_ready("registry")
+        ready = Probes().answers
+        eventually(lambda: ready(servers.settings.registry_ready_url), 60, "the registry is back")
 
 
 def test_nothing_is_poison_while_the_registry_is_away(run: JobsRun, servers: Servers) -> None:

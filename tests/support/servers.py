@@ -14,7 +14,6 @@ from pathlib import Path
 from threading import Event
 
 from docker.console import Console
-from docker.local.parts import Part, parts_of
 from docker.local.run import prepare
 from docker.local.settings import HOST, PROJECT, LocalSettings
 from docker.local.supervisor import ProcessState, Supervisor
@@ -49,12 +48,6 @@ class Servers:
             self._system = prepare(self.settings, clean_environment(), Console(), Event())
         self._system.up(names)
         self._up.update(names)
-
-    def await_ready(self, name: str) -> None:
-        """Returns when a part that a test had stopped answers again."""
-        part = parts_of(self.settings, self.environment, Path())[name]
-        assert isinstance(part, Part)
-        eventually(part.is_ready, 60, f"{name} is back")
 
     def stop(self) -> None:
         """Stops them; their data stays."""

@@ -21,12 +21,21 @@ TOPICS = Topics("t")
 
 
 @contextmanager
-def registry(answers: list[Answer]) -> Iterator[tuple[str, list[tuple[str, str, Any]]]]:
-    """A server that gives these answers one after another, the last one for ever; and what it was asked."""
+def registry(
+    answers: list[Answer], readiness: tuple[int, ...] = (200,)
+) -> Iterator[tuple[str, list[tuple[str, str, Any]]]]:
+    """A server that gives these answers one after another, the last one for ever; and what it was asked.
+    ``readiness`` are its answers to whether it is ready, which do not count."""
     asked: list[tuple[str, str, Any]] = []
+    ready = list(readiness)
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
+            if self.path == "/health/ready":
+                self.send_response(ready.pop(0) if len(ready) > 1 else ready[0])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             length = int(self.headers.get("Content-Length") or 0)
             asked.append(
                 (self.command, self.path.partition("?")[0], json.loads(self.rfile.read(length) or "null"))
@@ -191,3 +200,30 @@ def test_a_job_ships_with_the_schemas_that_were_registered() -> None:
         number: json.loads(schema_text(kind))
         for number, kind in enumerate((Trade, Quote, Candle, DeadLetter), 1)
     }
+
+
+def test_what_a_loading_registry_does_not_know_is_not_unknown() -> None:
+    """It answers 404 for schemas that it has not read yet: asked again until it has them."""
+    unknown = (404, {"error_code": 40403, "message": "not found"})
+    answers = [unknown, unknown, (200, {"schema": schema_text(Trade)})]
+    with registry(answers, readiness=(503, 503, 200)) as (url, asked):
+        assert RegistryLookup(url, [0.01])(7) == json.loads(schema_text(Trade))
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("ready", [200, 404])
+def test_what_a_loaded_registry_does_not_know_is_unknown(ready: int) -> None:
+    """Also where it has no address that tells whether it is ready."""
+    with registry([(404, {"error_code": 40403, "message": "not found"})], readiness=(ready,)) as (url, asked):
+        assert RegistryLookup(url)(7) is None
+    assert len(asked) == 1
+
+
+def test_nothing_is_registered_while_the_registry_loads() -> None:
+    """What it has not read yet would be registered twice: unavailable, not a conflict."""
+    with (
+        registry([(200, {"id": 1})], readiness=(503,)) as (url, asked),
+        pytest.raises(UnavailableError, match="still reading"),
+    ):
+        register_schemas(url, TOPICS)
+    assert asked == []
