@@ -10,11 +10,16 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import hypothesis
 import pytest
 
 from schemas.create import create_tables, create_topics, delete_topics
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from tests.support.servers import LiveSystem, Servers
+
+# How long an example takes depends on what else the machine does: no test fails for that.
+hypothesis.settings.register_profile("tickstream", deadline=None)
+hypothesis.settings.load_profile("tickstream")
 
 
 @dataclass(frozen=True, slots=True)
