@@ -68,7 +68,7 @@ def replay(
         "TOPIC_PREFIX": run,
         "SOURCE": "replay",
         "REPLAY_FILES": ",".join(str(file.resolve()) for file in files),
-        "PRODUCER_METRICS_PORT": environment.get("REPLAY_METRICS_PORT", "9101"),
+        "PRODUCER_METRICS_PORT": str(settings.replay_metrics_port),
         "CHECKPOINT_DIR": str(folder / "checkpoints"),
         "SAVEPOINT_DIR": str(folder / "savepoints"),
         "CHECKPOINT_INTERVAL_MS": "1000",
