@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -29,8 +28,10 @@ def render(settings: LocalSettings) -> None:
     flink.mkdir(exist_ok=True)
     overrides = {key: json.dumps(value) for key, value in _flink(settings).items()}
     _write(folders, "flink/config.yaml", _with(SHARED / "flink/config.yaml", overrides, "{}: {}"))
+    quiet = (SHARED / "flink/log4j-quiet.properties").read_text(encoding="utf-8")
     for name in FLINK_LOGGING:
-        shutil.copyfile(FLINK_HOME / "conf" / name, flink / name)
+        shipped = (FLINK_HOME / "conf" / name).read_text(encoding="utf-8")
+        _write(folders, f"flink/{name}", shipped + quiet)
     (folders.run / "tmp").mkdir(exist_ok=True)
     link_flink_libraries(folders)
 
