@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
+from pydantic import Field
 
+from docker.environment import settings_from
 from docker.local.errors import PartFailed
 from docker.local.settings import PROJECT, LocalSettings
 from docker.local.tail import last_lines
@@ -24,7 +26,7 @@ from jobs.cluster import FlinkCluster
 from schemas.create import admin_client, create_topics, delete_topics
 from schemas.errors import ConfigurationError
 from schemas.registry import register_schemas
-from schemas.settings import TopicSettings
+from schemas.settings import EnvironmentSettings, Port, TopicSettings
 from schemas.topics import Topics
 
 PREFIX = "replay-"
@@ -35,6 +37,12 @@ STUCK_SECONDS = 300
 """No further record read for so long: something is wrong with a job."""
 
 Report = Callable[[str], None]
+
+
+class ReplayRunSettings(EnvironmentSettings):
+    """Settings of a replay's run; how the recordings are read is the producer's."""
+
+    replay_metrics_port: Port = Field(9101, description="port that a replay's producer serves its metrics on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def replay(
         "TOPIC_PREFIX": run,
         "SOURCE": "replay",
         "REPLAY_FILES": ",".join(str(file.resolve()) for file in files),
-        "PRODUCER_METRICS_PORT": str(settings.replay_metrics_port),
+        "PRODUCER_METRICS_PORT": str(settings_from(ReplayRunSettings, environment).replay_metrics_port),
         "CHECKPOINT_DIR": str(folder / "checkpoints"),
         "SAVEPOINT_DIR": str(folder / "savepoints"),
         "CHECKPOINT_INTERVAL_MS": "1000",

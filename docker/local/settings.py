@@ -30,7 +30,6 @@ class LocalSettings(EnvironmentSettings):
     taskmanager_metrics_port: Port = Field(9250, description="Prometheus metrics of the TaskManager")
     api_port: Port = Field(8000, description="port that the API listens on")
     producer_metrics_port: Port = Field(9100, description="port that the metrics are served on")
-    replay_metrics_port: Port = Field(9101, description="port that a replay's producer serves its metrics on")
     kafka_heap_mb: int = Field(512, ge=256, description="Java heap of Kafka")
     registry_heap_mb: int = Field(256, ge=128, description="Java heap of the schema registry")
     cassandra_heap_mb: int = Field(1024, ge=512, description="Java heap of Cassandra")

@@ -38,6 +38,7 @@ from tests.support.recordings import (
     seeded_lines,
     write_recording,
 )
+from tests.support.servers import free_ports
 
 pytestmark = pytest.mark.servers
 RECORDED = PROJECT.parent / "shared/data/binance_spot_20240809"
@@ -74,7 +75,13 @@ class Replays:
         self._environment: Mapping[str, str] = live.environment
 
     def run(self, files: list[Path], keyspace: str, **changes: str) -> Done:
-        environment = {**os.environ, **self._environment, "CASSANDRA_KEYSPACE": keyspace, **changes}
+        environment = {
+            **os.environ,
+            **self._environment,
+            "CASSANDRA_KEYSPACE": keyspace,
+            "REPLAY_METRICS_PORT": str(free_ports(1)[0]),
+            **changes,
+        }
         cassandra = CassandraSettings(
             cassandra_port=self._settings.cassandra_port, cassandra_keyspace=keyspace
         )
@@ -284,6 +291,6 @@ def publish(environment: Mapping[str, str], file: Path) -> None:
         **environment,
         "SOURCE": "replay",
         "REPLAY_FILES": str(file),
-        "PRODUCER_METRICS_PORT": "9177",
+        "PRODUCER_METRICS_PORT": str(free_ports(1)[0]),
     }
     subprocess.run([sys.executable, "-m", "producer"], env=variables, cwd=PROJECT, check=True, timeout=120)
