@@ -64,7 +64,8 @@ class Trade(Answer):
     source: str = Field(examples=["binance"])
     exchange: str = Field(description="empty where unknown", examples=["BINANCE"])
     conditions: list[str] = Field(description="the provider's condition codes", examples=[[]])
-    updates_price: bool = Field(description="may set open, high, low and close of a bar", examples=[True])
+    updates_open_close: bool = Field(description="may set open and close of a bar", examples=[True])
+    updates_high_low: bool = Field(description="may set high and low of a bar", examples=[True])
     updates_volume: bool = Field(description="adds to the volume of a bar", examples=[True])
 
 

@@ -36,7 +36,7 @@ FAR_AHEAD_US = 366 * INTERVALS["1d"]
 CANDLE_COLUMNS = "start, end, open, high, low, close, volume, notional, vwap, trades, final, version, sources"
 TRADE_COLUMNS = (
     "event_time, sequence, source, trade_id, received_at, price, size, exchange, conditions,"
-    " updates_price, updates_volume"
+    " updates_open_close, updates_high_low, updates_volume"
 )
 BARS_IN_RANGE = "symbol = ? AND bucket = ? AND start >= ? AND start < ? LIMIT ?"
 HELD = "symbol = ? AND bucket IN ? PER PARTITION LIMIT 1"
@@ -283,6 +283,7 @@ def _trade(symbol: str, row: Row) -> Trade:
         source=source,
         exchange=exchange,
         conditions=conditions or [],
-        updates_price=updates[0],
-        updates_volume=updates[1],
+        updates_open_close=updates[0],
+        updates_high_low=updates[1],
+        updates_volume=updates[2],
     )

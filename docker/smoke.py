@@ -104,7 +104,7 @@ class Checks:
 
     def subjects(self) -> str:
         answer = httpx.get(f"{self._settings.schema_registry_url}/subjects", timeout=5).raise_for_status()
-        wanted = {f"{topic}-value" for topic in self._topics.event_types}
+        wanted = {self._topics.subject(name) for name in self._topics.record_types}
         missing = wanted - set(answer.json())
         if missing:
             raise SmokeError(f"there is no {', '.join(sorted(missing))}: run `make topics`")

@@ -9,7 +9,8 @@ A **mapping** says where each field of a trade or a quote comes from: ``field=co
 * Needed: symbol, event_time, price and size, or bid, bid_size, ask and ask_size. ``received_at`` is the event
   time where there is no column for it, ``source`` the name of the file, ``sequence`` the ``trade_id`` where
   that is a whole number and else the number of the line, ``trade_id`` the sequence. ``conditions`` is a list
-  in JSON, and text separated by ``|`` in CSV; ``updates_price`` and ``updates_volume`` are 1/0 or true/false.
+  in JSON, and text separated by ``|`` in CSV; ``updates_open_close``,
+  ``updates_high_low``, ``updates_volume`` and ``correctable`` are 1/0 or true/false.
 
 Example: ``symbol=pair,event_time=T:ms,price=p,size=q,trade_id=t,source='kraken'``
 
@@ -39,7 +40,8 @@ TRADE_FIELDS = (
     "source",
     "exchange",
     "conditions",
-    "updates_price",
+    "updates_open_close",
+    "updates_high_low",
     "updates_volume",
 )
 QUOTE_FIELDS = (
@@ -58,7 +60,7 @@ TRADE_NEEDS = ("symbol", "event_time", "price", "size")
 QUOTE_NEEDS = ("symbol", "event_time", "bid", "bid_size", "ask", "ask_size")
 TIMES = frozenset({"event_time", "received_at"})
 NUMBERS = frozenset({"price", "size", "bid", "bid_size", "ask", "ask_size"})
-FLAGS = frozenset({"updates_price", "updates_volume"})
+FLAGS = frozenset({"updates_open_close", "updates_high_low", "updates_volume", "correctable"})
 
 FORMATS: Mapping[str, str] = {
     "tickstream": "our own field names, whichever of them the file has; times in microseconds or ISO 8601",

@@ -13,13 +13,13 @@ from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 
 from schemas.errors import PoisonError
-from schemas.events import Candle, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
 
 SchemaJson = dict[str, Any]
 SchemaById = Callable[[int], SchemaJson | None]
@@ -32,8 +32,10 @@ MAX_UNKNOWN_IDS = 1_000
 """So many are remembered; a foreign producer can make up four billion."""
 SCHEMA_FILES: Mapping[type[Event], str] = {
     Trade: "trade",
+    Correction: "correction",
     Quote: "quote",
     Candle: "candle",
+    Alert: "alert",
     DeadLetter: "dead_letter",
 }
 
@@ -90,33 +92,44 @@ class Encoder:
         return buffer.getvalue()
 
 
-class Decoder:
-    """Decodes records of one event type, whatever version of its schema wrote them.
+class _Resolution(NamedTuple):
+    """How the records of one schema id are read; ``reader`` is None where it is the writer's schema."""
 
-    ``schema_by_id`` is asked once for each id that ``known`` does not hold; for one that it does not know
+    event_type: type[Event]
+    writer: SchemaJson
+    reader: SchemaJson | None
+
+
+class Decoder:
+    """Decodes records of the event types that one topic holds, whatever version of their schemas wrote them.
+
+    ``event_types``: one of them or several. ``schema_by_id`` is asked once for each id that ``known`` does not hold; for one that it does not know
     either, again after a while: the id may belong to a schema yet to come.
     """
 
     def __init__(
         self,
-        event_type: type[Event],
+        event_types: type[Event] | tuple[type[Event], ...],
         schema_by_id: SchemaById,
         known: Mapping[int, SchemaJson] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._event_type = event_type
-        self._schema = parsed_schema(event_type)
-        self._full_name: str = self._schema["name"]
+        kinds = event_types if isinstance(event_types, tuple) else (event_types,)
+        schemas = {kind: parsed_schema(kind) for kind in kinds}
+        self._by_name = {schema["name"]: (kind, schema) for kind, schema in schemas.items()}
         self._schema_by_id = schema_by_id
         self._monotonic = monotonic
         self._unknown_until: dict[int, float] = {}
-        # id -> (writer schema, reader schema or None where both are the same), or why the id is refused
-        self._by_id: dict[int, tuple[SchemaJson, SchemaJson | None] | PoisonError] = {}
+        self._by_id: dict[int, _Resolution | PoisonError] = {}
         for schema_id, schema in (known or {}).items():
             self._by_id[schema_id] = self._resolution(schema_id, schema)
 
     def decode_fields(self, payload: bytes) -> dict[str, Any]:
         """The fields of one record; raises PoisonError with the reason for anything that is not one."""
+        return self.decode_typed(payload)[1]
+
+    def decode_typed(self, payload: bytes) -> tuple[type[Event], dict[str, Any]]:
+        """Type and fields of one record; raises PoisonError like ``decode_fields``."""
         if len(payload) < HEADER.size or payload[0] != 0:
             raise PoisonError("not_avro", "no Confluent wire format header (one 0 byte and a schema id)")
         schema_id = int.from_bytes(payload[1:5], "big")
@@ -128,26 +141,27 @@ class Decoder:
                 self._by_id[schema_id] = resolution
         if isinstance(resolution, PoisonError):
             raise resolution.with_traceback(None)
+        event_type, writer, reader = resolution
         body = BytesIO(payload)
         body.seek(HEADER.size)
         try:
-            record: dict[str, Any] = schemaless_reader(body, *resolution)
+            record: dict[str, Any] = schemaless_reader(body, writer, reader)
         except SchemaResolutionError as error:
-            raise self._unresolvable(payload, schema_id, resolution[0], error) from error
+            raise self._unresolvable(payload, schema_id, writer, error) from error
         except Exception as error:  # fastavro raises EOFError, ValueError, IndexError, Unicode errors, ...
             raise PoisonError("not_avro", f"body is not schema {schema_id}: {error!r}") from error
         if body.tell() != len(payload):
             extra = len(payload) - body.tell()
             raise PoisonError("not_avro", f"{extra} bytes left over after a record of schema {schema_id}")
-        return record
+        return event_type, record
 
     def decode(self, payload: bytes) -> Event:
         """One record as an event; raises PoisonError. The values are not validated."""
-        values = self.decode_fields(payload)
+        event_type, values = self.decode_typed(payload)
         for name in ("conditions", "sources"):
             if name in values:
                 values[name] = tuple(values[name])
-        return self._event_type(**values)
+        return event_type(**values)
 
     def _look_up(self, schema_id: int) -> SchemaJson | None:
         now = self._monotonic()
@@ -174,11 +188,9 @@ class Decoder:
             return PoisonError("not_avro", f"body is not schema {schema_id}: {unreadable!r}")
         if isinstance(record, dict) and record.get("symbol", "") is None:
             return PoisonError("invalid_symbol", "symbol is None")
-        return PoisonError("wrong_schema", f"schema {schema_id} cannot be read as {self._full_name}: {error}")
+        return PoisonError("wrong_schema", f"schema {schema_id} cannot be read as {writer['name']}: {error}")
 
-    def _resolution(
-        self, schema_id: int, schema: SchemaJson | None
-    ) -> tuple[SchemaJson, SchemaJson | None] | PoisonError:
+    def _resolution(self, schema_id: int, schema: SchemaJson | None) -> "_Resolution | PoisonError":
         if schema is None:
             return PoisonError("unknown_schema", f"the registry has no schema with id {schema_id}")
         try:
@@ -186,10 +198,12 @@ class Decoder:
         except Exception as error:  # an id of a Protobuf or JSON schema, or names that clash
             return PoisonError("wrong_schema", f"schema {schema_id} is not usable Avro: {error!r}")
         name = writer.get("name") if isinstance(writer, dict) else None
-        if name != self._full_name:
-            return PoisonError("wrong_schema", f"schema {schema_id} is {name}, expected {self._full_name}")
-        same = without_docs(writer) == without_docs(self._schema)
-        return writer, None if same else self._schema
+        if name not in self._by_name:
+            expected = " or ".join(self._by_name)
+            return PoisonError("wrong_schema", f"schema {schema_id} is {name}, expected {expected}")
+        event_type, ours = self._by_name[name]
+        same = without_docs(writer) == without_docs(ours)
+        return _Resolution(event_type, writer, None if same else ours)
 
 
 def without_docs(schema: Any) -> Any:

@@ -4,7 +4,9 @@ All times are integers: microseconds since 1970-01-01 UTC. Prices are doubles an
 on the way; sizes are in units of the symbol.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,34 @@ class Trade:
     source: str
     exchange: str = ""
     conditions: tuple[str, ...] = ()
-    updates_price: bool = True
+    updates_open_close: bool = True
+    updates_high_low: bool = True
+    updates_volume: bool = True
+    correctable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A trade of before never counted (``cancel``), or has the price, size and flags given here (``correct``).
+
+    ``(symbol, source, correction_id)`` is its own identity, ``trade_id`` that of the trade it is about. Of several
+    corrections of a trade the greatest ``(event_time, sequence)`` counts."""
+
+    symbol: str
+    event_time: int
+    received_at: int
+    correction_id: str
+    sequence: int
+    source: str
+    trade_id: str
+    trade_time: int | None = None
+    kind: str = "cancel"
+    price: float | None = None
+    size: float | None = None
+    exchange: str = ""
+    conditions: tuple[str, ...] = ()
+    updates_open_close: bool = True
+    updates_high_low: bool = True
     updates_volume: bool = True
 
 
@@ -61,6 +90,34 @@ class Candle:
     final: bool
     version: int
     sources: tuple[str, ...] = ()
+    late_trades: int = 0
+    updated_at: int = 0
+    quality: float = 1.0
+    indicators: Mapping[str, float] = field(default_factory=dict)
+
+
+Severity = Literal["low", "medium", "high", "critical"]
+AlertStatus = Literal["raised", "resolved", "retracted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One revision of an alert; a consumer keeps the greatest ``revision`` of each ``alert_id``."""
+
+    alert_id: str
+    revision: int
+    symbol: str
+    type: str
+    severity: Severity
+    status: AlertStatus
+    event_time: int
+    updated_at: int
+    value: float
+    threshold: float
+    message: str
+    interval: str | None = None
+    bar_start: int | None = None
+    bar_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +133,4 @@ class DeadLetter:
     payload: bytes | None = None
 
 
-Event = Trade | Quote | Candle | DeadLetter
+Event = Trade | Correction | Quote | Candle | Alert | DeadLetter

@@ -32,7 +32,7 @@ def is_loading(url: str) -> bool:
 
 
 def register_schemas(url: str, topics: Topics) -> dict[str, int]:
-    """Registers ``<topic>-value`` for every topic, BACKWARD compatible; returns topic -> schema id.
+    """Registers a schema for every key of ``topics.record_types``, BACKWARD compatible; returns their ids by it.
 
     Raises ConfigurationError where the registry holds an incompatible schema, UnavailableError where it does
     not answer. Registering again changes nothing.
@@ -41,9 +41,9 @@ def register_schemas(url: str, topics: Topics) -> dict[str, int]:
     try:
         _refuse_loading(url)
         with registry_client(url) as client:
-            for topic, event_type in topics.event_types.items():
-                subject = f"{topic}-value"
-                ids[topic] = client.register_schema(subject, Schema(schema_text(event_type), "AVRO"))
+            for name, event_type in topics.record_types.items():
+                subject = topics.subject(name)
+                ids[name] = client.register_schema(subject, Schema(schema_text(event_type), "AVRO"))
                 client.set_compatibility(subject_name=subject, level=COMPATIBILITY)
     except SchemaRegistryError as error:
         if error.http_status_code == 409:
@@ -65,9 +65,9 @@ def _refuse_loading(url: str) -> None:
 
 
 def our_schemas(topics: Topics, ids: Mapping[str, int]) -> dict[int, SchemaJson]:
-    """Schema id -> schema of every topic of ours, from what ``register_schemas`` returned: what a job ships
+    """Schema id -> schema of every type of record of ours, from what ``register_schemas`` returned: what a job ships
     with it, so that it decodes our records while the registry is away."""
-    return {ids[topic]: json.loads(schema_text(kind)) for topic, kind in topics.event_types.items()}
+    return {ids[name]: json.loads(schema_text(kind)) for name, kind in topics.record_types.items()}
 
 
 class RegistryLookup:

@@ -56,7 +56,7 @@ class KafkaSettings(EnvironmentSettings):
     topic_prefix: str = Field(
         "market",
         pattern=r"^[a-zA-Z0-9._-]{1,200}$",
-        description="topics are <prefix>.trades, .quotes, .candles, .dead-letter; a replay has its own",
+        description="topics are <prefix>.trades, .quotes, .candles, .alerts, .dead-letter; a replay has its own",
     )
 
 
@@ -82,5 +82,8 @@ class CassandraSettings(EnvironmentSettings):
     cassandra_password: str = Field("", repr=False, description="its password; never logged")
     bronze_ttl_days: int = Field(7, ge=1, description="how long trades as received are kept")
     silver_ttl_days: int = Field(30, ge=1, description="how long valid trades are kept")
+    quotes_ttl_days: int = Field(7, ge=1, description="how long quotes are kept")
+    versions_ttl_days: int = Field(7, ge=1, description="how long every version of a bar is kept")
+    alerts_ttl_days: int = Field(365, ge=1, description="how long alerts are kept")
     gold_minutes_ttl_days: int = Field(90, ge=1, description="how long 1m, 5m and 15m bars are kept")
     gold_hours_ttl_days: int = Field(365, ge=1, description="how long 1h, 4h and 1d bars are kept")

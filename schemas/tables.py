@@ -66,7 +66,13 @@ def _alter_ttl(create: str) -> str:
 
 def _variables(settings: CassandraSettings) -> list[dict[str, str | int]]:
     """Template variables, one set for each interval. Windows: TTL / 28, so 20-30 SSTable windows live."""
-    days = {"bronze": settings.bronze_ttl_days, "silver": settings.silver_ttl_days}
+    days = {
+        "bronze": settings.bronze_ttl_days,
+        "silver": settings.silver_ttl_days,
+        "quotes": settings.quotes_ttl_days,
+        "versions": settings.versions_ttl_days,
+        "alerts": settings.alerts_ttl_days,
+    }
     ticks: dict[str, str | int] = {}
     for name, ttl_days in days.items():
         ticks[f"{name}_ttl"] = ttl_days * 86_400

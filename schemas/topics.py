@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.events import Candle, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
 from schemas.settings import TopicSettings
 
 MAX_CLOCK_AHEAD_MS = 60_000
@@ -29,6 +29,10 @@ class Topics:
         return f"{self.prefix}.candles"
 
     @property
+    def alerts(self) -> str:
+        return f"{self.prefix}.alerts"
+
+    @property
     def dead_letter(self) -> str:
         return f"{self.prefix}.dead-letter"
 
@@ -37,9 +41,30 @@ class Topics:
         return f"{self.prefix}.{job}"
 
     @property
+    def corrections(self) -> str:
+        """What stands for the corrections where schema ids are looked up: they share the topic of the trades.
+        It is the subject of their schema, as Confluent's TopicRecordNameStrategy names it."""
+        return f"{self.trades}-market.Correction"
+
+    @property
     def event_types(self) -> Mapping[str, type[Event]]:
-        """Topic name -> the type of its records."""
-        return {self.trades: Trade, self.quotes: Quote, self.candles: Candle, self.dead_letter: DeadLetter}
+        """Topic name -> the type of its records; corrections are beside the trades."""
+        return {
+            self.trades: Trade,
+            self.quotes: Quote,
+            self.candles: Candle,
+            self.alerts: Alert,
+            self.dead_letter: DeadLetter,
+        }
+
+    @property
+    def record_types(self) -> Mapping[str, type[Event]]:
+        """Every type of record by what its schema id is kept under: its topic, or ``corrections``."""
+        return {**self.event_types, self.corrections: Correction}
+
+    def subject(self, name: str) -> str:
+        """The subject under which the schema of a key of ``record_types`` is registered."""
+        return name if name == self.corrections else f"{name}-value"
 
 
 def topic_config(settings: TopicSettings) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.errors import PoisonError
 from schemas.events import Candle
-from schemas.intervals import INTERVALS
+from schemas.intervals import INTERVALS, MINUTE_US
 
 REASONS: Mapping[str, str] = {
     "not_avro": "the value is not Avro in the Confluent wire format",
@@ -22,7 +22,9 @@ REASONS: Mapping[str, str] = {
     "invalid_price": "a price is not a positive finite number, or implausibly large",
     "invalid_size": "a size is not a finite number of 0 or more, or implausibly large",
     "implausible_time": "the event time is not near the record timestamp, or not in the past",
-    "too_late": "the trade came after the horizon within which bars are corrected",
+    "too_late": "the trade or correction came after the horizon within which bars are corrected",
+    "invalid_correction": "a correction without the trade it is about, or without its new price and size",
+    "unmatched_correction": "a correction whose trade did not come within the horizon",
     "unreadable_row": "a line of a recording could not be parsed",
 }
 
@@ -59,6 +61,25 @@ def check_trade(trade: Mapping[str, Any]) -> None:
     _check_name("trade_id", trade["trade_id"])
 
 
+def check_correction(correction: Mapping[str, Any]) -> None:
+    """Raises PoisonError for a correction (fields by name) that cannot be applied to any trade."""
+    _check_symbol(correction["symbol"])
+    _check_identity(correction)
+    _check_name("correction_id", correction["correction_id"])
+    _check_name("trade_id", correction["trade_id"])
+    kind, price, size = correction["kind"], correction["price"], correction["size"]
+    if kind not in ("cancel", "correct"):
+        raise PoisonError("invalid_correction", f"kind is {kind!r:.100}, neither cancel nor correct")
+    if kind == "cancel":
+        return
+    if price is None or size is None:
+        raise PoisonError("invalid_correction", "a correction needs the new price and size")
+    _check_price("price", price)
+    _check_size("size", size)
+    if price * size > MAX_AMOUNT:
+        raise PoisonError("invalid_size", f"price x size is {price * size!r}, above {MAX_AMOUNT:g}")
+
+
 def check_quote(quote: Mapping[str, Any]) -> None:
     """Raises PoisonError for a quote that must not be used. A crossed quote is valid: it says something."""
     _check_symbol(quote["symbol"])
@@ -73,7 +94,8 @@ def check_candle(candle: Candle) -> None:
     _check_symbol(candle.symbol)
     if (
         candle.interval not in INTERVALS
-        or candle.start % INTERVALS[candle.interval]
+        or candle.start % MINUTE_US
+        or candle.end <= candle.start
         or not EARLIEST_US <= candle.start < LATEST_US
         or not 0 <= candle.version <= MAX_WRITE_TIME - candle.start
     ):

@@ -24,7 +24,8 @@ from schemas.validation import (
 )
 
 COLUMNS = ("symbol", "event_time", "received_at", "price", "size", "trade_id", "sequence", "source",
-           "exchange", "conditions", "updates_price", "updates_volume")  # fmt: skip
+           "exchange", "conditions", "updates_open_close", "updates_high_low", "updates_volume",
+           "correctable")  # fmt: skip
 _row_of = itemgetter(*COLUMNS)
 
 

@@ -45,7 +45,7 @@ class DecodeTrades(ScalarFunction):
 
     def eval(self, payloads: "pd.Series[Any]", record_times: "pd.Series[Any]") -> pd.DataFrame:
         batch = self._reader.read(payloads, milliseconds(record_times))
-        sets_price = np.array(batch.columns["updates_price"], dtype=bool)
+        sets_price = np.array(batch.columns["updates_open_close"], dtype=bool)
         adds_volume = np.array(batch.columns["updates_volume"], dtype=bool)
         volume = amounts.split(np.where(adds_volume, batch.size, 0.0))
         notional = amounts.split(np.where(adds_volume, batch.price * batch.size, 0.0))

@@ -15,8 +15,8 @@ from schemas.validation import MAX_NAME_LENGTH
 
 TRADE_KEY = ("minute", "shard", "symbol", "event_time", "sequence", "source", "trade_id")
 BRONZE = (*TRADE_KEY, "kafka_partition", "kafka_offset", "payload")
-SILVER = (*TRADE_KEY, "price", "size", "exchange", "conditions", "updates_price", "updates_volume",
-          "received_at")  # fmt: skip
+SILVER = (*TRADE_KEY, "price", "size", "exchange", "conditions", "updates_open_close", "updates_high_low",
+          "updates_volume", "correctable", "received_at")  # fmt: skip
 GOLD = ("symbol", "bucket", "start", "end", "open", "high", "low", "close", "volume", "notional", "vwap",
         "trades", "final", "version", "sources")  # fmt: skip
 
@@ -54,8 +54,9 @@ class TradeRows:
             silver = Insert(
                 self._silver,
                 (*partition, *key, prices[at], sizes[at], columns["exchange"][index].encode(),
-                 cql.text_list(columns["conditions"][index]), cql.boolean(columns["updates_price"][index]),
-                 cql.boolean(columns["updates_volume"][index]), received[at]),
+                 cql.text_list(columns["conditions"][index]), cql.boolean(columns["updates_open_close"][index]),
+                 cql.boolean(columns["updates_high_low"][index]), cql.boolean(columns["updates_volume"][index]),
+                 cql.boolean(columns["correctable"][index]), received[at]),
             )  # fmt: skip
             yield Mutation(partition, key, (bronze, silver))
         for position, fields in batch.refused.items():

@@ -165,7 +165,7 @@ class TradeColumns(_Columns[Trade]):
                 sequences,
                 _constant(_string(SOURCE) + b"\x02", count),
                 _EXCHANGE_BYTES[self.exchange][:, None],
-                _constant(b"\x00\x01\x01", count),  # no conditions, updates_price, updates_volume
+                _constant(b"\x00\x01\x01\x01\x00", count),  # no conditions, updates all, not correctable
             )
         )
 

@@ -61,12 +61,12 @@ class Tables:
     def trade(self, trade: Trade) -> None:
         self._session.execute(
             "INSERT INTO trades_silver (minute, shard, symbol, event_time, sequence, source, trade_id, price,"
-            " size, exchange, conditions, updates_price, updates_volume, received_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " size, exchange, conditions, updates_open_close, updates_high_low, updates_volume, received_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 trade_minute(trade.event_time), trade_shard(trade.symbol), trade.symbol, trade.event_time,
                 trade.sequence, trade.source, trade.trade_id, trade.price, trade.size, trade.exchange,
-                list(trade.conditions), trade.updates_price, trade.updates_volume, trade.received_at,
+                list(trade.conditions), trade.updates_open_close, trade.updates_high_low, trade.updates_volume, trade.received_at,
             ),
         )  # fmt: skip
 
@@ -101,7 +101,7 @@ def a_trade(symbol: str, event_time: int, sequence: int) -> Trade:
 def trade_json(trade: Trade) -> dict[str, Any]:
     """A trade as the API must write it."""
     names = (
-        "symbol", "price", "size", "trade_id", "sequence", "source", "exchange", "updates_price",
+        "symbol", "price", "size", "trade_id", "sequence", "source", "exchange", "updates_open_close", "updates_high_low",
         "updates_volume",
     )  # fmt: skip
     return {name: getattr(trade, name) for name in names} | {

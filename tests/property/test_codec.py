@@ -22,7 +22,7 @@ BOOL = st.booleans()
 EVENTS = {
     Trade: st.builds(
         Trade, symbol=TEXT, event_time=LONG, received_at=LONG, price=DOUBLE, size=DOUBLE, trade_id=TEXT,
-        sequence=LONG, source=TEXT, exchange=TEXT, conditions=TEXTS, updates_price=BOOL, updates_volume=BOOL,
+        sequence=LONG, source=TEXT, exchange=TEXT, conditions=TEXTS, updates_open_close=BOOL, updates_high_low=BOOL, correctable=BOOL, updates_volume=BOOL,
     ),
     Quote: st.builds(
         Quote, symbol=TEXT, event_time=LONG, received_at=LONG, bid=DOUBLE, bid_size=DOUBLE, ask=DOUBLE,

@@ -33,7 +33,10 @@ def test_a_book_that_has_lived_comes_back() -> None:
     """With forgotten bars, and one that is due to be shown."""
     bars = SymbolDriver(Rules(horizon=MINUTE_US))
     for minute in range(8):
-        bars.add(a_trade(minute * MINUTE_US), a_trade(minute * MINUTE_US + 1, updates_price=False))
+        bars.add(
+            a_trade(minute * MINUTE_US),
+            a_trade(minute * MINUTE_US + 1, updates_open_close=False, updates_high_low=False),
+        )
         bars.advance(minute * MINUTE_US)
     bars.add(a_trade(7 * MINUTE_US + 2))
     book = bar_state.load(bars.state)

@@ -205,11 +205,11 @@ def test_no_trades_no_bar() -> None:
 def test_a_trade_that_sets_no_price_adds_volume_only() -> None:
     """An average-price print: alone it makes a bar without prices, and it never moves those of others."""
     bars = SymbolDriver()
-    alone = bars.add(a_trade(0, price=500.0, size=2.0, updates_price=False))[0]
+    alone = bars.add(a_trade(0, price=500.0, size=2.0, updates_open_close=False, updates_high_low=False))[0]
     assert (alone.open, alone.high, alone.low, alone.close) == (None, None, None, None)
     assert (alone.volume, alone.notional, alone.vwap, alone.trades) == (2.0, 1000.0, 500.0, 1)
     bars.add(a_trade(1, price=100.0, size=2.0))
-    bars.add(a_trade(2, price=900.0, size=0.0, updates_price=False))
+    bars.add(a_trade(2, price=900.0, size=0.0, updates_open_close=False, updates_high_low=False))
     bar = bars.last["1m", 0]
     assert (bar.open, bar.high, bar.low, bar.close) == (100.0, 100.0, 100.0, 100.0)
     assert (bar.volume, bar.vwap, bar.trades) == (4.0, 300.0, 3)
@@ -232,7 +232,7 @@ def test_a_trade_that_counts_for_nothing_still_makes_a_version() -> None:
     """The version counts events, so that it moves whenever anything was applied."""
     bars = SymbolDriver()
     bars.add(a_trade(0))
-    bar = bars.add(a_trade(1, updates_price=False, updates_volume=False))[0]
+    bar = bars.add(a_trade(1, updates_open_close=False, updates_high_low=False, updates_volume=False))[0]
     assert (bar.volume, bar.trades, bar.version) == (1.0, 1, 4)
 
 
@@ -333,7 +333,7 @@ def test_after_a_restart_a_correction_of_a_final_bar_is_published_as_one() -> No
 def test_slices_that_share_nothing_but_the_bar_merge_in_any_order() -> None:
     """One with prices only, one with volume only."""
     prices = a_trade(0, price=10.0, updates_volume=False), a_trade(1, price=20.0, updates_volume=False)
-    volume = a_trade(2, price=15.0, size=3.0, updates_price=False)
+    volume = a_trade(2, price=15.0, size=3.0, updates_open_close=False, updates_high_low=False)
     forward, backward = SymbolDriver(), SymbolDriver()
     forward.add(*prices)
     forward.add(volume)

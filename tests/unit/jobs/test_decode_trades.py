@@ -45,9 +45,9 @@ def test_what_a_trade_does_not_update_is_null_or_zero(decode: DecodeTrades) -> N
     trade = a_trade(price=2.0, size=3.0)
     rows = decoded(
         decode,
-        payload(replace(trade, updates_price=False)),
+        payload(replace(trade, updates_open_close=False, updates_high_low=False)),
         payload(replace(trade, updates_volume=False)),
-        payload(replace(trade, updates_price=False, updates_volume=False)),
+        payload(replace(trade, updates_open_close=False, updates_high_low=False, updates_volume=False)),
     )
     assert [row["order_key"] is None for row in rows] == [True, False, True]
     assert [np.isnan(row["price"]) for row in rows] == [True, False, True]

@@ -105,12 +105,12 @@ def test_constants_conditions_and_flags() -> None:
     """Text in quotes is a constant; conditions are separated by bars; flags are spelt in several ways."""
     parser = csv_parser(
         "s,t,p,q,c,f",
-        "symbol=s, event_time=t:us, price=p, size=q, conditions=c, updates_price=f,"
+        "symbol=s, event_time=t:us, price=p, size=q, conditions=c, updates_open_close=f,"
         "exchange='Q', source='x y'",
     )
     trade = parser.parse("A,5,1,2,@|I,no", 1)
     assert isinstance(trade, Trade)
-    assert (trade.conditions, trade.updates_price, trade.exchange, trade.source) == (
+    assert (trade.conditions, trade.updates_open_close, trade.exchange, trade.source) == (
         ("@", "I"),
         False,
         "Q",
@@ -120,7 +120,9 @@ def test_constants_conditions_and_flags() -> None:
 
 def test_our_own_json_comes_back_as_it_was() -> None:
     """A dead letter's payload, JSON with our own field names, is a recording that can be replayed."""
-    trade = Trade("A", 5, 6, 1.5, 2.0, "id", 7, "src", "Q", ("@", "I"), updates_price=False)
+    trade = Trade(
+        "A", 5, 6, 1.5, 2.0, "id", 7, "src", "Q", ("@", "I"), updates_open_close=False, updates_high_low=False
+    )
     values = asdict(trade)
     parser = Parser(mapping_for("auto", list(values), "f.jsonl"), None, "other")
     assert parser.parse(json.dumps(values), 1) == trade
