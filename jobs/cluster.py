@@ -15,7 +15,7 @@ STOP_TIMEOUT_S = 120.0
 
 
 class StopFailedError(TickstreamError):
-    """A job could not be stopped with a savepoint."""
+    """A job could not be stopped with a savepoint, or not be cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,17 @@ class FlinkCluster:
         raise StopFailedError(f"no savepoint after {STOP_TIMEOUT_S:g} s")
 
     def cancel(self, job_id: str) -> None:
-        """Cancels the job; its newest checkpoint stays. Returns once it is gone."""
+        """Cancels the job; its newest checkpoint stays. Returns once it is gone; raises StopFailedError."""
         self._request("PATCH", f"/jobs/{job_id}?mode=cancel")
         give_up_at = time.monotonic() + STOP_TIMEOUT_S
         while time.monotonic() < give_up_at:
             if all(job.is_gone for job in self.jobs() if job.job_id == job_id):
                 return
             time.sleep(0.1)
+        raise StopFailedError(
+            f"job {job_id} is not gone {STOP_TIMEOUT_S:g} s after its cancel; Flink's Web UI shows which task is"
+            f" in the way"
+        )
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:

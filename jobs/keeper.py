@@ -122,7 +122,7 @@ class Keeper:
                     "job_cancelled", job=name, why=str(error), next_start="from its newest checkpoint"
                 )
                 self.cluster.cancel(current.job_id)
-        except UnavailableError as error:
+        except (UnavailableError, StopFailedError) as error:
             log.warning("job_left", job=name, error=str(error))
 
     def _name(self, job: str) -> str:

@@ -188,6 +188,18 @@ def test_cancel_returns_once_the_job_is_gone() -> None:
     ]
 
 
+def test_a_job_that_cannot_be_cancelled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a bounded time, and not by returning as if it were gone."""
+    monkeypatch.setattr(cluster_module, "STOP_TIMEOUT_S", 0.05)
+    cancelling = job("2", "market.bars", "CANCELLING", 20)
+    answers = {"PATCH /jobs/2?mode=cancel": [None], "GET /jobs/overview": [overview(cancelling)]}
+    with (
+        serving(answers) as (cluster, _),
+        pytest.raises(StopFailedError, match=r"2 is not gone 0\.05 s after"),
+    ):
+        cluster.cancel("2")
+
+
 def test_a_cluster_that_does_not_answer_is_unavailable() -> None:
     """Nobody listens there any more; an error of its own counts too."""
     with serving({}) as (cluster, fake), pytest.raises(UnavailableError, match="404 Not Found"):

@@ -23,6 +23,7 @@ class FakeCluster:
         self.available = True
         self.fails_at_once = False
         self.savepoint_fails = False
+        self.cancel_fails = False
         self.checkpoints = 0
         self.stopped: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
@@ -59,6 +60,8 @@ class FakeCluster:
         return f"{savepoint_dir}/savepoint-1"
 
     def cancel(self, job_id: str) -> None:
+        if self.cancel_fails:
+            raise StopFailedError("still there")
         self.cancelled.append(job_id)
 
 
@@ -211,6 +214,17 @@ def test_a_job_whose_savepoint_fails_is_cancelled(cluster: FakeCluster, run: Run
     cluster.savepoint_fails = True
     run(3)
     assert sorted(cluster.cancelled) == [f"{BARS}-1", f"{STORE}-1"]
+
+
+def test_a_job_that_cannot_be_cancelled_is_told(
+    cluster: FakeCluster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left running, which must not look like a clean end."""
+    told: list[str] = []
+    monkeypatch.setattr(keeper_module.log, "warning", lambda event, **_: told.append(event))
+    cluster.savepoint_fails = cluster.cancel_fails = True
+    run(3)
+    assert told.count("job_left") == 2
 
 
 def test_what_is_gone_or_away_need_not_be_stopped(cluster: FakeCluster, run: Run) -> None:
