@@ -112,7 +112,6 @@ class Publisher:
         self._given_up = 0
         self._failure: TickstreamError | None = None
         self._unreachable = False
-        self._ledger_flushed_us = 0
         self._reports: dict[str, Report] = {kind: self._report(kind) for kind in KINDS}
         self._client = client(client_config(settings) | {"error_cb": self._client_error})
 
@@ -397,9 +396,9 @@ class Publisher:
             if self._unreachable:
                 self._unreachable = False
                 log.info("kafka_reachable_again", waiting_events=len(self._client))
-        if self._ledger is not None and now_us - self._ledger_flushed_us > 1_000_000:
+        if self._ledger is not None and events:
+            # At once: what is in the ledger survives a kill of this process.
             self._ledger.flush()
-            self._ledger_flushed_us = now_us
 
 
 def own_decoder(event_type: type[Trade] | type[Quote], schema_id: int) -> Decoder:

@@ -253,6 +253,38 @@ def test_the_ledger_has_what_was_acknowledged_and_nothing_else(tmp_path: Path) -
     assert path.read_text() == f"before\nAAPL,test,1,{START_US + 1},1,0.1,3.0\n"
 
 
+def test_the_ledger_is_written_with_every_poll(tmp_path: Path) -> None:
+    """A kill of the producer takes nothing from it that was acknowledged and looked at."""
+    path = tmp_path / "ledger.csv"
+    setup = Setup(ledger_file=str(path))
+    for number in (1, 2):
+        setup.publisher.publish(Batch(0, [trade(number)]))
+        setup.publisher.poll()
+        line = f"AAPL,test,{number},{START_US + number},{number},10.0,1.0"
+        assert path.read_text().splitlines()[-1] == line
+    setup.publisher.close()
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [
+        ("", ""),
+        ("one\n", "one\n"),
+        ("one\ntwo\nAAPL,te", "one\ntwo\n"),
+        ("AAPL,te", ""),
+        ("one\n" + "x" * 10_000, "one\n"),
+    ],
+)
+def test_half_a_line_of_a_killed_producer_is_cut_off(tmp_path: Path, found: str, kept: str) -> None:
+    """The next line would be joined to it."""
+    path = tmp_path / "ledger.csv"
+    path.write_text(found)
+    setup = Setup(ledger_file=str(path))
+    setup.publisher.publish(Batch(0, [trade(1)]))
+    setup.publisher.close()
+    assert path.read_text() == f"{kept}AAPL,test,1,{START_US + 1},1,10.0,1.0\n"
+
+
 def test_a_ledger_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     """The message names the setting."""
     with pytest.raises(ConfigurationError, match=re.escape("LEDGER_FILE")):
