@@ -91,8 +91,8 @@ class FlinkCluster:
                 return
             time.sleep(0.1)
         raise StopFailedError(
-            f"job {job_id} is not gone {STOP_TIMEOUT_S:g} s after its cancel; Flink's Web UI shows which task is"
-            f" in the way"
+            f"job {job_id} is not gone {STOP_TIMEOUT_S:g} s after its cancel; Flink's Web UI shows which"
+            f" task is in the way"
         )
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
