@@ -103,8 +103,8 @@ class _Resolution(NamedTuple):
 class Decoder:
     """Decodes records of the event types that one topic holds, whatever version of their schemas wrote them.
 
-    ``event_types``: one of them or several. ``schema_by_id`` is asked once for each id that ``known`` does not hold; for one that it does not know
-    either, again after a while: the id may belong to a schema yet to come.
+    ``event_types``: one or several. ``schema_by_id`` is asked once for each id that ``known`` does not hold;
+    for one that it does not know either, again after a while: the id may belong to a schema yet to come.
     """
 
     def __init__(

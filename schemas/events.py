@@ -31,10 +31,10 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A trade of before never counted (``cancel``), or has the price, size and flags given here (``correct``).
+    """A trade of before never counted (``cancel``), or has price, size and flags as given here (``correct``).
 
-    ``(symbol, source, correction_id)`` is its own identity, ``trade_id`` that of the trade it is about. Of several
-    corrections of a trade the greatest ``(event_time, sequence)`` counts."""
+    ``(symbol, source, correction_id)`` is its own identity, ``trade_id`` that of the trade it is about. Of
+    several corrections of a trade the greatest ``(event_time, sequence)`` counts."""
 
     symbol: str
     event_time: int

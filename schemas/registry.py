@@ -32,7 +32,7 @@ def is_loading(url: str) -> bool:
 
 
 def register_schemas(url: str, topics: Topics) -> dict[str, int]:
-    """Registers a schema for every key of ``topics.record_types``, BACKWARD compatible; returns their ids by it.
+    """Registers a schema for every key of ``topics.record_types``, BACKWARD compatible; returns key -> id.
 
     Raises ConfigurationError where the registry holds an incompatible schema, UnavailableError where it does
     not answer. Registering again changes nothing.
@@ -65,8 +65,8 @@ def _refuse_loading(url: str) -> None:
 
 
 def our_schemas(topics: Topics, ids: Mapping[str, int]) -> dict[int, SchemaJson]:
-    """Schema id -> schema of every type of record of ours, from what ``register_schemas`` returned: what a job ships
-    with it, so that it decodes our records while the registry is away."""
+    """Schema id -> schema of every type of record of ours, from what ``register_schemas`` returned: a job
+    ships with it, so that it decodes our records while the registry is away."""
     return {ids[name]: json.loads(schema_text(kind)) for name, kind in topics.record_types.items()}
 
 

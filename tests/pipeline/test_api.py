@@ -66,7 +66,8 @@ class Tables:
             (
                 trade_minute(trade.event_time), trade_shard(trade.symbol), trade.symbol, trade.event_time,
                 trade.sequence, trade.source, trade.trade_id, trade.price, trade.size, trade.exchange,
-                list(trade.conditions), trade.updates_open_close, trade.updates_high_low, trade.updates_volume, trade.received_at,
+                list(trade.conditions), trade.updates_open_close, trade.updates_high_low,
+                trade.updates_volume, trade.received_at,
             ),
         )  # fmt: skip
 
@@ -101,8 +102,8 @@ def a_trade(symbol: str, event_time: int, sequence: int) -> Trade:
 def trade_json(trade: Trade) -> dict[str, Any]:
     """A trade as the API must write it."""
     names = (
-        "symbol", "price", "size", "trade_id", "sequence", "source", "exchange", "updates_open_close", "updates_high_low",
-        "updates_volume",
+        "symbol", "price", "size", "trade_id", "sequence", "source", "exchange", "updates_open_close",
+        "updates_high_low", "updates_volume",
     )  # fmt: skip
     return {name: getattr(trade, name) for name in names} | {
         "event_time": utc(trade.event_time),

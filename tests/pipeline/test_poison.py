@@ -56,7 +56,8 @@ class ForeignProducer:
         fields: dict[str, object] = {
             "symbol": "GOOD", "event_time": self.now_us, "received_at": self.now_us, "price": PRICE_OF_GOOD,
             "size": 2.0, "trade_id": f"t{self.sent}", "sequence": self.sent, "source": "foreign",
-            "exchange": "", "conditions": [], "updates_open_close": True, "updates_high_low": True, "updates_volume": True,
+            "exchange": "", "conditions": [], "updates_open_close": True, "updates_high_low": True,
+            "updates_volume": True, "correctable": False,
         }  # fmt: skip
         return fields | changes
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.avro_codec import SCHEMA_FILES, Decoder, Encoder, SchemaJson, schema_text
 from schemas.errors import PoisonError
-from schemas.events import Candle, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
 
 LONG = st.integers(-(2**63), 2**63 - 1)
 INT = st.integers(-(2**31), 2**31 - 1)
@@ -22,7 +22,14 @@ BOOL = st.booleans()
 EVENTS = {
     Trade: st.builds(
         Trade, symbol=TEXT, event_time=LONG, received_at=LONG, price=DOUBLE, size=DOUBLE, trade_id=TEXT,
-        sequence=LONG, source=TEXT, exchange=TEXT, conditions=TEXTS, updates_open_close=BOOL, updates_high_low=BOOL, correctable=BOOL, updates_volume=BOOL,
+        sequence=LONG, source=TEXT, exchange=TEXT, conditions=TEXTS, updates_open_close=BOOL,
+        updates_high_low=BOOL, updates_volume=BOOL, correctable=BOOL,
+    ),
+    Correction: st.builds(
+        Correction, symbol=TEXT, event_time=LONG, received_at=LONG, correction_id=TEXT, sequence=LONG,
+        source=TEXT, trade_id=TEXT, trade_time=st.none() | LONG, kind=TEXT, price=MAYBE_DOUBLE,
+        size=MAYBE_DOUBLE, exchange=TEXT, conditions=TEXTS, updates_open_close=BOOL, updates_high_low=BOOL,
+        updates_volume=BOOL,
     ),
     Quote: st.builds(
         Quote, symbol=TEXT, event_time=LONG, received_at=LONG, bid=DOUBLE, bid_size=DOUBLE, ask=DOUBLE,
@@ -31,7 +38,13 @@ EVENTS = {
     Candle: st.builds(
         Candle, symbol=TEXT, interval=TEXT, start=LONG, end=LONG, open=MAYBE_DOUBLE, high=MAYBE_DOUBLE,
         low=MAYBE_DOUBLE, close=MAYBE_DOUBLE, volume=DOUBLE, notional=DOUBLE, vwap=MAYBE_DOUBLE, trades=LONG,
-        final=BOOL, version=LONG, sources=TEXTS,
+        final=BOOL, version=LONG, sources=TEXTS, late_trades=LONG, updated_at=LONG, quality=DOUBLE,
+        indicators=st.dictionaries(TEXT, DOUBLE, max_size=5),
+    ),
+    Alert: st.builds(
+        Alert, alert_id=TEXT, revision=INT, symbol=TEXT, type=TEXT, severity=TEXT, status=TEXT,
+        event_time=LONG, updated_at=LONG, value=DOUBLE, threshold=DOUBLE, message=TEXT,
+        interval=st.none() | TEXT, bar_start=st.none() | LONG, bar_version=st.none() | LONG,
     ),
     DeadLetter: st.builds(
         DeadLetter, reason=TEXT, detail=TEXT, origin=TEXT, topic=TEXT, partition=st.none() | INT,
@@ -71,6 +84,19 @@ def test_what_is_encoded_is_decoded_to_the_same(event: Event, schema_id: int) ->
     payload = Encoder(type(event), schema_id).encode(event)
     assert payload[:5] == b"\x00" + schema_id.to_bytes(4, "big")
     assert alike(ours(type(event), schema_id).decode(payload)) == alike(event)
+
+
+@steady
+@given(events=st.lists(st.one_of(EVENTS[Trade], EVENTS[Correction]), max_size=5))
+def test_one_decoder_tells_the_types_of_a_topic_apart(events: list[Trade | Correction]) -> None:
+    """Trades and corrections of one topic, in any order, each by its schema id; another type is poison."""
+    ids = {Trade: 1, Correction: 2, Quote: 3}
+    known = {number: json.loads(schema_text(kind)) for kind, number in ids.items()}
+    decoder = Decoder((Trade, Correction), nobody, known)
+    for event in events:
+        payload = Encoder(type(event), ids[type(event)]).encode(event)
+        assert alike(decoder.decode(payload)) == alike(event)
+        assert decoder.decode_typed(payload)[0] is type(event)
 
 
 @steady

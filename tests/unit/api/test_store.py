@@ -47,7 +47,7 @@ class Tables:
         assert kind == "trades", statement
         minute, _, _, since, *before, limit = values
         found = [
-            (time, sequence, "s", "t", time, 1.0, 1.0, "", None, True, True)
+            (time, sequence, "s", "t", time, 1.0, 1.0, "", None, True, True, True)
             for time, sequence in sorted(self._trades, reverse=True)
             if time - time % MINUTE_US == minute * 1000
             and since <= time

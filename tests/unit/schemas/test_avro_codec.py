@@ -21,15 +21,23 @@ from schemas.avro_codec import (
     without_logical_types,
 )
 from schemas.errors import PoisonError
-from schemas.events import Candle, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
 
 TRADE = Trade(
     "AAPL", 1_723_204_800_123_456, 1_723_204_800_123_999, 187.25, 100.0, "t-1", 7, "sim", "X", ("@", "I"),
-    True, False,
+    False, True, False, True,
 )  # fmt: skip
+CANCEL = Correction("A", 1, 2, "c", 3, "s", "t")
+CORRECTION = Correction(
+    "A", 1, 2, "c-9", 3, "s", "t-1", 64, "correct", 1.5, 2.0, "e", ("C",), False, True, False
+)
 QUOTE = Quote("A", 1, 2, 1.5, 2.0, 1.75, 3.0, 4, "s", "e")
 CANDLE = Candle(
-    "A", "1m", 60_000_000, 120_000_000, None, None, None, None, 0.0, 0.0, None, 0, False, 2, ("s",)
+    "A", "1m", 60_000_000, 120_000_000, None, None, None, None, 0.0, 0.0, None, 0, False, 2, ("s",), 5, 1,
+    0.5, {"rsi_14": 1.5},
+)  # fmt: skip
+ALERT = Alert(
+    "a", 2, "A", "price_spike", "high", "raised", 1, 2, 1.5, 2.0, "m", interval="1m", bar_start=60_000_000
 )
 DEAD_LETTER = DeadLetter("r", "d", "o", "t", 3, None, b"\x00\xff")
 
@@ -44,7 +52,20 @@ GOLDEN: list[tuple[Event, int, str]] = [
         "0000000000686740 0000000000005940"  # price, size
         "06 742d31 0e 06 73696d 02 58"  # trade_id, sequence 7, source, exchange
         "04 02 40 02 49 00"  # conditions: a block of 2, then the end
-        "01 00",  # updates_price, updates_volume
+        "00 01 00 01",  # updates_open_close, updates_high_low, updates_volume, correctable
+    ),
+    (
+        CANCEL,
+        1,
+        "00 00000001 02 41 02 04 02 63 06 02 73 02 74"  # up to correction_id, sequence, source, trade_id
+        "00 0c 63616e63656c 00 00 00 00 01 01 01",  # no trade_time, cancel, no price, no size, the defaults
+    ),
+    (
+        CORRECTION,
+        1,
+        "00 00000001 02 41 02 04 06 632d39 06 02 73 06 742d31"
+        "02 8001 0e 636f7272656374 02 000000000000f83f 02 0000000000000040"  # each union's branch 1
+        "02 65 02 02 43 00 00 01 00",
     ),
     (
         QUOTE,
@@ -56,7 +77,15 @@ GOLDEN: list[tuple[Event, int, str]] = [
         CANDLE,
         1,
         "00 00000001 02 41 04 316d 809c9c39 80b8b872 00 00 00 00"  # four prices: branch 0 of the union, null
-        "0000000000000000 0000000000000000 00 00 00 04 02 02 73 00",
+        "0000000000000000 0000000000000000 00 00 00 04 02 02 73 00"
+        "0a 02 000000000000e03f"  # late_trades, updated_at, quality
+        "02 0c 7273695f3134 000000000000f83f 00",  # indicators: a block of 1, then the end
+    ),
+    (
+        ALERT,
+        1,
+        "00 00000001 02 61 04 02 41 16 70726963655f7370696b65 08 68696768 0c 726169736564 02 04"
+        "02 04 316d 02 809c9c39 00 000000000000f83f 0000000000000040 02 6d",
     ),
     (DEAD_LETTER, 1, "00 00000001 02 72 02 64 02 6f 02 74 02 06 00 02 04 00ff"),
 ]
@@ -218,6 +247,40 @@ def test_a_record_of_a_newer_schema_loses_only_what_we_do_not_know() -> None:
     schema = trade_schema({"name": "liquidity", "type": "string"}, {"name": "sequence", "type": "int"})
     payload = written(schema, asdict(TRADE) | {"liquidity": "maker"})
     assert Decoder(Trade, lambda _: schema).decode(payload) == TRADE
+
+
+def test_a_decoder_of_two_types_gives_each_record_its_own() -> None:
+    """Trades and corrections share a topic: the schema id, and the name of its schema, tell which."""
+    schemas = {1: json.loads(schema_text(Trade)), 2: json.loads(schema_text(Correction))}
+    both = Decoder((Trade, Correction), schemas.get)
+    for event, schema_id in ((TRADE, 1), (CANCEL, 2), (CORRECTION, 2)):
+        payload = Encoder(type(event), schema_id).encode(event)
+        assert both.decode(payload) == event
+        kind, values = both.decode_typed(payload)
+        assert (kind, values) == (type(event), asdict(event) | {"conditions": list(event.conditions)})
+        assert both.decode_fields(payload) == values
+
+
+def test_an_older_correction_is_read_beside_trades_of_today() -> None:
+    """Each type is resolved against its own schema."""
+    old = json.loads(schema_text(Correction))
+    old["fields"] = [field for field in old["fields"] if field["name"] != "updates_volume"]
+    both = Decoder((Trade, Correction), nobody, {1: json.loads(schema_text(Trade)), 2: old})
+    record = {key: value for key, value in asdict(CORRECTION).items() if key != "updates_volume"}
+    assert both.decode(written(old, record, 2)) == replace(CORRECTION, updates_volume=True)
+    assert both.decode(GOOD) == TRADE
+
+
+def test_a_type_that_the_topic_does_not_hold_is_the_wrong_schema() -> None:
+    """A correction is no trade to who asks for trades only; a quote is neither; what is expected is said."""
+    schemas = {1: json.loads(schema_text(Quote)), 2: json.loads(schema_text(Correction))}
+    for kinds, schema_id, expected in (
+        (Trade, 2, "schema 2 is market.Correction, expected market.Trade"),
+        ((Trade, Correction), 1, "schema 1 is market.Quote, expected market.Trade or market.Correction"),
+    ):
+        with pytest.raises(PoisonError) as refused:
+            Decoder(kinds, schemas.get).decode(HEADER.pack(0, schema_id))
+        assert (refused.value.reason, refused.value.detail) == ("wrong_schema", expected)
 
 
 def test_the_registry_is_asked_once_for_an_id() -> None:

@@ -12,12 +12,21 @@ from structlog.testing import capture_logs
 
 from schemas.avro_codec import schema_text
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.events import Candle, DeadLetter, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Quote, Trade
 from schemas.registry import RegistryLookup, our_schemas, register_schemas
 from schemas.topics import Topics
 
 Answer = tuple[int, dict[str, Any]]
 TOPICS = Topics("t")
+SUBJECTS = {
+    "t.trades": ("t.trades-value", Trade),
+    "t.quotes": ("t.quotes-value", Quote),
+    "t.candles": ("t.candles-value", Candle),
+    "t.alerts": ("t.alerts-value", Alert),
+    "t.dead-letter": ("t.dead-letter-value", DeadLetter),
+    "t.trades-market.Correction": ("t.trades-market.Correction", Correction),
+}
+"""What a schema id is kept under -> its subject and its type."""
 
 
 @contextmanager
@@ -159,18 +168,17 @@ class _Reborn(ThreadingHTTPServer):
         self.server_close()
 
 
-def test_each_topic_gets_its_schema_and_backward_compatibility() -> None:
-    """Under <topic>-value, with the text of the repository."""
+def test_each_type_of_record_gets_its_schema_and_backward_compatibility() -> None:
+    """Under <topic>-value, corrections under <topic>-<record>; with the text of the repository."""
     with registry([(200, {"id": 5, "compatibility": "BACKWARD"})]) as (url, asked):
         ids = register_schemas(url, TOPICS)
-    assert ids == {"t.trades": 5, "t.quotes": 5, "t.candles": 5, "t.dead-letter": 5}
+    assert ids == dict.fromkeys(SUBJECTS, 5)
     registered = {path: json.loads(body["schema"]) for method, path, body in asked if method == "POST"}
-    kinds = {"trades": Trade, "quotes": Quote, "candles": Candle, "dead-letter": DeadLetter}
     assert registered == {
-        f"/subjects/t.{name}-value/versions": json.loads(schema_text(kind)) for name, kind in kinds.items()
+        f"/subjects/{subject}/versions": json.loads(schema_text(kind)) for subject, kind in SUBJECTS.values()
     }
     levels = {path: body["compatibility"] for method, path, body in asked if method == "PUT"}
-    assert levels == {f"/config/t.{name}-value": "BACKWARD" for name in kinds}
+    assert levels == {f"/config/{subject}": "BACKWARD" for subject, _ in SUBJECTS.values()}
 
 
 def test_an_incompatible_schema_names_the_subject_and_a_way_out() -> None:
@@ -195,10 +203,9 @@ def test_registering_at_a_registry_in_trouble_says_so() -> None:
 
 def test_a_job_ships_with_the_schemas_that_were_registered() -> None:
     """By the ids that the registry gave."""
-    ids = {"t.trades": 1, "t.quotes": 2, "t.candles": 3, "t.dead-letter": 4}
+    ids = {name: number for number, name in enumerate(SUBJECTS, 1)}
     assert our_schemas(TOPICS, ids) == {
-        number: json.loads(schema_text(kind))
-        for number, kind in enumerate((Trade, Quote, Candle, DeadLetter), 1)
+        number: json.loads(schema_text(kind)) for number, (_, kind) in enumerate(SUBJECTS.values(), 1)
     }
 
 

@@ -36,6 +36,9 @@ VALUES = {
     "CASSANDRA_PASSWORD": "p",
     "BRONZE_TTL_DAYS": "1",
     "SILVER_TTL_DAYS": "2",
+    "QUOTES_TTL_DAYS": "5",
+    "VERSIONS_TTL_DAYS": "6",
+    "ALERTS_TTL_DAYS": "8",
     "GOLD_MINUTES_TTL_DAYS": "3",
     "GOLD_HOURS_TTL_DAYS": "4",
 }

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -60,18 +61,25 @@ def test_the_keyspace_has_the_configured_replication() -> None:
 
 
 SETTINGS = CassandraSettings(
-    bronze_ttl_days=2, silver_ttl_days=3, gold_minutes_ttl_days=5, gold_hours_ttl_days=400
-)
+    bronze_ttl_days=2, silver_ttl_days=3, quotes_ttl_days=4, versions_ttl_days=6, alerts_ttl_days=8,
+    gold_minutes_ttl_days=5, gold_hours_ttl_days=400,
+)  # fmt: skip
 TTL = {
     "trades_bronze": 2 * 86_400,
     "trades_silver": 3 * 86_400,
+    "trade_corrections": 3 * 86_400,
+    "quotes": 4 * 86_400,
+    "quotes_latest": 4 * 86_400,
+    "candle_versions": 6 * 86_400,
+    "alerts_by_symbol": 8 * 86_400,
+    "alerts_by_day": 8 * 86_400,
     **{GOLD_TABLES[interval]: 5 * 86_400 for interval in ("1m", "5m", "15m")},
     **{GOLD_TABLES[interval]: 400 * 86_400 for interval in ("1h", "4h", "1d")},
 }
 
 
 def test_every_table_is_created_once_with_its_ttl() -> None:
-    """Bronze, silver, six of gold, and the symbols, which have none."""
+    """Ticks, six of gold, their versions, quotes, alerts, and the symbols, which have none."""
     created = [statement for statement in table_ddl(SETTINGS) if statement.startswith("CREATE")]
     ttls = {}
     for statement in created:
@@ -86,11 +94,29 @@ def test_every_table_is_created_once_with_its_ttl() -> None:
 def test_a_changed_ttl_reaches_tables_that_exist() -> None:
     """One ALTER for each table with a TTL, after all CREATEs."""
     statements = table_ddl(SETTINGS)
-    altered = [statement for statement in statements if statement.startswith("ALTER")]
+    altered = [statement for statement in statements if "WITH default_time_to_live" in statement[:80]]
     assert sorted(altered) == sorted(
         f"ALTER TABLE {table} WITH default_time_to_live = {ttl}" for table, ttl in TTL.items()
     )
     assert statements[-len(altered) :] == altered
+
+
+def test_columns_that_came_later_are_added_to_tables_that_exist() -> None:
+    """Each right after the CREATE that has no effect there, with names and types as that CREATE has them."""
+    statements = table_ddl(SETTINGS)
+    added = {}
+    for create, statement in pairwise(statements):
+        if match := re.match(r"ALTER TABLE (\w+) ADD IF NOT EXISTS \((.*)\)$", statement):
+            assert create.startswith(f"CREATE TABLE IF NOT EXISTS {match[1]} (")
+            columns = re.findall(r"(\w+) (frozen<.+>|\w+)(?:, |$)", match[2])
+            flat = " ".join(create.split())
+            assert all(f"{name} {kind}," in flat for name, kind in columns), match[1]
+            added[match[1]] = [name for name, _ in columns]
+    gold = ["late_trades", "updated_at", "quality", "indicators"]
+    assert added == {
+        "trades_silver": ["updates_open_close", "updates_high_low", "correctable"],
+        **dict.fromkeys(GOLD_TABLES.values(), gold),
+    }
 
 
 @pytest.mark.parametrize("days", [1, 7, 30, 90, 365, 3650])

@@ -1,6 +1,6 @@
 """Topic names and their configuration."""
 
-from schemas.events import Candle, DeadLetter, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Quote, Trade
 from schemas.settings import TopicSettings
 from schemas.topics import Topics, topic_config
 
@@ -11,9 +11,25 @@ def test_topics_are_named_by_their_prefix() -> None:
         "market.trades": Trade,
         "market.quotes": Quote,
         "market.candles": Candle,
+        "market.alerts": Alert,
         "market.dead-letter": DeadLetter,
     }
     assert Topics("replay-1").trades == "replay-1.trades"
+
+
+def test_corrections_are_beside_the_trades_under_a_subject_of_their_own() -> None:
+    """No topic, but a type of record; its subject as Confluent's TopicRecordNameStrategy names it."""
+    topics = Topics("market")
+    assert topics.corrections not in topics.event_types
+    assert topics.record_types == {**topics.event_types, topics.corrections: Correction}
+    assert {name: topics.subject(name) for name in topics.record_types} == {
+        "market.trades": "market.trades-value",
+        "market.quotes": "market.quotes-value",
+        "market.candles": "market.candles-value",
+        "market.alerts": "market.alerts-value",
+        "market.dead-letter": "market.dead-letter-value",
+        topics.corrections: "market.trades-market.Correction",
+    }
 
 
 def test_retention_is_in_hours_and_zero_means_for_ever() -> None:

@@ -1,24 +1,28 @@
 """What counts as a trade and a quote: just inside and just outside each bound."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import inf, nan, nextafter
 from typing import Any
 
 import pytest
 
 from schemas.errors import PoisonError
-from schemas.events import Candle, Quote, Trade
+from schemas.events import Candle, Correction, Quote, Trade
 from schemas.validation import (
     MAX_AMOUNT,
+    MAX_NAME_LENGTH,
     MAX_TIME_SKEW_US,
     REASONS,
     check_candle,
+    check_correction,
     check_quote,
     check_record_time,
     check_trade,
 )
 
 TRADE = asdict(Trade("AAPL", 10**15, 10**15, 187.25, 100.0, "t", 0, "sim"))
+CANCEL = asdict(Correction("AAPL", 10**15, 10**15, "c", 0, "sim", "t"))
+CORRECTION = CANCEL | {"kind": "correct", "price": 187.5, "size": 50.0}
 QUOTE = asdict(Quote("AAPL", 10**15, 10**15, 187.0, 1.0, 187.5, 2.0, 0, "sim"))
 
 
@@ -118,6 +122,44 @@ def test_a_trade_needs_its_identity(change: dict[str, Any]) -> None:
     assert reason(check_trade, TRADE, **change) == "invalid_identity"
 
 
+@pytest.mark.parametrize("correction", [CANCEL, CORRECTION], ids=["cancel", "correct"])
+def test_a_correction_needs_its_identity_and_that_of_its_trade(correction: dict[str, Any]) -> None:
+    """Ids of both, within their bounds, source, sequence and symbol."""
+    assert reason(check_correction, correction) is None
+    assert reason(check_correction, correction, correction_id="x" * MAX_NAME_LENGTH) is None
+    for change in (
+        {"correction_id": ""}, {"correction_id": None}, {"correction_id": "x" * (MAX_NAME_LENGTH + 1)},
+        {"trade_id": ""}, {"trade_id": None}, {"trade_id": "x" * (MAX_NAME_LENGTH + 1)},
+        {"source": ""}, {"sequence": -1},
+    ):  # fmt: skip
+        assert reason(check_correction, correction, **change) == "invalid_identity", change
+    assert reason(check_correction, correction, symbol="aapl") == "invalid_symbol"
+
+
+@pytest.mark.parametrize("kind", ["", "CANCEL", "bust", None, 1])
+def test_a_correction_cancels_or_corrects(kind: object) -> None:
+    """Nothing else: an unknown kind must not be taken for either."""
+    assert reason(check_correction, CORRECTION, kind=kind) == "invalid_correction"
+
+
+def test_a_correction_says_the_new_price_and_size() -> None:
+    """Both of them, with the bounds of a trade's."""
+    assert reason(check_correction, CORRECTION, price=None) == "invalid_correction"
+    assert reason(check_correction, CORRECTION, size=None) == "invalid_correction"
+    assert reason(check_correction, CORRECTION, size=0.0) is None
+    for price in (0.0, -1.0, nan, inf, "1"):
+        assert reason(check_correction, CORRECTION, price=price) == "invalid_price"
+    for size in (-1.0, nan, inf, "1"):
+        assert reason(check_correction, CORRECTION, size=size) == "invalid_size"
+    assert reason(check_correction, CORRECTION, price=1e6, size=1e7) is None
+    assert reason(check_correction, CORRECTION, price=1e6, size=nextafter(1e7, inf)) == "invalid_size"
+
+
+def test_what_a_cancel_says_of_price_and_size_is_not_looked_at() -> None:
+    """Some providers repeat the trade's own, whatever they were."""
+    assert reason(check_correction, CANCEL, price=nan, size=-1.0) is None
+
+
 def test_a_quote_needs_source_and_sequence_and_may_be_crossed() -> None:
     """A bid above the ask says something about the market."""
     assert reason(check_quote, QUOTE, source="") == "invalid_identity"
@@ -152,13 +194,15 @@ def a_candle(
     return Candle(symbol, interval, start, start + 1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, False, version)
 
 
-def test_a_bar_needs_a_symbol_an_interval_a_start_on_its_grid_and_a_version() -> None:
-    """What the tables could not hold, or would hold in a place where nobody looks."""
+def test_a_bar_needs_a_symbol_an_interval_a_start_on_a_minute_an_end_and_a_version() -> None:
+    """What the tables could not hold, or would hold in a place where nobody looks. Sessions begin at any
+    minute: not every 4h bar starts on the grid of the day."""
     check_candle(a_candle())
+    check_candle(a_candle(interval="4h", start=240_000_000))
     for refused in (
         a_candle(interval="2m"),
         a_candle(start=300_000_001),
-        a_candle(start=240_000_000),
+        replace(a_candle(), end=300_000_000),
         a_candle(version=-1),
     ):
         with pytest.raises(PoisonError, match="invalid_identity"):
