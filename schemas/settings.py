@@ -4,7 +4,7 @@ Every part composes its own frozen settings from these in its ``settings.py``. `
 all; a test holds that nothing is missing there. Defaults are the local system on loopback.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 Port = Annotated[int, Field(ge=1, le=65535)]
 Names = Annotated[tuple[str, ...], NoDecode]
 """A comma-separated list in the environment; see ``split_names``."""
+SymbolClass = Literal["continuous", "crypto", "us_equities"]
+Hours = Literal["extended", "regular"]
 
 
 def split_names(value: object) -> object:
@@ -46,6 +48,34 @@ class SymbolSettings(EnvironmentSettings):
     _split_symbols = field_validator("symbols", mode="before")(split_names)
 
 
+class SessionSettings(EnvironmentSettings):
+    """Which market each symbol belongs to; what follows from it is in ``schemas.sessions``."""
+
+    symbol_classes: Names = Field(
+        (),
+        description="classes of symbols, such as AAPL=us_equities,*-USD=crypto: shell patterns, the first"
+        " that matches counts; classes: continuous, crypto, us_equities; what matches none is continuous",
+    )
+    us_equity_hours: Hours = Field(
+        "extended",
+        description="extended: 4h and 1d bars of us_equities hold the whole day in New York; regular: they"
+        " hold the regular session only",
+    )
+
+    _split_symbol_classes = field_validator("symbol_classes", mode="before")(split_names)
+
+    @field_validator("symbol_classes", mode="after")
+    @classmethod
+    def _check_symbol_classes(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            pattern, _, name = entry.rpartition("=")
+            if not pattern or name not in get_args(SymbolClass):
+                raise ValueError(
+                    f"{entry!r} is not PATTERN=CLASS with a class of {', '.join(get_args(SymbolClass))}"
+                )
+        return entries
+
+
 class KafkaSettings(EnvironmentSettings):
     kafka_bootstrap_servers: str = Field(
         "127.0.0.1:9092", description="Kafka brokers, host:port separated by commas"
@@ -56,7 +86,8 @@ class KafkaSettings(EnvironmentSettings):
     topic_prefix: str = Field(
         "market",
         pattern=r"^[a-zA-Z0-9._-]{1,200}$",
-        description="topics are <prefix>.trades, .quotes, .candles, .alerts, .dead-letter; a replay has its own",
+        description="topics are <prefix>.trades, .quotes, .candles, .alerts, .dead-letter; a replay has its"
+        " own",
     )
 
 

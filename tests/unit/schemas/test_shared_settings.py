@@ -9,18 +9,21 @@ from schemas.settings import (
     EnvironmentSettings,
     KafkaSettings,
     LogSettings,
+    SessionSettings,
     SymbolSettings,
     TopicSettings,
     split_names,
 )
 
 ALL: list[type[EnvironmentSettings]] = [
-    LogSettings, SymbolSettings, KafkaSettings, TopicSettings, CassandraSettings
+    LogSettings, SymbolSettings, SessionSettings, KafkaSettings, TopicSettings, CassandraSettings
 ]  # fmt: skip
 VALUES = {
     "LOG_LEVEL": "DEBUG",
     "LOG_FORMAT": "console",
     "SYMBOLS": "A,B",
+    "SYMBOL_CLASSES": "A*=us_equities,B=crypto",
+    "US_EQUITY_HOURS": "regular",
     "KAFKA_BOOTSTRAP_SERVERS": "k1:9092,k2:9092",
     "SCHEMA_REGISTRY_URL": "http://r:1",
     "TOPIC_PREFIX": "replay-1",
