@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from schemas.topics import Topics
 
 pytestmark = pytest.mark.servers
+FIRST = Path(__file__).parent / "first"
+"""The DDL of the first release, laid out as in ``schemas``."""
 
 
 def layout(settings: TopicSettings) -> dict[str, tuple[int, str]]:
@@ -86,10 +89,57 @@ def test_tables_follow_the_ttl_settings(keyspace: CassandraSettings) -> None:
     days = 86_400
     minutes = {f"trades_gold_{interval}": 90 * days for interval in ("1m", "5m", "15m")}
     hours = ("trades_gold_1h", "trades_gold_4h", "trades_gold_1d")
-    fixed = {"trades_bronze": 7 * days, "symbols": 0, **minutes}
-    assert before == {**fixed, "trades_silver": 30 * days, **dict.fromkeys(hours, 365 * days)}
-    assert after == {**fixed, "trades_silver": 2 * days, **dict.fromkeys(hours, 700 * days)}
+    weeks = dict.fromkeys(("trades_bronze", "quotes", "quotes_latest", "candle_versions"), 7 * days)
+    alerts = dict.fromkeys(("alerts_by_symbol", "alerts_by_day"), 365 * days)
+    fixed = {"symbols": 0, **weeks, **alerts, **minutes}
+    silver = ("trades_silver", "trade_corrections")
+    assert before == {**fixed, **dict.fromkeys(silver, 30 * days), **dict.fromkeys(hours, 365 * days)}
+    assert after == {**fixed, **dict.fromkeys(silver, 2 * days), **dict.fromkeys(hours, 700 * days)}
     assert rows == [(0, "AAPL")]
+
+
+def columns(session: Any, settings: CassandraSettings) -> dict[tuple[str, str], tuple[str, str]]:
+    """(table, column) -> its type and what kind of column it is, as Cassandra says."""
+    rows = session.execute(
+        "SELECT table_name, column_name, type, kind FROM system_schema.columns WHERE keyspace_name = %s",
+        (settings.cassandra_keyspace,),
+    )
+    return {(row.table_name, row.column_name): (row.type, row.kind) for row in rows}
+
+
+def test_tables_of_the_first_release_get_what_they_lack(
+    cassandra: CassandraSettings, keyspace: CassandraSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has the columns of a new one afterwards, with the same types, beside what is no longer used; rows
+    stay, and rows of today go in."""
+    with monkeypatch.context() as patch:
+        patch.setattr("schemas.tables.files", lambda _: FIRST)
+        create_tables(keyspace)
+    session = connect(keyspace)
+    try:
+        assert ("trades_gold_1m", "indicators") not in columns(session, keyspace)
+        session.execute(
+            "INSERT INTO trades_silver (minute, shard, symbol, event_time, sequence, source, trade_id, price,"
+            " updates_price) VALUES (0, 1, 'AAPL', 5, 0, 's', 't', 1.5, false)"
+        )
+        session.execute(
+            "INSERT INTO trades_gold_1m (symbol, bucket, start, open) VALUES ('AAPL', '1970-01', 0, 1.5)"
+        )
+        create_tables(keyspace)
+        unused = {("trades_silver", "updates_price"): ("boolean", "regular")}
+        assert columns(session, keyspace) == columns(session, cassandra) | unused
+        (silver,) = session.execute("SELECT * FROM trades_silver")
+        assert (silver.trade_id, silver.price, silver.updates_price) == ("t", 1.5, False)
+        assert (silver.updates_open_close, silver.updates_high_low, silver.correctable) == (None, None, None)
+        session.execute(
+            "INSERT INTO trades_gold_1m (symbol, bucket, start, open, late_trades, updated_at, quality,"
+            " indicators) VALUES ('AAPL', '1970-01', 60000, 2.5, 3, 4, 0.5, {'sma_20': 1.25})"
+        )
+        read = "SELECT open, late_trades, updated_at, quality, indicators FROM trades_gold_1m"
+        rows = [tuple(row) for row in session.execute(read)]
+        assert rows == [(2.5, 3, 4, 0.5, {"sma_20": 1.25}), (1.5, None, None, None, None)]
+    finally:
+        session.cluster.shutdown()
 
 
 def ttls(session: Any, settings: CassandraSettings) -> dict[str, int]:
@@ -133,8 +183,9 @@ def test_the_commands_prepare_servers_that_run_elsewhere(
         assert command(monkeypatch, "topics", topics) == 0
         assert command(monkeypatch, "cassandra-init", keyspace) == 0
     assert [line["event"] for line in logs] == ["topics_ready", "tables_ready"]
-    subjects = {f"{topic}-value" for topic in Topics(topics.topic_prefix).event_types}
-    assert {subject.removesuffix("-value") for subject in subjects} == logs[0]["schema_ids"].keys()
+    names = Topics(topics.topic_prefix)
+    subjects = {names.subject(name) for name in names.record_types}
+    assert names.record_types.keys() == logs[0]["schema_ids"].keys()
     with registry_client(topics.schema_registry_url) as client:
         assert subjects <= set(client.get_subjects())
     connect(keyspace).cluster.shutdown()

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -13,35 +14,53 @@ import httpx
 import kafka as kafka_python
 import pytest
 from confluent_kafka import Consumer, Message, Producer
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import (
+    Schema,
+    SchemaRegistryClient,
+    topic_record_subject_name_strategy,
+)
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from schemas.avro_codec import HEADER, Decoder, Encoder, schema_text
+from schemas.avro_codec import HEADER, SCHEMA_FILES, Decoder, Encoder, schema_text
 from schemas.errors import ConfigurationError, PoisonError
-from schemas.events import Candle, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
 from schemas.registry import RegistryLookup, our_schemas, register_schemas, registry_client
 from schemas.settings import TopicSettings
 from schemas.topics import Topics
 
 pytestmark = pytest.mark.servers
+FIRST = Path(__file__).parent / "first/avro"
+"""The schemas of the first release that today's have changed."""
 TIME = 1_723_204_800_123_456
 EVENTS: dict[type[Event], list[Event]] = {
     Trade: [
-        Trade("AAPL", TIME, TIME + 321, 187.25, 100.0, "t-1", 7, "sim", "X", ("@", "I"), True, False),
+        Trade("AAPL", TIME, TIME + 321, 187.25, 100.0, "t-1", 7, "sim", "X", ("@", "I"),
+              False, True, False, True),
         Trade("BTC-USD", 0, 2**52, 5e-324, 0.0, "идентификатор", 0, "s"),
+    ],
+    Correction: [
+        Correction("AAPL", TIME, TIME + 1, "c-1", 0, "sim", "t-1"),
+        Correction("AAPL", TIME, TIME + 1, "c-2", 1, "sim", "t-2", TIME - 5, "correct", 187.5, 3.0, "X",
+                   ("@",), False, True, False),
     ],
     Quote: [Quote("AAPL", TIME, TIME + 1, 187.0, 1.0, 187.5, 2.0, 3, "sim", "X")],
     Candle: [
-        Candle("AAPL", "1m", TIME, TIME + 1, 1.0, 2.0, 0.5, 1.5, 10.0, 15.0, 1.5, 3, True, 7, ("a", "b")),
+        Candle("AAPL", "1m", TIME, TIME + 1, 1.0, 2.0, 0.5, 1.5, 10.0, 15.0, 1.5, 3, True, 7, ("a", "b"), 2,
+               TIME + 2, 0.5, {"sma_20": 1.25, "rsi_14": 70.0}),
         Candle("AAPL", "1d", TIME, TIME + 60_000_000, None, None, None, None, 0.0, 0.0, None, 0, False, 0),
+    ],
+    Alert: [
+        Alert("a-1", 0, "AAPL", "price_spike", "high", "raised", TIME, TIME + 1, 6.5, 5.0, "up 6.5 %", "1m",
+              TIME - 9, 7),
+        Alert("a-2", 1, "*", "latency", "low", "resolved", TIME, TIME + 1, 0.1, 0.1, "it is over"),
     ],
     DeadLetter: [
         DeadLetter("not_avro", "why", "store", "t", 3, 2**40, b"\x00\xff"),
         DeadLetter("unreadable_row", "why", "producer", "t"),
     ],
 }  # fmt: skip
-TIMES = {"event_time", "received_at", "start", "end"}
+TIMES = {"event_time", "received_at", "start", "end", "updated_at", "trade_time", "bar_start"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,7 +68,7 @@ def as_clients_see(event: Event) -> dict[str, Any]:
     """The fields as an Avro client gives them: times as datetimes, tuples as lists."""
     return {
         name: EPOCH + timedelta(microseconds=value)
-        if name in TIMES
+        if name in TIMES and value is not None
         else list(value)
         if isinstance(value, tuple)
         else value
@@ -66,8 +85,15 @@ def client(topics: TopicSettings) -> Iterator[SchemaRegistryClient]:
 
 @pytest.fixture
 def ids(topics: TopicSettings) -> dict[str, int]:
-    """Our schemas are registered: topic -> schema id."""
+    """Our schemas are registered: type of record, as ``Topics.record_types`` names it -> schema id."""
     return register_schemas(topics.schema_registry_url, Topics(topics.topic_prefix))
+
+
+def home(topics: TopicSettings, kind: type[Event]) -> tuple[str, str]:
+    """Where a type lives: its topic, and what its schema id is kept under."""
+    names = Topics(topics.topic_prefix)
+    name = next(name for name, of in names.record_types.items() if of is kind)
+    return names.trades if kind is Correction else name, name
 
 
 def produce(topics: TopicSettings, topic: str, payloads: list[bytes]) -> None:
@@ -117,8 +143,8 @@ def test_confluents_deserializer_reads_what_we_write(
     client: SchemaRegistryClient,
 ) -> None:
     """From the topic, with the schema from the registry: every field, times to the microsecond."""
-    topic = next(name for name, of in Topics(topics.topic_prefix).event_types.items() if of is kind)
-    encoder = Encoder(kind, ids[topic])
+    topic, name = home(topics, kind)
+    encoder = Encoder(kind, ids[name])
     produce(topics, topic, [encoder.encode(event) for event in EVENTS[kind]])
     deserialize = AvroDeserializer(client)
     context = SerializationContext(topic, MessageField.VALUE)
@@ -134,11 +160,14 @@ def test_we_read_what_confluents_serializer_writes(
     consumer: Consumer,
     client: SchemaRegistryClient,
 ) -> None:
-    """It finds our schema in the registry by itself; we decode with the id that it wrote."""
-    topic = next(name for name, of in Topics(topics.topic_prefix).event_types.items() if of is kind)
+    """It finds our schema in the registry by itself; we decode with the id that it wrote. Corrections share a
+    topic: their producer says so by the name of Confluent's strategy for that, and gives their schema."""
+    topic, _ = home(topics, kind)
+    strategy = {"subject.name.strategy": topic_record_subject_name_strategy} if kind is Correction else {}
     serialize = AvroSerializer(
         client,
-        conf={"auto.register.schemas": False, "use.latest.version": True},
+        schema_str=schema_text(kind) if kind is Correction else None,
+        conf={"auto.register.schemas": False, "use.latest.version": True, **strategy},
     )
     context = SerializationContext(topic, MessageField.VALUE)
     payloads = [serialize(as_clients_see(event), context) for event in EVENTS[kind]]
@@ -158,12 +187,12 @@ def nobody(schema_id: int) -> None:
 def test_an_independent_consumer_reads_every_topic(topics: TopicSettings, ids: dict[str, int]) -> None:
     """kafka-python, plain HTTP to the registry and the Avro specification are enough."""
     names = Topics(topics.topic_prefix)
-    for topic, kind in names.event_types.items():
-        encoder = Encoder(kind, ids[topic])
-        produce(topics, topic, [encoder.encode(event) for event in EVENTS[kind]])
-    expected = {
-        topic: [as_clients_see(event) for event in EVENTS[kind]] for topic, kind in names.event_types.items()
-    }
+    expected: dict[str, list[Any]] = {topic: [] for topic in names.event_types}
+    for kind, events in EVENTS.items():
+        topic, name = home(topics, kind)
+        encoder = Encoder(kind, ids[name])
+        produce(topics, topic, [encoder.encode(event) for event in events])
+        expected[topic] += [as_clients_see(event) for event in events]
     read: dict[str, list[Any]] = {topic: [] for topic in expected}
     consumer = kafka_python.KafkaConsumer(
         *expected,
@@ -190,9 +219,59 @@ def test_registering_again_gives_the_same_ids(
     """A restart changes nothing in the registry."""
     names = Topics(topics.topic_prefix)
     assert register_schemas(topics.schema_registry_url, names) == ids
-    for topic in names.event_types:
-        assert len(client.get_versions(f"{topic}-value")) == 1
-        assert client.get_compatibility(f"{topic}-value") == "BACKWARD"
+    for name in names.record_types:
+        assert len(client.get_versions(names.subject(name))) == 1
+        assert client.get_compatibility(names.subject(name)) == "BACKWARD"
+
+
+def test_trades_and_corrections_share_a_topic(
+    topics: TopicSettings, ids: dict[str, int], consumer: Consumer
+) -> None:
+    """Under subjects of their own; one decoder, as the jobs use it, gives both back in their order."""
+    names = Topics(topics.topic_prefix)
+    assert names.subject(names.corrections) == f"{topics.topic_prefix}.trades-market.Correction"
+    assert ids[names.corrections] != ids[names.trades]
+    encoders = {kind: Encoder(kind, ids[home(topics, kind)[1]]) for kind in (Trade, Correction)}
+    mixed = [event for pair in zip(EVENTS[Trade], EVENTS[Correction], strict=True) for event in pair]
+    produce(topics, names.trades, [encoders[type(event)].encode(event) for event in mixed])
+    decoder = Decoder((Trade, Correction), RegistryLookup(topics.schema_registry_url))
+    assert [decoder.decode(value) for value in consume(consumer, names.trades, len(mixed))] == mixed
+
+
+@pytest.mark.parametrize("kind", [Trade, Candle])
+def test_records_of_the_first_contract_are_read_with_defaults(
+    kind: type[Event], topics: TopicSettings, consumer: Consumer, client: SchemaRegistryClient
+) -> None:
+    """A registry that holds the schemas of the first release takes today's as their next version, and what
+    was written then comes out as an event of today, whatever today's has more or no longer has."""
+    topic, name = home(topics, kind)
+    text = FIRST.joinpath(f"{SCHEMA_FILES[kind]}.avsc").read_text(encoding="utf-8")
+    old_id = client.register_schema(f"{topic}-value", Schema(text, "AVRO"))
+    client.set_compatibility(subject_name=f"{topic}-value", level="BACKWARD")
+    new_id = register_schemas(topics.schema_registry_url, Topics(topics.topic_prefix))[name]
+    assert new_id != old_id
+    assert len(client.get_versions(f"{topic}-value")) == 2
+
+    old_schema = fastavro.parse_schema(json.loads(text))
+    payloads, expected = [], []
+    for event in EVENTS[kind]:
+        seen = as_clients_see(event)
+        record = {
+            field["name"]: seen.get(field["name"], field.get("default")) for field in old_schema["fields"]
+        }
+        buffer = BytesIO()
+        fastavro.schemaless_writer(buffer, old_schema, record)
+        payloads.append(HEADER.pack(0, old_id) + buffer.getvalue())
+        expected.append(
+            kind(
+                **{field.name: getattr(event, field.name) for field in fields(event) if field.name in record}
+            )
+        )
+    produce(topics, topic, [*payloads, Encoder(kind, new_id).encode(EVENTS[kind][0])])
+    decoder = Decoder(kind, RegistryLookup(topics.schema_registry_url))
+    read = [decoder.decode(value) for value in consume(consumer, topic, len(payloads) + 1)]
+    assert read == [*expected, EVENTS[kind][0]]
+    assert all(set(asdict(event)) - set(record) for event in read)
 
 
 def test_an_incompatible_schema_is_refused(topics: TopicSettings, client: SchemaRegistryClient) -> None:
