@@ -21,7 +21,7 @@ from docker.environment import settings_from
 from schemas.avro_codec import Decoder
 from schemas.cassandra_session import connect
 from schemas.errors import PoisonError, TickstreamError
-from schemas.events import Candle, Event, Trade
+from schemas.events import Candle, Correction, Event, Trade
 from schemas.intervals import bar_start
 from schemas.registry import RegistryLookup
 from schemas.settings import CassandraSettings, KafkaSettings
@@ -197,7 +197,8 @@ class Checks:
 
     def _next(self, topic: str, event_type: type[Event], advice: str) -> Any:
         """The next event of a topic that comes from now on; kafka-python stands for any foreign consumer."""
-        decoder = Decoder(event_type, RegistryLookup(self._settings.schema_registry_url))
+        types = (Trade, Correction) if event_type is Trade else event_type  # corrections are beside the trades
+        decoder = Decoder(types, RegistryLookup(self._settings.schema_registry_url))
         consumer = self._consumer()
         try:
             numbers = consumer.partitions_for_topic(topic)
@@ -210,8 +211,11 @@ class Checks:
             while time.monotonic() < deadline:
                 for records in consumer.poll(timeout_ms=500).values():
                     for record in records:
-                        if record.value is not None:  # a heartbeat
-                            return decoder.decode(record.value)
+                        if record.value is None:  # a heartbeat
+                            continue
+                        event = decoder.decode(record.value)
+                        if isinstance(event, event_type):
+                            return event
         except PoisonError as error:
             raise SmokeError(f"{topic} holds a record that is no {event_type.__name__}: {error}") from error
         finally:

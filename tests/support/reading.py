@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas.avro_codec import Decoder
 from schemas.cassandra_session import connect
-from schemas.events import Candle, DeadLetter, Event
+from schemas.events import Candle, Correction, DeadLetter, Event, Trade
 from schemas.intervals import INTERVALS
 from schemas.registry import RegistryLookup
 from schemas.settings import CassandraSettings, KafkaSettings
@@ -22,7 +22,8 @@ EventType = TypeVar("EventType", bound=Event)
 
 
 def read_topic(settings: KafkaSettings, topic: str, event_type: type[EventType]) -> list[EventType]:
-    """Every event that is in the topic now; heartbeats are left out."""
+    """Every event of the type that is in the topic now; heartbeats are left out, and of a topic with trades
+    and corrections those of the other type."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka_bootstrap_servers,
@@ -31,8 +32,9 @@ def read_topic(settings: KafkaSettings, topic: str, event_type: type[EventType])
             "enable.partition.eof": True,
         }
     )
-    decoder = Decoder(event_type, RegistryLookup(settings.schema_registry_url))
-    events: list[Any] = []
+    types = (Trade, Correction) if event_type in (Trade, Correction) else event_type
+    decoder = Decoder(types, RegistryLookup(settings.schema_registry_url))
+    events: list[EventType] = []
     try:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
@@ -43,7 +45,9 @@ def read_topic(settings: KafkaSettings, topic: str, event_type: type[EventType])
             if message.error():
                 ended += 1
             elif message.value() is not None:
-                events.append(decoder.decode(message.value()))
+                event = decoder.decode(message.value())
+                if isinstance(event, event_type):
+                    events.append(event)
     finally:
         consumer.close()
     return events
