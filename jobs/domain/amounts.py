@@ -5,6 +5,8 @@ On the way through SQL an amount is two 64-bit integers, whole units and billion
 would overflow at 9.2e9 units. Here they become one Python integer of billionths.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,3 +28,9 @@ def join(units: int, billionths: int) -> int:
 def to_float(billionths: int) -> float:
     """The double nearest to an exact amount."""
     return billionths / BILLION
+
+
+def exact(amount: float) -> int:
+    """One amount in billionths: the sum of what ``split`` makes of it, without an array."""
+    units = math.floor(amount)
+    return units * BILLION + round((amount - units) * BILLION)

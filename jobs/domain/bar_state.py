@@ -1,31 +1,49 @@
 """SymbolBars as bytes for Flink's keyed state: MessagePack lists of numbers and text, no classes.
 
-Layout 1: [1, greatest_event_time, watermark, live_shown_at, live_is_due, intervals]
-intervals: [[dropped_events, [bar, ...]] for each interval]
-bar: [start, first, last, high, low, volume, notional, trades, events, final, sources]
+Layout 2: [2, greatest_event_time, watermark, live_shown_at, due, live_timer, sweep_timer, waiting,
+waiting_since, minutes, intervals]
+minutes: [start, plain, logged, chunks] each
+intervals: [dropped_events, indicator_mark, bars] for each interval
+bars: [start, end, events, late, final, settled] each
+plain, logged, settled: the fields of Totals, or nil for no trades
 
-The exact amounts, which may exceed 64 bits, are [whole units, billionths].
+An exact amount may exceed 64 bits; then it is an extension of type 1, big-endian.
 """
 
 from typing import Any
 
 import msgpack
 
-from jobs.domain.amounts import BILLION
-from jobs.domain.bars import Bar, SymbolBars
+from jobs.domain.bar import Bar, Minute
+from jobs.domain.bars import SymbolBars
+from jobs.domain.totals import NOTHING, Totals
 from schemas.intervals import INTERVALS
 
-LAYOUT = 1
+LAYOUT = 2
+_BIG_NUMBER = 1
 
 
 def dump(book: SymbolBars) -> bytes:
     """The state's bytes."""
+    minutes = [
+        (each.start, _sparse(each.plain), _sparse(each.logged), each.chunks) for each in book.minutes.values()
+    ]
     intervals = [
-        [book.dropped_events[interval], [_dump_bar(bar) for bar in book.bars[interval].values()]]
+        (
+            book.dropped_events[interval],
+            book.indicator_marks[interval],
+            [
+                (bar.start, bar.end, bar.events, bar.late, bar.final, _sparse(bar.settled))
+                for bar in book.bars[interval]
+            ],
+        )
         for interval in INTERVALS
     ]
-    header = [LAYOUT, book.greatest_event_time, book.watermark, book.live_shown_at, book.live_is_due]
-    packed: bytes = msgpack.packb([*header, intervals])
+    state = (
+        LAYOUT, book.greatest_event_time, book.watermark, book.live_shown_at, sorted(book.due),
+        book.live_timer, book.sweep_timer, book.waiting, book.waiting_since, minutes, intervals,
+    )  # fmt: skip
+    packed: bytes = msgpack.packb(state, default=_pack_big_number)
     return packed
 
 
@@ -33,26 +51,45 @@ def load(data: bytes | None) -> SymbolBars:
     """The book of a symbol; a new one where there is no state. Raises ValueError for an unknown layout."""
     if data is None:
         return SymbolBars()
-    layout, *fields = msgpack.unpackb(data)
+    layout, *fields = msgpack.unpackb(data, use_list=False, ext_hook=_unpack_big_number)
     if layout != LAYOUT:
         raise ValueError(f"state layout {layout} cannot be read by this version (it reads {LAYOUT})")
-    greatest, watermark, shown_at, is_due, intervals = fields
+    (greatest, watermark, shown_at, due, live_timer, sweep_timer, waiting, since, minutes, intervals) = fields
     book = SymbolBars(
-        greatest_event_time=greatest, watermark=watermark, live_shown_at=shown_at, live_is_due=is_due
+        minutes={
+            start: Minute(start, _totals(plain), _totals(logged), chunks)
+            for start, plain, logged, chunks in minutes
+        },
+        greatest_event_time=greatest,
+        watermark=watermark,
+        live_shown_at=shown_at,
+        due=set(due),
+        live_timer=live_timer,
+        sweep_timer=sweep_timer,
+        waiting=waiting,
+        waiting_since=since,
     )
-    for interval, (dropped, bars) in zip(INTERVALS, intervals, strict=True):
+    for interval, (dropped, mark, bars) in zip(INTERVALS, intervals, strict=True):
         book.dropped_events[interval] = dropped
-        book.bars[interval] = {bar[0]: _load_bar(bar) for bar in bars}
+        book.indicator_marks[interval] = mark
+        book.bars[interval] = [
+            Bar(start, end, events, late, final, _totals(settled))
+            for start, end, events, late, final, settled in bars
+        ]
     return book
 
 
-def _dump_bar(bar: Bar) -> list[Any]:
-    volume, notional = divmod(bar.volume, BILLION), divmod(bar.notional, BILLION)
-    return [bar.start, bar.first, bar.last, bar.high, bar.low, volume, notional,
-            bar.trades, bar.events, bar.final, bar.sources]  # fmt: skip
+def _sparse(totals: Totals) -> Totals | None:
+    return None if totals == NOTHING else totals
 
 
-def _load_bar(fields: list[Any]) -> Bar:
-    start, first, last, high, low, volume, notional, trades, events, final, sources = fields
-    return Bar(start, first, last, high, low, volume[0] * BILLION + volume[1],
-               notional[0] * BILLION + notional[1], trades, events, final, tuple(sources))  # fmt: skip
+def _totals(fields: tuple[Any, ...] | None) -> Totals:
+    return NOTHING if fields is None else Totals._make(fields)
+
+
+def _pack_big_number(number: int) -> msgpack.ExtType:
+    return msgpack.ExtType(_BIG_NUMBER, number.to_bytes(number.bit_length() // 8 + 1))
+
+
+def _unpack_big_number(_code: int, data: bytes) -> int:
+    return int.from_bytes(data)

@@ -1,239 +1,421 @@
 """The life of bars: from slices of trades to live, final and corrected candles of every interval.
 
-A *slice* is what SQL sums up over a fifth of a second of one symbol, or one late trade by itself. Each slice
-is applied to the bar of every interval that holds it. A bar is live until the watermark passes its end plus
-the grace, then final; a trade that comes later, within the horizon, makes a new final version.
+A *slice* is what SQL sums up over a fifth of a second of one symbol, or one late trade by itself. It changes
+one thing: the minute that holds it. A bar of any interval is what its minutes add up to, those that can still
+change merged anew each time, those that cannot merged once and for all (``settled``). A bar is live until the
+watermark passes its end plus the grace, then final; a trade or correction that comes later, within the
+horizon, makes a new final version.
 
 ``version`` = 2 x (events applied to this symbol and interval up to and including this bar) + final. It
-depends on the set of trades alone, not on their order: a replay ends with the same versions. It counts the
-earlier bars too because later values (indicators) hang on them: a correction of one bar makes new versions
-of all the final bars after it.
+depends on the set of events alone, not on their order: a replay ends with the same versions. It counts the
+earlier bars too because indicators hang on them: a correction of one bar makes new versions of all the final
+bars after it.
+
+A minute or bar is *out of reach* when no event that is not refused can belong to it any more. Then it is
+forgotten: of a minute only its bars' totals remain, of a bar the number of its events and its share in the
+indicators' states. So the state is bounded by the horizon and the dedup memory, and of a symbol that is
+silent for so long nothing but counters is left. bar_state says how large it is.
 
 All times are microseconds since 1970 UTC.
 """
 
+import zlib
 from dataclasses import dataclass, field
 
-from jobs.domain.amounts import to_float
-from jobs.domain.order_key import price_of
+from jobs.domain import trade_log, trade_store
+from jobs.domain.bar import Bar, Minute
+from jobs.domain.candles import VERSIONS_PER_GENERATION, candle_of, values_of
+from jobs.domain.context import Change, Market, Memory, Now, Rules, TooLateError
+from jobs.domain.indicators import State
+from jobs.domain.totals import Slice, Totals, of_slice
+from jobs.domain.trade_log import WaitingCorrection
 from schemas.events import Candle
-from schemas.intervals import INTERVALS
+from schemas.intervals import INTERVALS, MINUTE_US
+
+__all__ = ["FIRST_INTERVAL", "VERSIONS_PER_GENERATION", "Change", "Market", "Memory", "Now", "Rules", "Slice",
+           "SymbolBars", "TooLateError", "WaitingCorrection"]  # fmt: skip
 
 FIRST_INTERVAL = next(iter(INTERVALS))
-VERSIONS_PER_GENERATION = 2**33
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """When a bar is final, how long it may be corrected, and how often a live one is shown."""
-
-    grace: int = 500_000
-    horizon: int = 300_000_000
-    dedup_memory: int = 600_000_000
-    live_every: int = 1_000_000
-    """Least event time between live versions of the longer intervals; 1m goes out with every slice."""
-    generation: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Trades of one symbol and source that no bar boundary divides.
-
-    ``first`` and ``last`` are order keys (see order_key), None where no trade may set a price, as are
-    ``high`` and ``low``. ``volume`` and ``notional`` are billionths. ``trades`` counts what sets a price or
-    adds volume, ``events`` everything.
-    """
-
-    source: str
-    event_time: int
-    first: str | None
-    last: str | None
-    high: float | None
-    low: float | None
-    volume: int
-    notional: int
-    trades: int
-    events: int
-
-
-@dataclass(slots=True)
-class Bar:
-    """One bar while it can still change; the same fields as a slice, merged."""
-
-    start: int
-    first: str | None = None
-    last: str | None = None
-    high: float | None = None
-    low: float | None = None
-    volume: int = 0
-    notional: int = 0
-    trades: int = 0
-    events: int = 0
-    final: bool = False
-    sources: tuple[str, ...] = ()
-
-    def add(self, part: Slice) -> None:
-        """Merges a slice; merging is commutative and associative."""
-        if (
-            part.first is not None
-            and part.last is not None
-            and part.high is not None
-            and part.low is not None
-        ):
-            self.first = part.first if self.first is None else min(self.first, part.first)
-            self.last = part.last if self.last is None else max(self.last, part.last)
-            self.high = part.high if self.high is None else max(self.high, part.high)
-            self.low = part.low if self.low is None else min(self.low, part.low)
-        self.volume += part.volume
-        self.notional += part.notional
-        self.trades += part.trades
-        self.events += part.events
-        if part.source not in self.sources:
-            self.sources = tuple(sorted((*self.sources, part.source)))
-
-
-@dataclass(slots=True)
-class Change:
-    """What applying a slice brought about."""
-
-    candles: list[Candle] = field(default_factory=list)
-    """To publish, in this order."""
-    timers: list[int] = field(default_factory=list)
-    """When, by the watermark, ``advance`` must be called because of it."""
-
-
-class TooLateError(Exception):
-    """A trade that came when its bar could no longer be corrected; the message says by how much."""
 
 
 @dataclass(slots=True)
 class SymbolBars:
     """The bars of one symbol that can still change, and what of the others the versions need."""
 
-    bars: dict[str, dict[int, Bar]] = field(default_factory=lambda: {interval: {} for interval in INTERVALS})
-    """interval -> start -> bar"""
+    minutes: dict[int, Minute] = field(default_factory=dict)
+    """start -> minute"""
+    bars: dict[str, list[Bar]] = field(default_factory=lambda: {interval: [] for interval in INTERVALS})
+    """interval -> bars, ascending. Each minute that is here has its bars here."""
     dropped_events: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INTERVALS, 0))
-    """interval -> events of the bars that are out of reach and forgotten"""
+    """interval -> events of the bars that are forgotten"""
+    indicator_marks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INTERVALS, 0))
+    """interval -> checksum of the indicators' state in the store, by which the cache knows it"""
     greatest_event_time: int = 0
+    """Of the trades. Corrections, which may come long after, do not move the horizon."""
     watermark: int = 0
     """The greatest that this symbol has seen. After a restart Flink knows none until every partition has been
     read; what was final by then must stay final."""
     live_shown_at: int = 0
-    live_is_due: bool = False
-    """A longer interval has changed since it was last shown."""
+    due: set[str] = field(default_factory=set)
+    """Intervals whose live bar has changed since it was shown."""
+    live_timer: int = 0
+    sweep_timer: int = 0
+    """When ``advance`` will be called to show what is due, and to forget; 0: no timer is set."""
+    waiting: int = 0
+    """Corrections whose trade has not come; they lie in the trade store."""
+    waiting_since: int = 0
+    """The least event time of those."""
 
-    def apply(self, symbol: str, part: Slice, watermark: int, rules: Rules) -> Change:
-        """Adds a slice to its bar of every interval.
+    def apply(self, symbol: str, part: Slice, now: Now) -> Change:
+        """Adds a slice to its minute, and publishes the bars that hold it.
 
         Raises TooLateError, changing nothing, for a slice beyond the horizon of the symbol's greatest event
         time, or so old that the dedup before us may have forgotten that it let it through.
         """
-        watermark = max(watermark, self.watermark)
-        self._refuse_late(part, watermark, rules)
-        self.watermark = watermark
+        self._refuse_late(now, part.event_time)
+        self.watermark = max(self.watermark, now.watermark)
         self.greatest_event_time = max(self.greatest_event_time, part.event_time)
-        now = max(watermark, self.greatest_event_time)
-        show_longer = now - self.live_shown_at >= rules.live_every
-        was_due = self.live_is_due
         change = Change()
-        for interval, length in INTERVALS.items():
-            start = part.event_time - part.event_time % length
-            final_at = start + length + rules.grace
-            bar = self.bars[interval].get(start)
-            if bar is None:
-                bar = self.bars[interval][start] = Bar(start)
-                if final_at > watermark:
-                    change.timers.append(final_at)
-            bar.add(part)
-            if final_at <= watermark:
-                bar.final = True
-                change.candles += self._finals_from(symbol, interval, start, rules)
-            elif interval == FIRST_INTERVAL or show_longer:
-                change.candles.append(self._candle(symbol, interval, bar, rules))
-            else:
-                self.live_is_due = True
-        if show_longer:
-            self.live_shown_at = now
-            self.live_is_due = False
-        elif self.live_is_due and not was_due:
-            change.timers.append(self.live_shown_at + rules.live_every)
+        minute = self._minute(part.event_time, now, change)
+        events = part.events
+        if part.log is None:
+            minute.plain = minute.plain.merge(of_slice(part))
+        else:
+            events += self._log(minute, part, part.log, now)
+        self._publish(symbol, minute.start, events, now, change)
         return change
 
-    def advance(self, symbol: str, watermark: int, rules: Rules) -> list[Candle]:
-        """Makes final what the watermark has passed, shows live bars that are due, forgets what is out of
-        reach; returns the candles to publish."""
-        watermark = self.watermark = max(watermark, self.watermark)
-        candles = []
-        for interval, length in INTERVALS.items():
-            for start in sorted(self.bars[interval]):
-                bar = self.bars[interval][start]
-                if not bar.final and start + length + rules.grace <= watermark:
-                    bar.final = True
-                    candles.append(self._candle(symbol, interval, bar, rules))
-        if self.live_is_due and watermark - self.live_shown_at >= rules.live_every:
-            candles += self._live_longer(symbol, rules)
-            self.live_shown_at = watermark
-            self.live_is_due = False
-        self._forget(rules)
-        return candles
+    def correct(self, symbol: str, packed: str, now: Now) -> Change:
+        """Cancels or corrects a trade; ``packed`` is the text of trade_log.
 
-    def _refuse_late(self, part: Slice, watermark: int, rules: Rules) -> None:
-        behind = self.greatest_event_time - part.event_time
+        A correction whose trade has not come waits for it until the correction is out of reach itself. One
+        more than MAX_WAITING is unmatched at once. Raises TooLateError, changing nothing, where the trade or
+        the correction is beyond the horizon.
+        """
+        correction = trade_log.unpack_correction(packed)
+        self._refuse_late(now, correction.event_time)
+        if correction.trade_time is not None:
+            self._refuse_late(now, correction.trade_time)
+        found = self._find(correction, now)
+        if found is not None:
+            self._refuse_late(now, found[1])
+        self.watermark = max(self.watermark, now.watermark)
+        change = Change()
+        if found is None:
+            self._wait(correction, now, change)
+            return change
+        minute = found[0]
+        corrections = [
+            correction,
+            *self._no_longer_waiting(correction.source, {correction.correction_id}, now),
+        ]
+        self._correct(minute, corrections, now)
+        self._publish(symbol, minute.start, len(corrections), now, change)
+        return change
+
+    def advance(self, symbol: str, now: Now) -> Change:
+        """Makes final what the watermark has passed, shows live bars that are due, forgets what is out of
+        reach."""
+        self.watermark = max(self.watermark, now.watermark)
+        change = Change()
+        for interval, bars in self.bars.items():
+            first = next((at for at, bar in enumerate(bars) if not bar.final), len(bars))
+            last = first
+            while last < len(bars) and self._is_over(bars[last].end, now):
+                bars[last].final = True
+                last += 1
+            change.candles += self._candles(symbol, interval, first, last, now)
+        if 0 < self.live_timer <= self.watermark:
+            self.live_timer = 0
+            self._show_due(symbol, now, change)
+        self._forget(now)
+        self._give_up(now, change)
+        if 0 < self.sweep_timer <= self.watermark:
+            self.sweep_timer = 0
+        self._sweep_later(now, change)
+        return change
+
+    # What is let in
+
+    def _refuse_late(self, now: Now, event_time: int) -> None:
+        rules = now.rules
+        behind = self.greatest_event_time - event_time
         if behind > rules.horizon:
             raise TooLateError(
                 f"{behind / 1e6:.3f} s behind the symbol's latest trade; bars are corrected for"
                 f" {rules.horizon / 1e6:g} s (HORIZON_SECONDS)"
             )
-        if watermark - part.event_time > rules.dedup_memory:
+        behind = max(self.watermark, now.watermark) - event_time
+        if behind > rules.dedup_memory:
             raise TooLateError(
-                f"{(watermark - part.event_time) / 1e6:.3f} s behind the watermark; beyond"
-                f" {rules.dedup_memory / 1e6:g} s (DEDUP_MEMORY_SECONDS) a repeated trade is not recognised"
+                f"{behind / 1e6:.3f} s behind the watermark; beyond {rules.dedup_memory / 1e6:g} s"
+                " (DEDUP_MEMORY_SECONDS) a repeated trade is not recognised"
             )
 
-    def _finals_from(self, symbol: str, interval: str, start: int, rules: Rules) -> list[Candle]:
-        """A corrected final bar and every final bar after it: their versions count its events too."""
-        bars = self.bars[interval]
-        return [
-            self._candle(symbol, interval, bars[later], rules)
-            for later in sorted(bars)
-            if later >= start and bars[later].final
-        ]
+    def _is_over(self, end: int, now: Now) -> bool:
+        return end + now.rules.grace <= self.watermark
 
-    def _live_longer(self, symbol: str, rules: Rules) -> list[Candle]:
-        return [
-            self._candle(symbol, interval, bar, rules)
-            for interval, bars in self.bars.items()
-            if interval != FIRST_INTERVAL
-            for _, bar in sorted(bars.items())
-            if not bar.final
-        ]
+    def _reach(self, now: Now) -> int:
+        """What came to be before this is refused."""
+        return max(self.greatest_event_time - now.rules.horizon, self.watermark - now.rules.dedup_memory)
 
-    def _candle(self, symbol: str, interval: str, bar: Bar, rules: Rules) -> Candle:
-        applied = self.dropped_events[interval] + sum(
-            other.events for start, other in self.bars[interval].items() if start <= bar.start
-        )
-        return Candle(
-            symbol=symbol,
-            interval=interval,
-            start=bar.start,
-            end=bar.start + INTERVALS[interval],
-            open=None if bar.first is None else price_of(bar.first),
-            high=bar.high,
-            low=bar.low,
-            close=None if bar.last is None else price_of(bar.last),
-            volume=to_float(bar.volume),
-            notional=to_float(bar.notional),
-            vwap=bar.notional / bar.volume if bar.volume else None,
-            trades=bar.trades,
-            final=bar.final,
-            version=rules.generation * VERSIONS_PER_GENERATION + 2 * applied + bar.final,
-            sources=bar.sources,
-        )
+    def _minute(self, event_time: int, now: Now, change: Change) -> Minute:
+        """The minute of a trade; with a new one come the bars that hold it."""
+        start = event_time - event_time % MINUTE_US
+        minute = self.minutes.get(start)
+        if minute is not None:
+            return minute
+        minute = self.minutes[start] = Minute(start)
+        for interval, bars in self.bars.items():
+            span = now.market.calendar.bar(event_time, interval)
+            if span is None or _holding(bars, start) is not None:
+                continue
+            bars.append(Bar(*span))
+            bars.sort(key=_start)
+            if not self._is_over(span[1], now):
+                change.timers.append(span[1] + now.rules.grace)
+        self._sweep_later(now, change)
+        return minute
 
-    def _forget(self, rules: Rules) -> None:
-        """Drops final bars that no trade within the horizon can reach, keeping their events in the count."""
-        reach = self.greatest_event_time - rules.horizon
-        for interval, length in INTERVALS.items():
+    # Trades that can be cancelled
+
+    def _log(self, minute: Minute, part: Slice, log: str, now: Now) -> int:
+        """Adds a slice whose trades are kept; returns how many corrections had waited for them."""
+        trade_store.write_trades(now.memory.trades, minute.start, minute.chunks, part.source, log)
+        minute.chunks += 1
+        if self.waiting:
+            corrections = self._no_longer_waiting(part.source, trade_store.trade_ids(log), now)
+            if corrections:
+                self._correct(minute, corrections, now)
+                return len(corrections)
+        minute.logged = minute.logged.merge(of_slice(part))
+        return 0
+
+    def _correct(self, minute: Minute, corrections: list[WaitingCorrection], now: Now) -> None:
+        store = now.memory.trades
+        trade_store.write_corrections(store, minute.start, minute.chunks, corrections)
+        minute.chunks += 1
+        minute.logged = trade_store.totals(store, minute.start, minute.chunks)
+
+    def _find(self, correction: WaitingCorrection, now: Now) -> tuple[Minute, int] | None:
+        """The trade that a correction is about: its minute and its event time."""
+        likely = correction.trade_time if correction.trade_time is not None else correction.event_time
+        for minute in sorted(
+            self.minutes.values(), key=lambda each: abs(likely - each.start - MINUTE_US // 2)
+        ):
+            time = trade_store.find(
+                now.memory.trades, minute.start, minute.chunks, correction.source, correction.trade_id
+            )
+            if time is not None:
+                return minute, time
+        return None
+
+    def _wait(self, correction: WaitingCorrection, now: Now, change: Change) -> None:
+        if self.waiting >= trade_store.MAX_WAITING:
+            change.unmatched.append(correction)
+            return
+        self._keep_waiting([*trade_store.load_waiting(now.memory.trades), correction], now)
+        self._sweep_later(now, change)
+
+    def _no_longer_waiting(self, source: str, ids: set[str], now: Now) -> list[WaitingCorrection]:
+        """Takes out the waiting corrections that are about these trades or corrections."""
+        if not self.waiting:
+            return []
+        waiting = trade_store.load_waiting(now.memory.trades)
+        found = trade_store.about(waiting, source, ids)
+        if found:
+            self._keep_waiting([each for each in waiting if each not in found], now)
+        return found
+
+    def _keep_waiting(self, waiting: list[WaitingCorrection], now: Now) -> None:
+        trade_store.save_waiting(now.memory.trades, waiting)
+        self.waiting = len(waiting)
+        self.waiting_since = min((each.event_time for each in waiting), default=0)
+
+    # What is published
+
+    def _publish(self, symbol: str, minute: int, events: int, now: Now, change: Change) -> None:
+        """Publishes what ``events`` events in a minute have changed."""
+        live: dict[str, int] = {}
+        for interval, bars in self.bars.items():
+            at = _holding(bars, minute)
+            if at is None:
+                continue
+            bar = bars[at]
+            bar.events += events
+            if not self._is_over(bar.end, now):
+                live[interval] = at
+                continue
+            bar.final = True
+            bar.late += events
+            finals = at + 1
+            while finals < len(bars) and bars[finals].final:
+                finals += 1
+            last = min(finals, at + 1 + now.rules.max_revised_bars)
+            change.candles += self._candles(symbol, interval, at, last, now)
+        self._show_live(symbol, live, now, change)
+
+    def _show_live(self, symbol: str, live: dict[str, int], now: Now, change: Change) -> None:
+        """Shows the live bars that have changed (interval -> place), as far as it is time."""
+        moment = max(self.watermark, self.greatest_event_time)
+        all_of_them = moment - self.live_shown_at >= now.rules.live_every
+        wanted = [interval for interval in live if all_of_them or interval == FIRST_INTERVAL]
+        self.due.update(live)
+        if wanted and now.may_show(len(wanted)):
+            for interval in wanted:
+                change.candles += self._candles(symbol, interval, live[interval], live[interval] + 1, now)
+            self.due.difference_update(wanted)
+            if all_of_them:
+                self.live_shown_at = moment
+        if self.due:
+            self._show_later(moment if all_of_them else self.live_shown_at, now, change)
+
+    def _show_due(self, symbol: str, now: Now, change: Change) -> None:
+        """Shows the live bars that have changed since they were shown."""
+        live = {}
+        for interval in INTERVALS:
             bars = self.bars[interval]
-            for start in [start for start, bar in bars.items() if bar.final and start + length <= reach]:
-                self.dropped_events[interval] += bars.pop(start).events
+            finals = sum(bar.final for bar in bars)
+            if interval in self.due and finals < len(bars):
+                live[interval] = finals
+        self.due.intersection_update(live)
+        if not live:
+            return
+        if self.watermark - self.live_shown_at < now.rules.live_every:
+            self._show_later(self.live_shown_at, now, change)
+        elif now.may_show(sum(len(self.bars[interval]) - first for interval, first in live.items())):
+            for interval, first in live.items():
+                change.candles += self._candles(symbol, interval, first, len(self.bars[interval]), now)
+            self.due.clear()
+            self.live_shown_at = self.watermark
+        else:
+            self._show_later(self.watermark, now, change)
+
+    def _show_later(self, since: int, now: Now, change: Change) -> None:
+        if not self.live_timer:
+            self.live_timer = since + now.rules.live_every
+            change.timers.append(self.live_timer)
+
+    def _candles(self, symbol: str, interval: str, first: int, last: int, now: Now) -> list[Candle]:
+        """The bars ``first`` until ``last`` of an interval as they are now."""
+        if first == last:
+            return []
+        bars, indicators = self.bars[interval], now.market.indicators
+        applied = self.dropped_events[interval] + sum(bar.events for bar in bars[:first])
+        state = self._state_before(symbol, interval, first, now)
+        if last - first > 1:
+            state = indicators.copy(state)
+        candles = []
+        for at in range(first, last):
+            bar = bars[at]
+            applied += bar.events
+            totals = self._totals(bar)
+            values = values_of(bar, totals, now.market)
+            shown = indicators.values(state, values)
+            candles.append(candle_of(symbol, interval, bar, totals, applied, shown, now))
+            if at + 1 < last:
+                indicators.advance(state, values)
+        return candles
+
+    def _totals(self, bar: Bar) -> Totals:
+        totals = bar.settled
+        for start, minute in self.minutes.items():
+            if bar.start <= start < bar.end:
+                totals = totals.merge(minute.totals())
+        return totals
+
+    def _state_before(self, symbol: str, interval: str, place: int, now: Now) -> State:
+        """The indicators' state after all bars before a place; not to be advanced."""
+        before, memory, indicators = self.bars[interval][:place], now.memory, now.market.indicators
+        basis = self.indicator_marks[interval], self._content(before)
+        state = memory.cache.get(symbol, interval, basis)
+        if state is None:
+            state = self._stored_state(interval, now)
+            for bar in before:
+                indicators.advance(state, values_of(bar, self._totals(bar), now.market))
+            memory.cache.put(symbol, interval, basis, state)
+        return state
+
+    def _content(self, bars: list[Bar]) -> tuple[object, ...]:
+        """All that bars without a gap in time are made of."""
+        if not bars:
+            return ()
+        first, last = bars[0].start, bars[-1].end
+        minutes = (
+            (minute.start, minute.plain, minute.logged)
+            for minute in self.minutes.values()
+            if first <= minute.start < last
+        )
+        return tuple((bar.start, bar.settled) for bar in bars), frozenset(minutes)
+
+    def _stored_state(self, interval: str, now: Now) -> State:
+        """The indicators' state after the last bar that is forgotten. They begin anew where it belongs to
+        another set of indicators."""
+        data, indicators = now.memory.indicators.get(interval), now.market.indicators
+        return indicators.load(data if data is not None and indicators.belongs(data) else None)
+
+    # What is forgotten
+
+    def _forget(self, now: Now) -> None:
+        """Drops what no event can reach any more and all of whose versions are out."""
+        reach = self._reach(now)
+        for start in sorted(self.minutes):
+            if start + MINUTE_US <= reach and self._is_over(start + MINUTE_US, now):
+                self._settle(self.minutes.pop(start), now)
+        for interval, bars in self.bars.items():
+            gone = next((at for at, bar in enumerate(bars) if not bar.final or bar.end > reach), len(bars))
+            if gone:
+                self._drop(interval, gone, now)
+
+    def _settle(self, minute: Minute, now: Now) -> None:
+        totals = minute.totals()
+        for bars in self.bars.values():
+            at = _holding(bars, minute.start)
+            if at is not None:
+                bars[at].settled = bars[at].settled.merge(totals)
+        trade_store.delete(now.memory.trades, minute.start, minute.chunks)
+
+    def _drop(self, interval: str, count: int, now: Now) -> None:
+        """Drops the first bars of an interval, keeping their events in the count and their values in the
+        indicators' state. All their minutes are settled: they ended no later."""
+        bars, state = self.bars[interval], self._stored_state(interval, now)
+        for bar in bars[:count]:
+            now.market.indicators.advance(state, values_of(bar, bar.settled, now.market))
+            self.dropped_events[interval] += bar.events
+        del bars[:count]
+        data = now.market.indicators.dump(state)
+        now.memory.indicators[interval] = data
+        self.indicator_marks[interval] = zlib.crc32(data)
+
+    def _give_up(self, now: Now, change: Change) -> None:
+        """Gives up the waiting corrections that are out of reach."""
+        reach = self._reach(now)
+        if not self.waiting or self.waiting_since >= reach:
+            return
+        waiting = trade_store.load_waiting(now.memory.trades)
+        change.unmatched += (each for each in waiting if each.event_time < reach)
+        self._keep_waiting([each for each in waiting if each.event_time >= reach], now)
+
+    def _sweep_later(self, now: Now, change: Change) -> None:
+        """Sets a timer for when silence alone will have put something out of reach; one at a time."""
+        if self.sweep_timer:
+            return
+        ends = [minute.start + MINUTE_US for minute in self.minutes.values()]
+        ends += [bars[0].end for bars in self.bars.values() if bars]
+        if self.waiting:
+            ends.append(self.waiting_since + 1)
+        if ends:
+            self.sweep_timer = min(ends) + now.rules.dedup_memory
+            change.timers.append(self.sweep_timer)
+
+
+def _start(bar: Bar) -> int:
+    return bar.start
+
+
+def _holding(bars: list[Bar], time: int) -> int | None:
+    """The place of the bar that holds a time; nearly always the last."""
+    for at in range(len(bars) - 1, -1, -1):
+        if bars[at].start <= time:
+            return at if time < bars[at].end else None
+    return None

@@ -25,6 +25,11 @@ def pack(
     return [digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS)]
 
 
+def of(event_time: int, sequence: int, price: float) -> str:
+    """The key of one trade."""
+    return _FIELDS.pack(event_time, sequence, price).hex()
+
+
 def unpack(key: str) -> tuple[int, int, float]:
     """``(event_time_us, sequence, price)`` of a key."""
     event_time, sequence, price = _FIELDS.unpack(bytes.fromhex(key))
