@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import hypothesis
 import pytest
 
+from schemas.cassandra_session import connect
 from schemas.create import create_tables, create_topics, delete_topics
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from tests.support.servers import LiveSystem, Servers
@@ -63,8 +64,8 @@ def kafka(request: pytest.FixtureRequest) -> KafkaServers:
 
 
 @pytest.fixture(scope="session")
-def cassandra(request: pytest.FixtureRequest) -> CassandraSettings:
-    """Cassandra, with a keyspace for this session and all tables in it."""
+def cassandra(request: pytest.FixtureRequest) -> Iterator[CassandraSettings]:
+    """Cassandra, with a keyspace for this session and all tables in it; servers that stay lose it again."""
     keyspace = f"test_{uuid.uuid4().hex[:8]}"
     if uses_running_servers():
         settings = CassandraSettings(cassandra_keyspace=keyspace)
@@ -75,7 +76,11 @@ def cassandra(request: pytest.FixtureRequest) -> CassandraSettings:
             cassandra_port=servers.settings.cassandra_port, cassandra_keyspace=keyspace
         )
     create_tables(settings)
-    return settings
+    yield settings
+    if uses_running_servers():
+        session = connect(settings, keyspace=False)
+        session.execute(f"DROP KEYSPACE {keyspace}", timeout=60)
+        session.cluster.shutdown()
 
 
 @pytest.fixture
