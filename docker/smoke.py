@@ -197,7 +197,8 @@ class Checks:
 
     def _next(self, topic: str, event_type: type[Event], advice: str) -> Any:
         """The next event of a topic that comes from now on; kafka-python stands for any foreign consumer."""
-        types = (Trade, Correction) if event_type is Trade else event_type  # corrections are beside the trades
+        # Corrections are beside the trades.
+        types = (Trade, Correction) if event_type is Trade else event_type
         decoder = Decoder(types, RegistryLookup(self._settings.schema_registry_url))
         consumer = self._consumer()
         try:

@@ -6,21 +6,29 @@ from pathlib import Path
 
 from schemas.avro_codec import Decoder, schema_text
 from schemas.errors import ConfigurationError
-from schemas.events import Trade
+from schemas.events import Correction, Trade
 
 CHUNK_BYTES = 4096
 
 
 class Ledger:
-    """Appends ``symbol,source,trade_id,event_time,sequence,price,size`` for each acknowledged trade, a line
-    for each record: a trade that was sent twice is there twice. Numbers are Python's shortest exact form.
+    """Appends ``symbol,source,trade_id,event_time,sequence,price,size,kind,correction_id`` for each
+    acknowledged trade and correction, a line for each record: a trade that was sent twice is there twice.
+    Numbers are Python's shortest exact form.
+
+    ``kind`` is trade, cancel or correct. A correction's ``trade_id`` is that of the trade it is about, time
+    and sequence are its own, and a cancel has no price or size; a trade has no ``correction_id``.
 
     Of a producer that was killed it lacks what was under way: trades that Kafka has and whose acknowledgement
     nobody was there to take down."""
 
-    def __init__(self, path: str, schema_id: int) -> None:
-        """Raises ConfigurationError where the file cannot be written."""
-        self._decoder = Decoder(Trade, lambda _: None, {schema_id: json.loads(schema_text(Trade))})
+    def __init__(self, path: str, trade_schema: int, correction_schema: int) -> None:
+        """Takes the schema ids of both. Raises ConfigurationError where the file cannot be written."""
+        known = {
+            trade_schema: json.loads(schema_text(Trade)),
+            correction_schema: json.loads(schema_text(Correction)),
+        }
+        self._decoder = Decoder((Trade, Correction), lambda _: None, known)
         try:
             cut_unfinished_line(Path(path))
             self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 -- closed by close()
@@ -28,11 +36,12 @@ class Ledger:
             raise ConfigurationError(f"LEDGER_FILE {path} cannot be written: {error.strerror}") from error
 
     def acknowledged(self, value: bytes) -> None:
-        """Takes down the trade that was published as ``value``."""
-        trade = self._decoder.decode_fields(value)
+        """Takes down the trade or correction that was published as ``value``."""
+        event = self._decoder.decode_fields(value)
         self._file.write(
-            f"{trade['symbol']},{trade['source']},{trade['trade_id']},{trade['event_time']},"
-            f"{trade['sequence']},{trade['price']!r},{trade['size']!r}\n"
+            f"{event['symbol']},{event['source']},{event['trade_id']},{event['event_time']},"
+            f"{event['sequence']},{_exact(event['price'])},{_exact(event['size'])},"
+            f"{event.get('kind', 'trade')},{event.get('correction_id', '')}\n"
         )
 
     def flush(self) -> None:
@@ -40,6 +49,10 @@ class Ledger:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _exact(number: float | None) -> str:
+    return "" if number is None else repr(number)
 
 
 def cut_unfinished_line(path: Path) -> None:

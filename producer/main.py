@@ -21,7 +21,6 @@ from producer.startup import Destination, StopRequestedError, find_destination, 
 from producer.validation import Validator
 from schemas.errors import ConfigurationError, TickstreamError
 from schemas.logs import configure_logging
-from schemas.topics import Topics
 
 log = structlog.get_logger()
 
@@ -76,9 +75,7 @@ def make_source(settings: ProducerSettings, destination: Destination, runtime: R
     heartbeat_us = settings.heartbeat_interval_ms * 1000
     if settings.source == "replay":
         return Replay(settings, heartbeat_us, runtime.clock)
-    trades = Topics(settings.topic_prefix).trades
-    schema_id = destination.schema_ids[trades]
-    resume = patiently(lambda: find_resume(settings, trades, schema_id, settings.symbols), runtime)
+    resume = patiently(lambda: find_resume(settings, destination.schema_ids, settings.symbols), runtime)
     return Simulator(settings, heartbeat_us, runtime.clock, runtime.metrics, resume)
 
 

@@ -12,7 +12,7 @@ class ProducerMetrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        # Events handed to the Kafka client, by kind: trade, quote, dead_letter, heartbeat.
+        # Events handed to the Kafka client, by kind: trade, correction, quote, dead_letter, heartbeat.
         self.produced = Counter(
             "producer_events_produced", "Events handed to Kafka's client", ["kind"], registry=self.registry
         )
@@ -49,7 +49,14 @@ class ProducerMetrics:
             "Simulated trades left out, being behind",
             registry=self.registry,
         )
-        # When Kafka last acknowledged a trade or quote, seconds since 1970.
+        # Condition codes without a rule, by provider; other: a provider without rules.
+        self.unknown_conditions = Counter(
+            "producer_unknown_conditions",
+            "Condition codes without a rule, which restrict nothing",
+            ["provider"],
+            registry=self.registry,
+        )
+        # When Kafka last acknowledged any event, seconds since 1970.
         self.last_acknowledged = Gauge(
             "producer_last_acknowledged_timestamp_seconds", "Last acknowledgement", registry=self.registry
         )

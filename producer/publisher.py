@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -16,12 +16,17 @@ from producer.startup import Destination
 from producer.validation import refuse
 from schemas.avro_codec import Decoder, Encoder, schema_text
 from schemas.errors import ConfigurationError, PoisonError, TickstreamError, UnavailableError
-from schemas.events import DeadLetter, Quote, Trade
+from schemas.events import Correction, DeadLetter, Quote, Trade
 from schemas.topics import Topics
 
 log = structlog.get_logger()
 
-KINDS = ("trade", "quote", "dead_letter", "heartbeat")
+KINDS = ("trade", "correction", "quote", "dead_letter", "heartbeat")
+EVENTS: Mapping[Kind, type[Trade | Correction | Quote]] = {
+    "trade": Trade,
+    "correction": Correction,
+    "quote": Quote,
+}
 ORIGIN = "producer"
 MOST_PAYLOAD_BYTES = 512 * 1024
 """Of a dead letter: what is longer is cut, so that the letter itself is not refused for its size."""
@@ -65,8 +70,8 @@ class _Outgoing(NamedTuple):
 
 
 class Publisher:
-    """Writes trades, quotes, dead letters and heartbeats. For one thread: whoever calls also gets the
-    delivery reports, in ``poll``.
+    """Writes trades and their corrections, quotes, dead letters and heartbeats. For one thread: whoever calls
+    also gets the delivery reports, in ``poll``.
 
     The queue of Kafka's client is bounded by ``publisher_queue_events``; while it is full, publishing waits,
     and with it the source. While Kafka is away nothing is given up: the client tries for ever, which is said
@@ -90,19 +95,31 @@ class Publisher:
         self._metrics = runtime.metrics
         self._stop = runtime.stop
         self._live = live
-        self._trade_schema = destination.schema_ids[self._topics.trades]
-        self._quote_schema = destination.schema_ids[self._topics.quotes]
-        self._trade_encoder = Encoder(Trade, self._trade_schema)
-        self._quote_encoder = Encoder(Quote, self._quote_schema)
-        self._trade_decoder = own_decoder(Trade, self._trade_schema)
-        self._quote_decoder = own_decoder(Quote, self._quote_schema)
+        self._places: dict[Kind, str] = {
+            "trade": self._topics.trades,
+            "correction": self._topics.trades,
+            "quote": self._topics.quotes,
+        }
+        self._schemas: dict[Kind, int] = {
+            "trade": destination.schema_ids[self._topics.trades],
+            "correction": destination.schema_ids[self._topics.corrections],
+            "quote": destination.schema_ids[self._topics.quotes],
+        }
+        self._encoders = {kind: Encoder(EVENTS[kind], number) for kind, number in self._schemas.items()}
+        self._decoders: dict[str, Decoder] = {
+            kind: own_decoder(EVENTS[kind], number) for kind, number in self._schemas.items()
+        }
         self._letter_encoder = Encoder(DeadLetter, destination.schema_ids[self._topics.dead_letter])
         self._heartbeat_places = [
             (topic, partition)
             for topic in (self._topics.trades, self._topics.quotes)
             for partition in range(destination.partitions[topic])
         ]
-        self._ledger = Ledger(settings.ledger_file, self._trade_schema) if settings.ledger_file else None
+        self._ledger = (
+            Ledger(settings.ledger_file, self._schemas["trade"], self._schemas["correction"])
+            if settings.ledger_file
+            else None
+        )
         self._produced = dict.fromkeys(KINDS, 0)
         self._acknowledged = dict.fromkeys(KINDS, 0)
         self._counted = dict.fromkeys(KINDS, (0, 0))  # what the metrics know of these two
@@ -133,6 +150,9 @@ class Publisher:
             self._send_all("trade", self._topics.trades, records[:-1], self._reports["trade"])
             sampled = self._sampled if self._live else self._reports["trade"]
             self._send_all("trade", self._topics.trades, records[-1:], sampled)
+        if len(batch.corrections):  # after the trades that they may be about
+            records = self._wire(batch.corrections, "correction", rejected)
+            self._send_all("correction", self._topics.trades, records, self._reports["correction"])
         if len(batch.quotes):
             records = self._wire(batch.quotes, "quote", rejected)
             self._send_all("quote", self._topics.quotes, records, self._reports["quote"])
@@ -177,12 +197,12 @@ class Publisher:
         return len(self._client) + len(self._refused) + self._given_up
 
     def _wire(
-        self, events: Sequence[Trade] | Sequence[Quote], kind: Kind, rejected: list[Rejected]
+        self, events: Sequence[Trade | Correction | Quote], kind: Kind, rejected: list[Rejected]
     ) -> Sequence[WireRecord]:
         """The records of the events; adds to ``rejected`` what cannot be encoded."""
         if isinstance(events, Columns):
-            return list(events.wire(self._trade_schema if kind == "trade" else self._quote_schema))
-        encoder = self._trade_encoder if kind == "trade" else self._quote_encoder
+            return list(events.wire(self._schemas[kind]))
+        encoder = self._encoders[kind]
         records = []
         for event in events:
             try:
@@ -238,7 +258,7 @@ class Publisher:
             reason=rejected.reason,
             detail=rejected.detail,
             origin=ORIGIN,
-            topic=self._topics.trades if rejected.kind == "trade" else self._topics.quotes,
+            topic=self._places[rejected.kind],
             payload=rejected.payload[:MOST_PAYLOAD_BYTES],
         )
         key = rejected.symbol.encode(errors="replace") or None
@@ -253,7 +273,7 @@ class Publisher:
         ``sent``: the record, where it cannot be made of what Kafka's client reports.
         """
         acknowledged = self._acknowledged
-        ledger = self._ledger if kind == "trade" else None
+        ledger = self._ledger if kind in ("trade", "correction") else None
 
         def report(error: KafkaError | None, message: Message) -> None:
             if error is not None:
@@ -285,8 +305,7 @@ class Publisher:
         """The timestamp that a record was sent with: the report of a refused one does not have it."""
         if kind == "dead_letter":
             return self._clock.now_us() // 1000
-        decoder = self._trade_decoder if kind == "trade" else self._quote_decoder
-        return int(decoder.decode_fields(value)["event_time"]) // 1000
+        return int(self._decoders[kind].decode_fields(value)["event_time"]) // 1000
 
     def _fail(self, kind: str, topic: str, error: KafkaError) -> None:
         self._failed += 1
@@ -359,20 +378,20 @@ class Publisher:
 
     def _refused_alone(self, record: _Outgoing) -> None:
         at = f"{record.timestamp_ms} ms since 1970"
-        if record.kind == "heartbeat":
+        if record.kind not in EVENTS:
             self._failed += 1
             self._failure = ConfigurationError(
-                f"Kafka refuses a heartbeat dated {at}, too far ahead of its clock: set this machine's clock,"
-                f" or, for a replay, lift message.timestamp.after.max.ms of {record.topic}"
+                f"Kafka refuses a {record.kind.replace('_', ' ')} dated {at}, too far ahead of its clock: set"
+                f" this machine's clock, or, for a replay, lift message.timestamp.after.max.ms of"
+                f" {record.topic}"
             )
             return
-        kind: Kind = "trade" if record.kind == "trade" else "quote"
         self._dead_letter(
             Rejected(
                 "implausible_time",
                 f"Kafka refuses a record dated {at}",
                 record.value or b"",
-                kind,
+                cast("Kind", record.kind),
                 (record.key or b"").decode(errors="replace"),
             )
         )
@@ -401,7 +420,7 @@ class Publisher:
             self._ledger.flush()
 
 
-def own_decoder(event_type: type[Trade] | type[Quote], schema_id: int) -> Decoder:
+def own_decoder(event_type: type[Trade | Correction | Quote], schema_id: int) -> Decoder:
     """Decodes what we have encoded ourselves: there is no other schema to look up."""
     return Decoder(event_type, lambda _: None, {schema_id: json.loads(schema_text(event_type))})
 

@@ -122,7 +122,8 @@ class PublisherSettings(KafkaSettings):
     )
     ledger_file: str = Field(
         "",
-        description="file that a CSV line is appended to for each trade that Kafka acknowledged; empty: none",
+        description="file that a CSV line is appended to for each trade and correction that Kafka"
+        " acknowledged; empty: none",
     )
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from schemas.events import Quote, Trade
+from schemas.events import Correction, Quote, Trade
 
-Kind = Literal["trade", "quote"]
+Kind = Literal["trade", "correction", "quote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,13 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a source hands over at once, in the order in which it is to be published.
+    """What a source hands over at once, in the order in which it is to be published. Corrections follow the
+    trades: one may be about a trade of its own batch.
 
     ``clock_us`` is the source's event time: it knows of nothing older that is still to come, as far as it can
     tell; 0 while it has seen no event. The heartbeats follow it. ``closing`` marks the last batch of a source
-    that has an end.
+    that has an end. ``decided``: the source itself has said what each trade updates; its condition codes are
+    not looked at.
     """
 
     clock_us: int
@@ -37,10 +39,12 @@ class Batch:
     quotes: Sequence[Quote] = ()
     rejected: Sequence[Rejected] = ()
     closing: bool = False
+    corrections: Sequence[Correction] = ()
+    decided: bool = False
 
 
 class Source(Protocol):
-    """Where trades and quotes come from.
+    """Where trades, their corrections and quotes come from.
 
     ``batches`` blocks for at most a heartbeat interval, and then yields a batch, empty if need be:
     heartbeats, delivery reports and stopping all wait for it. ``clock_us`` never goes back. A source that

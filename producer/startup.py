@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where events go: schema id and number of partitions of each topic that the producer writes to."""
+    """Where events go: schema id of each of ``Topics.record_types``, and number of partitions of each topic
+    that the producer writes to."""
 
     schema_ids: Mapping[str, int]
     partitions: Mapping[str, int]

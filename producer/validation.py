@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from producer.clock import Clock
 from producer.sources import Batch, Columns, Kind, Rejected
 from schemas.errors import PoisonError
-from schemas.events import Quote, Trade
-from schemas.validation import check_quote, check_trade
+from schemas.events import Correction, Quote, Trade
+from schemas.validation import check_correction, check_quote, check_trade
 
 EARLIEST_US = 631_152_000_000_000
 """1990-01-01: no recording of ours is older; a time in other units than it claims lands before it."""
@@ -19,9 +19,10 @@ AHEAD_US = 5_000_000
 
 INT64_MAX = 2**63 - 1
 TRADE_FIELDS = tuple(field.name for field in fields(Trade))
+CORRECTION_FIELDS = tuple(field.name for field in fields(Correction))
 QUOTE_FIELDS = tuple(field.name for field in fields(Quote))
 
-EventT = TypeVar("EventT", Trade, Quote)
+EventT = TypeVar("EventT", Trade, Correction, Quote)
 
 
 class Validator:
@@ -65,27 +66,36 @@ class Validator:
             return good
 
         trades = passed(batch.trades, "trade", TRADE_FIELDS, check_trade)
+        corrections = passed(batch.corrections, "correction", CORRECTION_FIELDS, check_correction)
         quotes = passed(batch.quotes, "quote", QUOTE_FIELDS, check_quote)
-        return replace(batch, trades=trades, quotes=quotes, rejected=(*batch.rejected, *rejected))
+        return replace(
+            batch,
+            trades=trades,
+            corrections=corrections,
+            quotes=quotes,
+            rejected=(*batch.rejected, *rejected),
+        )
 
     def _check_symbol(self, symbol: str) -> None:
         if self._symbols is not None and symbol not in self._symbols:
             raise PoisonError("unknown_symbol", f"{symbol} is none of SYMBOLS")
 
 
-def refuse(event: Trade | Quote, kind: Kind, error: PoisonError) -> Rejected:
+def refuse(event: Trade | Correction | Quote, kind: Kind, error: PoisonError) -> Rejected:
     """The dead letter of an event; its payload is the event as one JSON line, which a replay can read."""
     payload = json.dumps(asdict(event), default=str).encode()
     symbol = event.symbol if isinstance(event.symbol, str) else ""
     return Rejected(error.reason, error.detail, payload, kind, symbol)
 
 
-def _check_numbers(event: Trade | Quote) -> None:
+def _check_numbers(event: Trade | Correction | Quote) -> None:
     """What Avro's long cannot hold must not reach the encoder."""
     if event.sequence > INT64_MAX:
         raise PoisonError("invalid_identity", f"sequence {event.sequence} does not fit 64 bits")
     if not 0 <= event.received_at <= INT64_MAX:
         raise PoisonError("implausible_time", f"received_at is {event.received_at} us")
+    if isinstance(event, Correction) and not 0 <= (event.trade_time or 0) <= INT64_MAX:
+        raise PoisonError("implausible_time", f"trade_time is {event.trade_time} us")
 
 
 def _check_time(event_time_us: int, earliest: int, latest: int) -> None:

@@ -10,9 +10,10 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from producer.simulator.columns import SOURCE
 from schemas.avro_codec import Decoder, schema_text
 from schemas.errors import PoisonError, UnavailableError
-from schemas.events import Trade
+from schemas.events import Correction, Trade
 from schemas.registry import RegistryLookup
 from schemas.settings import KafkaSettings
+from schemas.topics import Topics
 
 log = structlog.get_logger()
 
@@ -46,13 +47,20 @@ class _Tail:
     oldest_ms: int | None = None
 
 
-def find_resume(settings: KafkaSettings, topic: str, schema_id: int, symbols: tuple[str, ...]) -> Resume:
+def find_resume(settings: KafkaSettings, schema_ids: Mapping[str, int], symbols: tuple[str, ...]) -> Resume:
     """The greatest number among the simulator's trades in the log, plus one, and each symbol's last price.
 
     Reads every partition backwards in growing steps, until it has found a simulated trade in it, or has read
     past anything that could have been numbered later than the ones found elsewhere, or there is no more.
-    Numbers, and so trade ids, are never used twice for different trades. Raises UnavailableError.
+    Numbers, and so trade ids, are never used twice for different trades. ``schema_ids`` are those of
+    ``Topics.record_types``. Raises UnavailableError.
     """
+    topics = Topics(settings.topic_prefix)
+    topic = topics.trades
+    known = {
+        schema_ids[topic]: json.loads(schema_text(Trade)),
+        schema_ids[topics.corrections]: json.loads(schema_text(Correction)),
+    }
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka_bootstrap_servers,
@@ -65,7 +73,8 @@ def find_resume(settings: KafkaSettings, topic: str, schema_id: int, symbols: tu
         }
     )
     try:
-        return _Scan(consumer, topic, settings, schema_id, symbols).run()
+        decoder = Decoder((Trade, Correction), RegistryLookup(settings.schema_registry_url), known)
+        return _Scan(consumer, topic, decoder, symbols).run()
     except KafkaException as error:
         raise UnavailableError(
             f"cannot read where the simulator stopped from {topic}: {error.args[0].str()}; is Kafka running?"
@@ -75,18 +84,10 @@ def find_resume(settings: KafkaSettings, topic: str, schema_id: int, symbols: tu
 
 
 class _Scan:
-    def __init__(
-        self,
-        consumer: Consumer,
-        topic: str,
-        settings: KafkaSettings,
-        schema_id: int,
-        symbols: tuple[str, ...],
-    ) -> None:
+    def __init__(self, consumer: Consumer, topic: str, decoder: Decoder, symbols: tuple[str, ...]) -> None:
         self._consumer = consumer
         self._topic = topic
-        known = {schema_id: json.loads(schema_text(Trade))}
-        self._decoder = Decoder(Trade, RegistryLookup(settings.schema_registry_url), known)
+        self._decoder = decoder
         self._symbols = set(symbols)
         self._prices: dict[str, tuple[int, float]] = {}  # symbol -> (sequence, price) of its last trade
         self._greatest: Trade | None = None
@@ -161,6 +162,7 @@ class _Scan:
                     yield message
 
     def _simulated(self, message: Message) -> Trade | None:
+        """The simulator's trade, if it is one. A correction has no number of its own."""
         try:
             event = self._decoder.decode(message.value())
         except PoisonError:

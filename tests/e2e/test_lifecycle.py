@@ -56,7 +56,8 @@ def read_ledger(live: LiveSystem) -> dict[tuple[str, str, str], Acknowledged]:
     complete = text[: text.rfind("\n") + 1].splitlines()  # the producer may be in the middle of a line
     trades = [
         Acknowledged(symbol, source, trade_id, int(event_time), float(price), float(size))
-        for symbol, source, trade_id, event_time, _, price, size in csv.reader(complete)
+        for symbol, source, trade_id, event_time, _, price, size, kind, _ in csv.reader(complete)
+        if kind == "trade"
     ]
     return {(trade.symbol, trade.source, trade.trade_id): trade for trade in trades}
 

@@ -25,7 +25,7 @@ from producer.startup import Destination, find_destination, partition_counts
 from schemas.avro_codec import Decoder
 from schemas.create import create_topics
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.events import DeadLetter, Event, Quote, Trade
+from schemas.events import Correction, DeadLetter, Event, Quote, Trade
 from schemas.registry import RegistryLookup
 from schemas.settings import KafkaSettings, TopicSettings
 from schemas.topics import Topics
@@ -33,7 +33,7 @@ from schemas.topics import Topics
 pytestmark = pytest.mark.servers
 
 PATIENCE_S = 60
-LEDGER = ("symbol", "source", "trade_id", "event_time", "sequence", "price", "size")
+LEDGER = ("symbol", "source", "trade_id", "event_time", "sequence", "price", "size", "kind", "correction_id")
 
 
 class Record(NamedTuple):
@@ -114,7 +114,7 @@ class Producer:
 
 
 def line(trade: Trade) -> tuple[str, ...]:
-    return tuple(str(getattr(trade, name)) for name in LEDGER)
+    return *(str(getattr(trade, name)) for name in LEDGER[:-2]), "trade", ""
 
 
 @pytest.fixture
@@ -262,12 +262,10 @@ def test_a_replay_publishes_every_row_and_closes(topics: TopicSettings, tmp_path
 def test_the_end_of_the_log_is_found_behind_other_records(
     topics: TopicSettings, destination: Destination, runtime: Runtime
 ) -> None:
-    """The simulator's last trade is found behind thousands of heartbeats, other sources' trades, and a
-    duplicate; an empty log begins at 0."""
-    names = Topics(topics.topic_prefix)
-    schema_id = destination.schema_ids[names.trades]
-    symbols = ("V", "JNJ")
-    assert find_resume(topics, names.trades, schema_id, symbols) == Resume()
+    """The simulator's last trade is found behind thousands of heartbeats, other sources' trades, a duplicate,
+    and corrections, whose prices and numbers count for nothing; an empty log begins at 0."""
+    ids, symbols = destination.schema_ids, ("V", "JNJ")
+    assert find_resume(topics, ids, symbols) == Resume()
 
     now_us = time.time_ns() // 1000
     publisher = publisher_for(topics, destination, runtime)
@@ -275,16 +273,24 @@ def test_the_end_of_the_log_is_found_behind_other_records(
     def trade(symbol: str, number: int, price: float, source: str = "simulator") -> Trade:
         return Trade(symbol, now_us + number, now_us, price, 1.0, str(number), number, source)
 
+    corrections = [
+        Correction("V", now_us, now_us, "9-cancel", 77, "simulator", "9"),
+        Correction("V", now_us, now_us, "7-correct", 78, "simulator", "7", None, "correct", 99.0, 1.0),
+    ]
     publisher.publish(
-        Batch(0, [trade("V", 7, 20.0), trade("JNJ", 8, 30.0), trade("V", 9, 21.5), trade("V", 9, 21.5)])
+        Batch(
+            0,
+            [trade("V", 7, 20.0), trade("JNJ", 8, 30.0), trade("V", 9, 21.5), trade("V", 9, 21.5)],
+            corrections=corrections,
+        )
     )
     for number in range(3000):
         publisher.heartbeat(now_us // 1000 + number // 100)
     publisher.publish(Batch(0, [trade(symbol, 10**6, 99.0, "elsewhere") for symbol in symbols * 1500]))
     publisher.settle()
     assert publisher.close() == 0
-    assert find_resume(topics, names.trades, schema_id, symbols) == Resume(10, {"V": 21.5, "JNJ": 30.0})
-    assert find_resume(topics, names.trades, schema_id, (*symbols, "AAPL")).next_sequence == 10
+    assert find_resume(topics, ids, symbols) == Resume(10, {"V": 21.5, "JNJ": 30.0})
+    assert find_resume(topics, ids, (*symbols, "AAPL")).next_sequence == 10
 
 
 def test_a_missing_topic_says_what_to_run(kafka: Any) -> None:

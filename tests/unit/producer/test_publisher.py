@@ -16,12 +16,14 @@ from producer.sources import Batch, Rejected
 from producer.startup import Destination
 from schemas.avro_codec import Decoder, parsed_schema
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.events import DeadLetter, Quote, Trade
+from schemas.events import Correction, DeadLetter, Quote, Trade
 from tests.unit.producer.fakes import START_US, FakeClient, FakeError, FakeMessage, fake_runtime
 
-SCHEMA_IDS: Mapping[str, int] = {"t.trades": 1, "t.quotes": 2, "t.dead-letter": 3}
+SCHEMA_IDS: Mapping[str, int] = {
+    "t.trades": 1, "t.quotes": 2, "t.dead-letter": 3, "t.trades-market.Correction": 4
+}  # fmt: skip
 LETTERS = Decoder(DeadLetter, lambda _: None, {3: parsed_schema(DeadLetter)})
-TRADES = Decoder(Trade, lambda _: None, {1: parsed_schema(Trade)})
+TRADES = Decoder((Trade, Correction), lambda _: None, {1: parsed_schema(Trade), 4: parsed_schema(Correction)})
 QUOTES = Decoder(Quote, lambda _: None, {2: parsed_schema(Quote)})
 INVALID, DIFFERENT = KafkaError.INVALID_RECORD, KafkaError._INVALID_DIFFERENT_RECORD
 QUOTE = Quote("AAPL", START_US, START_US, 9.0, 1.0, 11.0, 1.0, 1, "test")
@@ -30,6 +32,12 @@ QUOTE = Quote("AAPL", START_US, START_US, 9.0, 1.0, 11.0, 1.0, 1, "test")
 def trade(number: int, **changes: Any) -> Trade:
     values = {"symbol": "AAPL", "event_time": START_US + number, "price": 10.0, "size": 1.0} | changes
     return Trade(received_at=START_US, trade_id=str(number), sequence=number, source="test", **values)
+
+
+def cancel(number: int, **changes: Any) -> Correction:
+    values = {"symbol": "AAPL", "event_time": START_US + 2000 + number} | changes
+    identity = {"correction_id": f"c{number}", "sequence": number, "trade_id": str(number)}
+    return Correction(received_at=START_US, source="test", **identity, **values)  # type: ignore[arg-type]
 
 
 def all_fail(error: FakeError) -> Callable[[list[FakeMessage]], list[FakeError | None]]:
@@ -71,10 +79,53 @@ def test_events_are_written_under_their_symbol_and_time() -> None:
     assert [TRADES.decode(message.value() or b"") for message in sent] == [trade(1), trade(2)]
     assert {(message.key(), message.timestamp()[1]) for message in sent} == {(b"AAPL", START_US // 1000)}
     assert [QUOTES.decode(message.value() or b"") for message in setup.sent("t.quotes")] == [QUOTE]
-    assert setup.publisher.acknowledged == {"trade": 2, "quote": 1, "dead_letter": 0, "heartbeat": 0}
+    assert setup.publisher.acknowledged == {
+        "trade": 2, "correction": 0, "quote": 1, "dead_letter": 0, "heartbeat": 0
+    }  # fmt: skip
     assert setup.metric("producer_events_produced_total", kind="trade") == 2
     assert setup.metric("producer_events_acknowledged_total", kind="trade") == 2
     assert setup.metric("producer_publish_latency_seconds_count") == 1
+
+
+def test_corrections_follow_the_trades_of_their_batch() -> None:
+    """In the topic of the trades, under their symbol and their own time, with the schema id of their own."""
+    setup = Setup()
+    corrected = cancel(2, kind="correct", price=9.5, size=2.0)
+    setup.publisher.publish(Batch(0, [trade(1), trade(2)], corrections=[cancel(1), corrected]))
+    setup.publisher.poll()
+    sent = setup.sent("t.trades")
+    events = [TRADES.decode(message.value() or b"") for message in sent]
+    assert events == [trade(1), trade(2), cancel(1), corrected]
+    assert {message.key() for message in sent} == {b"AAPL"}
+    assert [message.timestamp()[1] for message in sent] == [
+        event.event_time // 1000 for event in (trade(1), trade(2), cancel(1), corrected)
+    ]
+    assert setup.publisher.acknowledged["correction"] == 2
+    assert setup.metric("producer_events_acknowledged_total", kind="correction") == 2
+
+
+def test_a_correction_that_cannot_be_published_is_a_dead_letter_of_the_trades() -> None:
+    """One that cannot be encoded, and one that Kafka refuses for its time while its batch goes on."""
+    setup = Setup()
+    ahead = START_US // 1000 + 100_000
+
+    def refuses(batch: list[FakeMessage]) -> list[FakeError | None]:
+        bad = any(message.timestamp()[1] >= ahead for message in batch)
+        return [FakeError(KafkaError.INVALID_TIMESTAMP) if bad else None] * len(batch)
+
+    setup.client.refuses = refuses
+    late = cancel(2, event_time=ahead * 1000)
+    corrections = [cancel(1, exchange="\ud800"), late, cancel(3)]
+    setup.publisher.publish(Batch(0, [trade(1)], corrections=corrections))
+    setup.publisher.poll()
+    setup.publisher.settle()
+    events = {TRADES.decode(message.value() or b"") for message in setup.sent("t.trades")}
+    assert events == {trade(1), cancel(3)}
+    letters = {letter.reason: letter for letter in setup.letters()}
+    assert letters.keys() == {"invalid_identity", "implausible_time"}
+    assert {letter.topic for letter in letters.values()} == {"t.trades"}
+    assert TRADES.decode(letters["implausible_time"].payload or b"") == late
+    assert setup.publisher.close() == 0
 
 
 def test_heartbeats_reach_every_partition_after_what_was_before_them() -> None:
@@ -186,7 +237,16 @@ def test_a_heartbeat_that_is_refused_stops_the_part() -> None:
     setup = Setup()
     setup.client.refuses = all_fail(FakeError(KafkaError.INVALID_TIMESTAMP))
     setup.publisher.heartbeat(99)
-    with pytest.raises(ConfigurationError, match=r"message\.timestamp\.after\.max\.ms"):
+    with pytest.raises(ConfigurationError, match=r"heartbeat .* message\.timestamp\.after\.max\.ms"):
+        setup.publisher.poll()
+
+
+def test_a_dead_letter_that_is_refused_stops_the_part() -> None:
+    """It is dated by our own clock: it does not become a letter itself, and again, for ever."""
+    setup = Setup()
+    setup.client.refuses = all_fail(FakeError(KafkaError.INVALID_TIMESTAMP))
+    setup.publisher.publish(Batch(0, rejected=[Rejected("unreadable_row", "f:2: no", b"x")]))
+    with pytest.raises(ConfigurationError, match=r"dead letter .* set this machine's clock"):
         setup.publisher.poll()
 
 
@@ -250,7 +310,22 @@ def test_the_ledger_has_what_was_acknowledged_and_nothing_else(tmp_path: Path) -
     setup.publisher.publish(Batch(0, [trade(2)]))
     setup.publisher.poll()
     setup.publisher.close()
-    assert path.read_text() == f"before\nAAPL,test,1,{START_US + 1},1,0.1,3.0\n"
+    assert path.read_text() == f"before\nAAPL,test,1,{START_US + 1},1,0.1,3.0,trade,\n"
+
+
+def test_the_ledger_tells_corrections_from_trades(tmp_path: Path) -> None:
+    """The same columns, with the trade that it is about, its kind and its own id."""
+    path = tmp_path / "ledger.csv"
+    setup = Setup(ledger_file=str(path))
+    corrected = cancel(2, kind="correct", price=0.1, size=3.0)
+    setup.publisher.publish(Batch(0, [trade(1)], corrections=[cancel(1), corrected]))
+    setup.publisher.poll()
+    setup.publisher.close()
+    assert path.read_text().splitlines() == [
+        f"AAPL,test,1,{START_US + 1},1,10.0,1.0,trade,",
+        f"AAPL,test,1,{START_US + 2001},1,,,cancel,c1",
+        f"AAPL,test,2,{START_US + 2002},2,0.1,3.0,correct,c2",
+    ]
 
 
 def test_the_ledger_is_written_with_every_poll(tmp_path: Path) -> None:
@@ -260,7 +335,7 @@ def test_the_ledger_is_written_with_every_poll(tmp_path: Path) -> None:
     for number in (1, 2):
         setup.publisher.publish(Batch(0, [trade(number)]))
         setup.publisher.poll()
-        line = f"AAPL,test,{number},{START_US + number},{number},10.0,1.0"
+        line = f"AAPL,test,{number},{START_US + number},{number},10.0,1.0,trade,"
         assert path.read_text().splitlines()[-1] == line
     setup.publisher.close()
 
@@ -282,7 +357,7 @@ def test_half_a_line_of_a_killed_producer_is_cut_off(tmp_path: Path, found: str,
     setup = Setup(ledger_file=str(path))
     setup.publisher.publish(Batch(0, [trade(1)]))
     setup.publisher.close()
-    assert path.read_text() == f"{kept}AAPL,test,1,{START_US + 1},1,10.0,1.0\n"
+    assert path.read_text() == f"{kept}AAPL,test,1,{START_US + 1},1,10.0,1.0,trade,\n"
 
 
 def test_a_ledger_that_cannot_be_written_is_explained(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import pytest
 from producer.simulator.columns import TradeColumns
 from producer.sources import Batch, Rejected
 from producer.validation import Validator
-from schemas.events import Quote, Trade
+from schemas.events import Correction, Quote, Trade
 from tests.unit.producer.fakes import START_US, FakeClock
 
 TRADE = Trade("AAPL", START_US, START_US, 10.0, 1.0, "1", 1, "test")
 QUOTE = Quote("AAPL", START_US, START_US, 9.0, 1.0, 11.0, 1.0, 1, "test")
+CANCEL = Correction("AAPL", START_US, START_US, "c", 1, "test", "1")
+CORRECTION = replace(CANCEL, kind="correct", price=10.5, size=2.0, trade_time=START_US - 5)
 LIVE = Validator(FakeClock(), ("AAPL",), max_age_us=60_000_000)
 ANY = Validator(FakeClock(), None, None)
 
@@ -69,6 +71,43 @@ def test_quotes_are_checked_too() -> None:
     crossed = replace(QUOTE, bid=12.0)
     batch = Batch(0, quotes=[replace(QUOTE, bid=-1.0), replace(QUOTE, ask_size=float("nan")), crossed])
     assert reasons(LIVE, batch) == [("quote", "invalid_price"), ("quote", "invalid_size")]
+
+
+def test_corrections_that_are_good_pass_untouched() -> None:
+    """In their order; the trade may be far older than a live event may be."""
+    old = replace(CORRECTION, trade_time=START_US - 90_000_000_000)
+    assert LIVE.check(Batch(0, corrections=[CANCEL, CORRECTION, old])).corrections == [
+        CANCEL, CORRECTION, old,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kind": "bust"}, "invalid_correction"),
+        ({"price": None}, "invalid_correction"),
+        ({"price": 0.0}, "invalid_price"),
+        ({"size": -1.0}, "invalid_size"),
+        ({"symbol": "aapl"}, "invalid_symbol"),
+        ({"symbol": "MSFT"}, "unknown_symbol"),
+        ({"trade_id": ""}, "invalid_identity"),
+        ({"correction_id": ""}, "invalid_identity"),
+        ({"sequence": 2**63}, "invalid_identity"),
+        ({"trade_time": -1}, "implausible_time"),
+        ({"trade_time": 2**63}, "implausible_time"),
+        ({"received_at": -1}, "implausible_time"),
+        ({"event_time": START_US + 5_000_001}, "implausible_time"),
+        ({"event_time": START_US - 60_000_001}, "implausible_time"),
+    ],
+)
+def test_corrections_are_held_to_the_same_rules(changes: dict[str, object], reason: str) -> None:
+    """Values, known symbol, plausible time; the payload is the correction, and the good one passes."""
+    bad = replace(CORRECTION, **changes)  # type: ignore[arg-type]
+    checked = LIVE.check(Batch(0, [TRADE], corrections=[bad, CANCEL]))
+    assert (checked.trades, checked.corrections) == ([TRADE], [CANCEL])
+    (letter,) = checked.rejected
+    assert (letter.kind, letter.reason) == ("correction", reason)
+    assert json.loads(letter.payload) == {**asdict(bad), "conditions": []}
 
 
 def test_the_bounds_of_live_time_are_taken() -> None:
