@@ -1,4 +1,4 @@
-"""Opaque cursors: a place in the order of bars or trades, as text for a URL."""
+"""Opaque cursors: a place in the order of bars, trades or alerts, as text for a URL."""
 
 import base64
 import binascii
@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from api.alert_store import AlertPlace
 from api.errors import InvalidParameter
 from api.store import Position
 
@@ -13,6 +14,8 @@ T = TypeVar("T")
 Time = Annotated[int, Field(ge=0, le=253_402_300_799_999_999)]  # 1970 to the end of the year 9999
 CANDLE_PLACE = TypeAdapter(tuple[Time])
 TRADE_PLACE = TypeAdapter(tuple[Time, Annotated[int, Field(ge=0, lt=2**63)], str, str])
+
+ALERT_PLACE = TypeAdapter(tuple[Time, str | None])
 
 
 def candle_cursor(start: int) -> str:
@@ -33,6 +36,16 @@ def trade_cursor(position: Position) -> str:
 def trade_place(cursor: str) -> Position:
     """The position that a cursor was made for; raises InvalidParameter."""
     return Position(*_decode(cursor, TRADE_PLACE))
+
+
+def alert_cursor(place: AlertPlace) -> str:
+    """The place in the order of alerts, going back in time."""
+    return _encode(ALERT_PLACE.dump_json((*place,)))
+
+
+def alert_place(cursor: str) -> AlertPlace:
+    """The place that a cursor was made for; raises InvalidParameter."""
+    return AlertPlace(*_decode(cursor, ALERT_PLACE))
 
 
 def _encode(place: bytes) -> str:

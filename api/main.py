@@ -8,6 +8,8 @@ from importlib.metadata import version
 import httpx
 from fastapi import FastAPI
 
+from api import alert_store, quote_store
+from api.alert_store import AlertStore
 from api.cached import Cached
 from api.database import Database
 from api.dependencies import Services
@@ -15,15 +17,16 @@ from api.errors import install_error_handlers
 from api.metrics import ApiMetrics
 from api.middleware import RequestMiddleware
 from api.models import Readiness, Symbol
+from api.quote_store import QuoteStore
 from api.readiness import all_checks, assess
-from api.routes import market, operations
+from api.routes import alerts, market, operations
 from api.settings import ApiSettings
 from api.store import Store, statements
 from api.times import Now, wall_clock
 
 READY_CACHE_SECONDS = 1.0
 SYMBOLS_CACHE_SECONDS = 1.0
-DESCRIPTION = """Trades and candles of the market data pipeline.
+DESCRIPTION = """Trades, quotes, candles, indicators and alerts of the market data pipeline.
 
 Times are UTC. They are written as ISO 8601 (`2024-08-09T12:00:00Z`), as a date (`2024-08-09`) or in
 milliseconds since 1970 (`1723204800000`); `from` is inclusive, `to` exclusive. Lists are newest first, with
@@ -35,12 +38,14 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     """The API as an ASGI application. It starts whether or not any server is there; ``/ready`` says what is
     missing, and Cassandra is connected as soon as it comes."""
     metrics = ApiMetrics()
+    keyspace = settings.cassandra_keyspace
+    queries = statements(keyspace) | alert_store.statements(keyspace) | quote_store.statements(keyspace)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(
             settings,
-            statements(settings.cassandra_keyspace),
+            queries,
             metrics,
             timeout_seconds=settings.api_query_timeout_seconds,
             max_queries=settings.api_max_queries,
@@ -54,7 +59,14 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
             async def look() -> Readiness:
                 return await assess(checks, settings.ready_timeout_seconds, metrics)
 
-            app.state.services = Services(store, symbols, Cached(look, READY_CACHE_SECONDS), metrics)
+            app.state.services = Services(
+                store=store,
+                alerts=AlertStore(database, settings.alerts_ttl_days),
+                quotes=QuoteStore(database, store, now),
+                symbols=symbols,
+                readiness=Cached(look, READY_CACHE_SECONDS),
+                metrics=metrics,
+            )
             connecting = asyncio.create_task(database.run())
             try:
                 yield
@@ -68,5 +80,6 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     install_error_handlers(app)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.include_router(market.router)
+    app.include_router(alerts.router)
     app.include_router(operations.router)
     return app

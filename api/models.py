@@ -5,11 +5,20 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.events import AlertStatus, Severity
+
 NextCursor = Annotated[
     str | None,
     Field(
         description="give it as `cursor` to get the next, older page; null: nothing older is in the range",
         examples=["WzE3MjMxNjE2MDAwMDAwMDBd"],
+    ),
+]
+IndicatorValues = Annotated[
+    dict[str, float],
+    Field(
+        description="by name; one that is not yet defined is absent. Provisional while `final` is false",
+        examples=[{"sma_20": 61710.4, "rsi_14": 54.2, "session_vwap": 61723.7}],
     ),
 ]
 
@@ -40,12 +49,42 @@ class Candle(Answer):
         description="a greater version of the same bar replaces a smaller one", examples=[3747]
     )
     sources: list[str] = Field(description="providers that fed the bar", examples=[["binance"]])
+    late_trades: int | None = Field(
+        description="of its trades, those that came when it was final already; null: not recorded",
+        examples=[0],
+    )
+    updated_at: datetime | None = Field(
+        description="when this version was made, by our clock; null: not recorded",
+        examples=["2024-08-09T00:05:00.512345Z"],
+    )
+    quality: float | None = Field(
+        description="1: nothing to object to in its trades; 0: none can be relied on; null: not recorded",
+        examples=[1.0],
+    )
+    indicators: IndicatorValues = Field({}, description="only with `include=indicators`")
 
 
 class Candles(Answer):
     symbol: str = Field(examples=["BTCUSDT"])
     interval: str = Field(examples=["5m"])
     candles: list[Candle] = Field(description="newest first")
+    next_cursor: NextCursor
+
+
+class BarIndicators(Answer):
+    """The indicators as of the end of one bar, or as of now while the bar still grows."""
+
+    start: datetime = Field(description="of the bar", examples=["2024-08-09T00:00:00Z"])
+    end: datetime = Field(description="of the bar", examples=["2024-08-09T00:05:00Z"])
+    final: bool = Field(description="false: provisional, the bar still grows")
+    version: int = Field(description="of the bar", examples=[3747])
+    values: IndicatorValues
+
+
+class Indicators(Answer):
+    symbol: str = Field(examples=["BTCUSDT"])
+    interval: str = Field(examples=["5m"])
+    indicators: list[BarIndicators] = Field(description="newest first")
     next_cursor: NextCursor
 
 
@@ -106,3 +145,93 @@ class Readiness(Answer):
 
 class Health(Answer):
     status: str = Field(examples=["ok"])
+
+
+class Alert(Answer):
+    """The newest revision of something out of the ordinary."""
+
+    alert_id: str = Field(
+        description="the same for the same cause", examples=["price_spike:AAPL:2026-01-05T14:31:00Z"]
+    )
+    revision: int = Field(description="grows with each change of status or severity", examples=[0])
+    symbol: str = Field(description="* where it is about the system and no symbol", examples=["AAPL"])
+    type: str = Field(examples=["price_spike"])
+    severity: Severity
+    status: AlertStatus = Field(
+        description="raised; resolved: it is over; retracted: a later version of the data took its cause away"
+    )
+    event_time: datetime = Field(
+        description="when its cause happened", examples=["2026-01-05T14:31:12.500000Z"]
+    )
+    updated_at: datetime = Field(
+        description="when this revision was made, by our clock", examples=["2026-01-05T14:31:12.731000Z"]
+    )
+    interval: str | None = Field(description="of the bar that it was seen on, if on one", examples=["1m"])
+    bar_start: datetime | None = Field(examples=["2026-01-05T14:31:00Z"])
+    bar_version: int | None = Field(
+        description="the version of the bar that caused this revision", examples=[3746]
+    )
+    value: float = Field(description="what was measured, in the unit that the message names", examples=[6.4])
+    threshold: float = Field(description="what it must not pass", examples=[5.0])
+    message: str = Field(description="for people", examples=["AAPL rose 6.4 % within 60 s"])
+
+
+class Alerts(Answer):
+    alerts: list[Alert] = Field(description="newest first")
+    next_cursor: NextCursor
+
+
+class Day(Answer):
+    """The newest 1d bar; which hours it covers, the calendar of the symbol's market decides."""
+
+    start: datetime = Field(examples=["2026-01-05T00:00:00Z"])
+    end: datetime = Field(examples=["2026-01-06T00:00:00Z"])
+    open: float | None = Field(examples=[184.1])
+    high: float | None = Field(examples=[188.0])
+    low: float | None = Field(examples=[183.75])
+    close: float | None = Field(examples=[187.42])
+    volume: float = Field(examples=[1250400.0])
+    vwap: float | None = Field(examples=[186.03])
+    trades: int = Field(examples=[48210])
+    final: bool = Field(description="the day is over", examples=[False])
+
+
+class Quote(Answer):
+    """What is known of a symbol now. Unknown is null."""
+
+    symbol: str = Field(examples=["AAPL"])
+    last_price: float | None = Field(
+        description="of the newest trade that may set a price, as corrected where its bar is final",
+        examples=[187.42],
+    )
+    last_size: float | None = Field(examples=[100.0])
+    last_time: datetime | None = Field(examples=["2026-01-05T14:31:12.250000Z"])
+    bid: float | None = Field(examples=[187.41])
+    bid_size: float | None = Field(examples=[300.0])
+    ask: float | None = Field(examples=[187.43])
+    ask_size: float | None = Field(examples=[200.0])
+    mid: float | None = Field(description="(bid + ask) / 2", examples=[187.42])
+    spread: float | None = Field(description="ask - bid; below 0: a crossed quote", examples=[0.02])
+    quote_time: datetime | None = Field(
+        description="when bid and ask were quoted", examples=["2026-01-05T14:31:12.500000Z"]
+    )
+    day: Day | None = Field(description="null before the day's first bar is stored")
+    previous_close: float | None = Field(description="close of the day before", examples=[184.0])
+    change: float | None = Field(description="last_price - previous_close", examples=[3.42])
+    change_percent: float | None = Field(description="change in % of previous_close", examples=[1.8587])
+    event_time: datetime | None = Field(
+        description="when the newer of bid/ask and last trade happened",
+        examples=["2026-01-05T14:31:12.500000Z"],
+    )
+    received_at: datetime | None = Field(
+        description="when we saw it first", examples=["2026-01-05T14:31:12.531000Z"]
+    )
+    source: str | None = Field(description="the provider that it came from", examples=["finnhub"])
+    delayed: bool | None = Field(
+        description="it reached us more than a minute after it happened: not real time", examples=[False]
+    )
+    age_seconds: float | None = Field(description="how long ago it happened", examples=[0.42])
+
+
+class Quotes(Answer):
+    quotes: list[Quote] = Field(description="in the order asked for")

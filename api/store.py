@@ -33,7 +33,10 @@ SYMBOLS_AT_ONCE = 32
 FAR_AHEAD_US = 366 * INTERVALS["1d"]
 """No bar is dated further ahead of now: a range up to the year 9999 must not ask for every month of it."""
 
-CANDLE_COLUMNS = "start, end, open, high, low, close, volume, notional, vwap, trades, final, version, sources"
+CANDLE_COLUMNS = (
+    "start, end, open, high, low, close, volume, notional, vwap, trades, final, version, sources,"
+    " late_trades, updated_at, quality"
+)
 TRADE_COLUMNS = (
     "event_time, sequence, source, trade_id, received_at, price, size, exchange, conditions,"
     " updates_open_close, updates_high_low, updates_volume"
@@ -55,6 +58,10 @@ def statements(keyspace: str) -> dict[str, str]:
 
     return {
         **{f"candles_{i}": select(CANDLE_COLUMNS, table, BARS_IN_RANGE) for i, table in GOLD_TABLES.items()},
+        **{
+            f"indicators_{i}": select(f"{CANDLE_COLUMNS}, indicators", table, BARS_IN_RANGE)
+            for i, table in GOLD_TABLES.items()
+        },
         **{f"held_{i}": select("bucket", table, HELD) for i, table in GOLD_TABLES.items()},
         "minutes": select("start", GOLD_TABLES["1m"], BARS_IN_RANGE),
         "trades": select(TRADE_COLUMNS, "trades_silver", TRADES_IN_RANGE),
@@ -110,9 +117,12 @@ class Store:
         """Returns when a table of ours can be read."""
         await self._database.query("symbol", (SYMBOLS_PART, ""))
 
-    async def candles(self, symbol: str, interval: str, span: Span, limit: int) -> list[Candle]:
-        """The newest ``limit`` bars that start in ``span``, newest first."""
-        rows = await self._bars(f"candles_{interval}", symbol, interval, span, limit)
+    async def candles(
+        self, symbol: str, interval: str, span: Span, limit: int, *, indicators: bool = False
+    ) -> list[Candle]:
+        """The newest ``limit`` bars that start in ``span``, newest first; with their indicators if asked."""
+        statement = f"indicators_{interval}" if indicators else f"candles_{interval}"
+        rows = await self._bars(statement, symbol, interval, span, limit)
         return [_candle(symbol, interval, row) for row in rows]
 
     async def trades(
@@ -136,6 +146,14 @@ class Store:
                     return [_trade(symbol, row) for row in rows], Position(chunk[-1])
                 parallel = min(parallel * 2, MAX_PARALLEL_MINUTES)
         return [_trade(symbol, row) for row in rows], None
+
+    async def newest_of_minutes(self, symbol: str, minutes: Collection[int], limit: int) -> list[Trade]:
+        """The newest ``limit`` trades of the minutes that start at ``minutes``, newest first."""
+        end = Position(max(minutes) + MINUTE_US)
+        parts = await asyncio.gather(
+            *(self._minute(symbol, minute, minute, end, limit) for minute in sorted(minutes, reverse=True))
+        )
+        return [_trade(symbol, row) for part in parts for row in part][:limit]
 
     async def newest_trade(self, symbol: str, since: int) -> int | None:
         """Event time of the newest trade at or after ``since``."""
@@ -250,7 +268,10 @@ def _ceil_ms(time_us: int) -> int:
 
 
 def _candle(symbol: str, interval: str, row: Row) -> Candle:
-    start, end, open_, high, low, close, volume, notional, vwap, trades, final, version, sources = row
+    """Rows of before some columns were added have null there; ``indicators`` is set only if it was read."""
+    start, end, open_, high, low, close, volume, notional, vwap, trades, final, version, *added = row
+    sources, late_trades, updated_at, quality, *indicators = added
+    read = {"indicators": dict(indicators[0] or {})} if indicators else {}
     return Candle(
         symbol=symbol,
         interval=interval,
@@ -267,6 +288,10 @@ def _candle(symbol: str, interval: str, row: Row) -> Candle:
         final=final,
         version=version,
         sources=sources or [],
+        late_trades=late_trades,
+        updated_at=to_datetime(updated_at) if updated_at else None,
+        quality=quality,
+        **read,
     )
 
 

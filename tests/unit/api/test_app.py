@@ -24,6 +24,7 @@ NOWHERE = ApiSettings(
     api_query_timeout_seconds=0.5,
 )
 Client = httpx.AsyncClient
+FIFTY_ONE = ",".join(map(str, range(51)))
 
 
 def with_client(
@@ -82,7 +83,15 @@ def test_ready_names_every_part_and_why_it_is_not() -> None:
 
 def test_without_storage_the_answer_says_when_to_try_again() -> None:
     """503 storage_unavailable with Retry-After, for known and for unknown symbols and for the list."""
-    for path in ("/api/v1/candles/AAPL", "/api/v1/trades/NOPE", "/api/v1/symbols"):
+    for path in (
+        "/api/v1/candles/AAPL",
+        "/api/v1/trades/NOPE",
+        "/api/v1/symbols",
+        "/api/v1/indicators/AAPL",
+        "/api/v1/alerts",
+        "/api/v1/quotes/AAPL",
+        "/api/v1/quotes?symbols=AAPL,MSFT",
+    ):
         response = get(path)
         error = response.json()["error"]
         assert (response.status_code, error["code"]) == (503, "storage_unavailable"), path
@@ -104,6 +113,22 @@ def test_without_storage_the_answer_says_when_to_try_again() -> None:
         ("/api/v1/trades/AAPL?from=5000000000000&to=0", 422, "invalid_parameter", "from must be before to"),
         ("/api/v1/candles/AAPL?cursor=abc", 422, "invalid_parameter", "cursor: give next_cursor"),
         ("/api/v1/trades/AAPL?cursor=WzVd", 422, "invalid_parameter", "cursor: give next_cursor"),
+        ("/api/v1/candles/AAPL?include=all", 422, "invalid_parameter", "include: 'all': input should be"),
+        ("/api/v1/candles/AAPL?names=sma_20", 422, "invalid_parameter", "names: there is no such parameter"),
+        ("/api/v1/indicators/AAPL?interval=7m", 422, "invalid_parameter", "interval: unknown interval '7m'"),
+        (f"/api/v1/indicators/AAPL?names={FIFTY_ONE}", 422, "invalid_parameter", "names: "),
+        ("/api/v1/alerts?severity=urgent", 422, "invalid_parameter",
+         "severity: 'urgent': use one or several of low, medium, high, critical"),
+        ("/api/v1/alerts?severity=low,HIGH", 422, "invalid_parameter", "severity: 'HIGH': use one"),
+        ("/api/v1/alerts?status=open", 422, "invalid_parameter",
+         "status: 'open': use one or several of raised, resolved, retracted"),
+        ("/api/v1/alerts?symbol=no%20symbol", 404, "unknown_symbol", "no symbol 'no symbol'"),
+        ("/api/v1/alerts?cursor=WzVd", 422, "invalid_parameter", "cursor: give next_cursor"),
+        ("/api/v1/alerts?from=2024-08-09&to=2024-08-09", 422, "invalid_parameter", "from must be before to"),
+        ("/api/v1/quotes", 422, "invalid_parameter", "symbols: "),
+        ("/api/v1/quotes?symbols=,", 422, "invalid_parameter", "symbols: "),
+        ("/api/v1/quotes?symbols=AAPL,no%20symbol", 404, "unknown_symbol", "no symbol 'no symbol'"),
+        ("/api/v1/quotes/AAPL,MSFT", 404, "unknown_symbol", "no symbol 'AAPL,MSFT'"),
     ],
 )  # fmt: skip
 def test_every_refusal_has_the_one_shape_and_says_what_to_do(
@@ -210,26 +235,30 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/symbols",
         "/api/v1/candles/{symbol}",
         "/api/v1/trades/{symbol}",
+        "/api/v1/indicators/{symbol}",
+        "/api/v1/quotes",
+        "/api/v1/quotes/{symbol}",
+        "/api/v1/alerts",
         "/health",
         "/ready",
         "/metrics",
     }
-    for path, expected in {
-        "/api/v1/symbols": {"200", "422", "500", "503"},
-        "/api/v1/candles/{symbol}": {"200", "404", "422", "500", "503"},
-        "/api/v1/trades/{symbol}": {"200", "404", "422", "500", "503"},
-    }.items():
+    for path in paths.keys() - {"/health", "/ready", "/metrics"}:
+        expected = {"200", "422", "500", "503"} | (set() if path == "/api/v1/symbols" else {"404"})
         answers = paths[path]["get"]["responses"]
         assert set(answers) == expected
         for status in expected - {"200"}:
             schema = answers[status]["content"]["application/json"]["schema"]
             assert schema == {"$ref": "#/components/schemas/ErrorBody"}
-    parameters = paths["/api/v1/candles/{symbol}"]["get"]["parameters"]
-    assert [parameter["name"] for parameter in parameters] == [
-        "symbol",
-        "from",
-        "to",
-        "limit",
-        "cursor",
-        "interval",
-    ]
+    page = ["from", "to", "limit", "cursor"]
+    for path, parameters in {
+        "/api/v1/candles/{symbol}": ["symbol", *page, "interval", "include"],
+        "/api/v1/indicators/{symbol}": ["symbol", *page, "interval", "names"],
+        "/api/v1/trades/{symbol}": ["symbol", *page],
+        "/api/v1/alerts": [*page, "symbol", "type", "severity", "status"],
+        "/api/v1/quotes": ["symbols"],
+        "/api/v1/quotes/{symbol}": ["symbol"],
+    }.items():
+        documented = paths[path]["get"]["parameters"]
+        assert [parameter["name"] for parameter in documented] == parameters
+        assert all(parameter["description"] for parameter in documented)

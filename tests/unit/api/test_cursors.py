@@ -4,7 +4,15 @@ import base64
 
 import pytest
 
-from api.cursors import candle_cursor, candle_place, trade_cursor, trade_place
+from api.alert_store import AlertPlace
+from api.cursors import (
+    alert_cursor,
+    alert_place,
+    candle_cursor,
+    candle_place,
+    trade_cursor,
+    trade_place,
+)
 from api.errors import InvalidParameter
 from api.store import Position
 
@@ -18,6 +26,8 @@ def test_a_cursor_leads_back_to_its_place() -> None:
     assert candle_place(candle_cursor(1_723_161_600_000_000)) == 1_723_161_600_000_000
     position = Position(1_723_161_600_123_456, 7, "binance", 'ä"/+?&')
     assert trade_place(trade_cursor(position)) == position
+    for place in (AlertPlace(1_723_161_600_123_456, 'stale:ä"/+?&'), AlertPlace(5)):
+        assert alert_place(alert_cursor(place)) == place
 
 
 def test_a_cursor_can_stand_in_a_url() -> None:
@@ -44,3 +54,10 @@ def test_a_made_up_trade_cursor_is_refused(place: str) -> None:
     """Values that Cassandra could not take never get there."""
     with pytest.raises(InvalidParameter, match="cursor"):
         trade_place(text(place))
+
+
+@pytest.mark.parametrize("place", ["[5]", '[-1,"a"]', "[5,1]", '["5","a"]', '[5,"a",0]'])
+def test_a_made_up_alert_cursor_is_refused(place: str) -> None:
+    """Only a time and an id, or a time alone."""
+    with pytest.raises(InvalidParameter, match="cursor"):
+        alert_place(text(place))

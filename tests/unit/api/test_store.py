@@ -37,6 +37,9 @@ class Tables:
         kind, _, interval = statement.partition("_")
         if kind == "candles":
             return [self._candle(interval, start) for start in self._in_range(interval, values)]
+        if kind == "indicators":
+            found = self._in_range(interval, values)
+            return [(*self._candle(interval, start), {"sma_20": 1.5}) for start in found]
         if kind == "minutes":
             return [(naive(start),) for start in self._in_range("1m", values)]
         if kind == "held":
@@ -66,7 +69,7 @@ class Tables:
 
     def _candle(self, interval: str, start: int) -> tuple[Any, ...]:
         end = start + INTERVALS[interval]
-        return naive(start), naive(end), 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, True, 3, None
+        return naive(start), naive(end), 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, True, 3, None, 0, 5, 1.0
 
 
 def starts(tables: Tables, interval: str, span: Span, limit: int) -> list[int]:
@@ -221,3 +224,24 @@ def test_a_page_ends_where_too_many_minutes_hold_nothing_and_the_cursor_goes_on(
         assert sum(statement == "trades" for statement, _ in tables.asked) <= MAX_MINUTES + 8
         pages += 1
     assert (seen, pages) == ([oldest], 2)
+
+
+def test_trades_of_named_minutes_come_newest_first_and_no_other_is_read() -> None:
+    """However old the minutes, and whether or not they have bars."""
+    base = bar_start(at(2024, 8, 9), "1m")
+    trades = [(base + 3 * MINUTE_US, 4), (base + MINUTE_US + 5, 3), (base + 7, 2), (base + 7, 1)]
+    tables = Tables({}, trades)
+    store = Store(tables, ["A"], lambda: NOW)  # type: ignore[arg-type]
+    found = asyncio.run(store.newest_of_minutes("A", {base, base + MINUTE_US}, 2))
+    assert [(to_micros(trade.event_time), trade.sequence) for trade in found] == trades[1:3]
+    assert [values[0] for _, values in tables.asked] == [(base + MINUTE_US) // 1000, base // 1000]
+
+
+def test_indicators_are_read_only_where_they_are_asked_for() -> None:
+    """Their column is the largest of a bar."""
+    store = Store(Tables({"1m": [at(2026, 3, 15)]}), ["A"], lambda: NOW)  # type: ignore[arg-type]
+    (plain,) = asyncio.run(store.candles("A", "1m", Span(0, NOW), 1))
+    (full,) = asyncio.run(store.candles("A", "1m", Span(0, NOW), 1, indicators=True))
+    assert "indicators" not in plain.model_dump(exclude_unset=True)
+    assert full.indicators == {"sma_20": 1.5}
+    assert full.model_dump(exclude={"indicators"}) == plain.model_dump(exclude={"indicators"})

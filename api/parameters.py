@@ -1,0 +1,147 @@
+"""The query parameters, as the routes get them."""
+
+from collections.abc import Collection
+from typing import Annotated, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from api.alert_store import AlertFilter
+from api.times import Instant
+from schemas.errors import ConfigurationError
+from schemas.events import AlertStatus, Severity
+from schemas.intervals import ALIASES, INTERVALS, parse_interval
+
+MAX_NAMES = 50
+"""Names in one parameter."""
+SEVERITIES: tuple[str, ...] = get_args(Severity)
+STATUSES: tuple[str, ...] = get_args(AlertStatus)
+
+
+def _interval(text: object) -> str:
+    try:
+        return parse_interval(str(text))
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+
+
+Interval = Annotated[
+    str,
+    BeforeValidator(_interval),
+    WithJsonSchema({"type": "string", "enum": [*INTERVALS, *ALIASES], "examples": ["5m"]}),
+]
+
+
+def _split(given: object) -> tuple[str, ...]:
+    texts = given if isinstance(given, list) else [given]  # a parameter may come more than once
+    names = (name.strip() for text in texts for name in str(text).split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _some_of(possible: Collection[str]) -> AfterValidator:
+    def check(names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in possible:
+                raise ValueError(f"{name[:50]!r}: use one or several of {', '.join(possible)}")
+        return names
+
+    return AfterValidator(check)
+
+
+Names = Annotated[
+    tuple[str, ...], Field(max_length=MAX_NAMES), BeforeValidator(_split), WithJsonSchema({"type": "string"})
+]
+"""Text separated by commas in the URL; without repetitions inside."""
+
+
+class Page(BaseModel):
+    """A range of time and how much of it to answer with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_: Instant | None = Field(
+        None,
+        alias="from",
+        description="start of the range, inclusive: ISO 8601, a date, or milliseconds since 1970; UTC where"
+        " no zone is given. Without it: as far back as data is kept",
+    )
+    to: Instant | None = Field(
+        None, description="end of the range, exclusive, written likewise. Without it: now"
+    )
+    limit: int = Field(100, ge=1, le=1000, description="most rows to answer with: the newest of the range")
+    cursor: str | None = Field(
+        None, max_length=1000, description="`next_cursor` of an answer: the page after it, all else unchanged"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Page":
+        if self.from_ is not None and self.to is not None and self.from_ >= self.to:
+            raise ValueError("from must be before to")
+        return self
+
+
+class BarPage(Page):
+    interval: Interval = Field("1m", description=f"length of a bar: {', '.join(INTERVALS)}")
+
+
+class CandlePage(BarPage):
+    include: Literal["indicators"] | None = Field(
+        None, description="`indicators`: with the values of the indicators in every bar"
+    )
+
+
+class IndicatorPage(BarPage):
+    names: Names = Field(
+        (),
+        description="only these, separated by commas; names that are not there are absent. Without it: all",
+        examples=["rsi_14,sma_20"],
+    )
+
+
+class AlertPage(Page):
+    symbol: str | None = Field(
+        None,
+        max_length=100,
+        description="upper or lower case; `*`: alerts about the system. Without it: all alerts",
+        examples=["AAPL"],
+    )
+    type: Names = Field(
+        (),
+        description="of exactly these types, separated by commas. Without it: all",
+        examples=["price_spike,volume_anomaly"],
+    )
+    severity: Annotated[Names, _some_of(SEVERITIES)] = Field(
+        (),
+        description=f"of exactly these severities, separated by commas: {', '.join(SEVERITIES)}."
+        " Without it: all",
+        examples=["high,critical"],
+    )
+    status: Annotated[Names, _some_of(STATUSES)] = Field(
+        (),
+        description=f"in one of these states, separated by commas: {', '.join(STATUSES)}. Without it: all",
+        examples=["raised"],
+    )
+
+    @property
+    def filter(self) -> AlertFilter:
+        """What the parameters leave of the alerts."""
+        return AlertFilter(frozenset(self.type), frozenset(self.severity), frozenset(self.status))
+
+
+class SymbolList(BaseModel):
+    """The symbols to answer with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbols: Names = Field(
+        min_length=1,
+        description=f"up to {MAX_NAMES} symbols, separated by commas, upper or lower case",
+        examples=["AAPL,MSFT"],
+    )
