@@ -1,21 +1,16 @@
 """The API over real HTTP against a real Cassandra: every number that was stored, and an outage of it."""
 
 import asyncio
-import os
+import dataclasses
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from cassandra.cluster import Session
 
 from api.settings import ApiSettings
 from schemas.cassandra_session import connect
@@ -23,169 +18,21 @@ from schemas.create import create_tables
 from schemas.events import Candle, Trade
 from schemas.intervals import INTERVALS, MINUTE_US, bar_start
 from schemas.settings import CassandraSettings
-from schemas.tables import GOLD_TABLES, SYMBOLS_PART, gold_bucket, trade_minute, trade_shard
+from tests.support.api import (
+    Tables,
+    a_candle,
+    a_trade,
+    candle_json,
+    eventually,
+    free_port,
+    get,
+    running_api,
+    trade_json,
+    utc,
+)
 
 pytestmark = pytest.mark.servers
 REPLAYED = int(datetime(2024, 8, 9, tzinfo=UTC).timestamp()) * 1_000_000
-CANDLE_FIELDS = (
-    "symbol", "interval", "start", "end", "open", "high", "low", "close", "volume", "notional", "vwap",
-    "trades", "final", "version", "sources",
-)  # fmt: skip
-
-
-def utc(time_us: int) -> str:
-    """A time as the API writes it."""
-    moment = datetime.fromtimestamp(time_us // 1_000_000, UTC).replace(microsecond=time_us % 1_000_000)
-    return moment.isoformat().replace("+00:00", "Z")
-
-
-class Tables:
-    """Writes rows as the store job does."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def candle(self, candle: Candle) -> None:
-        columns = "symbol, bucket, start, end, open, high, low, close, volume, notional, vwap, trades, final,"
-        self._session.execute(
-            f"INSERT INTO {GOLD_TABLES[candle.interval]} ({columns} version, sources)"  # noqa: S608
-            f" VALUES ({', '.join(['%s'] * 15)})",
-            (
-                candle.symbol, gold_bucket(candle.interval, candle.start), candle.start // 1000,
-                candle.end // 1000, candle.open, candle.high, candle.low, candle.close, candle.volume,
-                candle.notional, candle.vwap, candle.trades, candle.final, candle.version,
-                list(candle.sources),
-            ),
-        )  # fmt: skip
-
-    def trade(self, trade: Trade) -> None:
-        self._session.execute(
-            "INSERT INTO trades_silver (minute, shard, symbol, event_time, sequence, source, trade_id, price,"
-            " size, exchange, conditions, updates_open_close, updates_high_low, updates_volume, received_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                trade_minute(trade.event_time), trade_shard(trade.symbol), trade.symbol, trade.event_time,
-                trade.sequence, trade.source, trade.trade_id, trade.price, trade.size, trade.exchange,
-                list(trade.conditions), trade.updates_open_close, trade.updates_high_low,
-                trade.updates_volume, trade.received_at,
-            ),
-        )  # fmt: skip
-
-    def symbol(self, name: str) -> None:
-        self._session.execute("INSERT INTO symbols (part, symbol) VALUES (%s, %s)", (SYMBOLS_PART, name))
-
-
-def a_candle(symbol: str, interval: str, start: int, number: int) -> Candle:
-    """A bar whose every field tells which one it is."""
-    return Candle(
-        symbol, interval, start, start + INTERVALS[interval], 100.5 + number, 102.25 + number, 99.0 + number,
-        101.0 + number, 10.5 + number, 1060.5 + number, 101.125, 7 + number, number % 2 == 0, 14 + number,
-        ("binance", "coinbase"),
-    )  # fmt: skip
-
-
-def candle_json(candle: Candle) -> dict[str, Any]:
-    """A bar as the API must write it."""
-    values = {name: getattr(candle, name) for name in CANDLE_FIELDS}
-    return values | {
-        "start": utc(candle.start), "end": utc(candle.end), "sources": list(candle.sources)
-    }  # fmt: skip
-
-
-def a_trade(symbol: str, event_time: int, sequence: int) -> Trade:
-    return Trade(
-        symbol, event_time, event_time + 1234, 60_000.1 + sequence, 0.001 * sequence, f"id-{sequence}",
-        sequence, "binance", "BINANCE", ("@", "I"), sequence % 2 == 0, True,
-    )  # fmt: skip
-
-
-def trade_json(trade: Trade) -> dict[str, Any]:
-    """A trade as the API must write it."""
-    names = (
-        "symbol", "price", "size", "trade_id", "sequence", "source", "exchange", "updates_open_close",
-        "updates_high_low", "updates_volume",
-    )  # fmt: skip
-    return {name: getattr(trade, name) for name in names} | {
-        "event_time": utc(trade.event_time),
-        "received_at": utc(trade.received_at),
-        "conditions": list(trade.conditions),
-    }
-
-
-@pytest.fixture(scope="module")
-def tables(cassandra: CassandraSettings) -> Iterator[Tables]:
-    """Rows can be written; the session ends with the module."""
-    session = connect(cassandra)
-    yield Tables(session)
-    session.cluster.shutdown()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
-    """Waits until ``check`` holds."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
-
-
-@contextmanager
-def running_api(cassandra: CassandraSettings, **environment: str) -> Iterator[tuple[httpx.Client, Any]]:
-    """``python -m api`` as a user starts it, and a client of it."""
-    port = free_port()
-    settings = {
-        "API_PORT": str(port),
-        "CASSANDRA_HOSTS": cassandra.cassandra_hosts,
-        "CASSANDRA_PORT": str(cassandra.cassandra_port),
-        "CASSANDRA_KEYSPACE": cassandra.cassandra_keyspace,
-        "CASSANDRA_DATACENTER": cassandra.cassandra_datacenter,
-        "SYMBOLS": "AAPL,QUIET",
-        "READY_TIMEOUT_SECONDS": "2",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "api"],
-        env={**os.environ, **settings, **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
-
-            def answers() -> bool:
-                assert process.poll() is None, process.stderr and process.stderr.read()
-                try:
-                    return client.get("/health").status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            eventually(answers)
-            yield client, process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
-
-
-@pytest.fixture(scope="module")
-def api(cassandra: CassandraSettings) -> Iterator[httpx.Client]:
-    """A client of a running API that has reached Cassandra."""
-    with running_api(cassandra) as (client, _):
-        eventually(lambda: client.get("/ready").json()["parts"]["cassandra"]["ready"])
-        yield client
-
-
-def get(api: httpx.Client, path: str, **parameters: str | int) -> dict[str, Any]:
-    """The body of a successful GET."""
-    response = api.get(path, params=parameters)
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
-    return body
 
 
 @pytest.mark.parametrize("interval", list(INTERVALS))
@@ -199,7 +46,7 @@ def test_every_field_of_a_bar_comes_back_as_it_was_stored(
     first = a_candle(symbol, interval, REPLAYED, 1)
     second = Candle(
         symbol, interval, first.end, first.end + INTERVALS[interval], None, None, None, None, 0.0, 0.0,
-        None, 0, False, 0,
+        None, 0, False, 0, updated_at=first.end + 7,
     )  # fmt: skip
     tables.candle(first)
     tables.candle(second)
@@ -212,6 +59,99 @@ def test_every_field_of_a_bar_comes_back_as_it_was_stored(
     }
     aliases = {"1m": "1min", "1h": "60min", "1d": "1day"}
     assert get(api, f"/api/v1/candles/{symbol.lower()}", interval=aliases.get(interval, interval)) == body
+
+
+def test_a_bar_of_an_earlier_release_has_nulls_for_what_it_did_not_record(
+    api: httpx.Client, tables: Tables
+) -> None:
+    """Columns that were added since are null, and there are no indicators; unknown is never 0."""
+    tables.symbol("EARLY")
+    tables.insert(
+        "trades_gold_1m", symbol="EARLY", bucket="2024-08", start=REPLAYED // 1000,
+        end=(REPLAYED + MINUTE_US) // 1000, volume=0.0, notional=0.0, trades=0, final=True, version=1,
+    )  # fmt: skip
+    (bar,) = get(api, "/api/v1/candles/EARLY", include="indicators", **{"from": "2024-08-09"})["candles"]
+    assert (bar["late_trades"], bar["updated_at"], bar["quality"]) == (None, None, None)
+    assert bar["indicators"] == {}
+
+
+@pytest.fixture(scope="module")
+def new_york(tables: Tables) -> list[Candle]:
+    """Days of a US symbol across a daylight-saving change, in which one is an hour longer; newest first."""
+    tables.symbol("NYSE")
+    hour = INTERVALS["1h"]
+    starts = [int(datetime(2024, 10, day, 8, tzinfo=UTC).timestamp()) * 1_000_000 for day in (30, 31)]
+    starts.append(starts[-1] + 3 * INTERVALS["1d"] + hour)
+    lengths = (16 * hour, 17 * hour, 16 * hour + 1000)
+    days = [
+        dataclasses.replace(a_candle("NYSE", "1d", start, number), end=start + length)
+        for number, (start, length) in enumerate(zip(starts, lengths, strict=True))
+    ]
+    for day in days:
+        tables.candle(day)
+    return days[::-1]
+
+
+def test_days_of_other_lengths_than_24_hours_keep_their_ends_and_their_pages(
+    api: httpx.Client, new_york: list[Candle]
+) -> None:
+    """Neither ranges nor cursors take a bar to start at midnight UTC, or to last as long as its name says."""
+    path, expected = "/api/v1/candles/NYSE", [candle_json(day) for day in new_york]
+    assert get(api, path, interval="1d")["candles"] == expected
+    seen, cursor = [], {}
+    for _ in new_york:
+        body = get(api, path, interval="1d", limit=1, **cursor)
+        seen += body["candles"]
+        cursor = {"cursor": body["next_cursor"]}
+    assert (seen, cursor) == (expected, {"cursor": None})
+    first, last = utc(new_york[1].start), utc(new_york[0].start)
+    assert get(api, path, interval="1d", **{"from": first, "to": last})["candles"] == expected[1:2]
+
+
+def indicators_json(candle: Candle, *names: str) -> dict[str, Any]:
+    """A bar in the list of indicators, with those of these names."""
+    values = {name: candle.indicators[name] for name in names if name in candle.indicators}
+    return {
+        "start": utc(candle.start), "end": utc(candle.end), "final": candle.final,
+        "version": candle.version, "values": values,
+    }  # fmt: skip
+
+
+def test_indicators_come_with_candles_when_they_are_asked_for(
+    api: httpx.Client, history: list[Candle]
+) -> None:
+    """Each as an object, by name; without asking they are absent."""
+    body = get(api, "/api/v1/candles/HIST", limit=3, include="indicators")
+    assert body["candles"] == [
+        candle_json(candle) | {"indicators": candle.indicators} for candle in history[:3]
+    ]
+
+
+def test_indicators_of_bars_are_listed_with_their_version(api: httpx.Client, history: list[Candle]) -> None:
+    """All of them, or the named ones; one that is not there is absent, and its bar is listed all the same."""
+    path = "/api/v1/indicators/hist"
+    assert get(api, path, limit=3) == {
+        "symbol": "HIST",
+        "interval": "1m",
+        "indicators": [indicators_json(candle, "sma_20", "rsi_14") for candle in history[:3]],
+        "next_cursor": get(api, "/api/v1/candles/HIST", limit=3)["next_cursor"],
+    }
+    for names in ("rsi_14", "sma_200,rsi_14", "sma_200"):
+        shown = get(api, path, limit=3, names=names)["indicators"]
+        assert shown == [indicators_json(candle, *names.split(",")) for candle in history[:3]]
+
+
+def test_pages_of_indicators_join_without_gap_or_overlap(api: httpx.Client, history: list[Candle]) -> None:
+    """The cursors are those of candles."""
+    seen: list[Any] = []
+    parameters: dict[str, str | int] = {"limit": 4, "names": "sma_20"}
+    while True:
+        body = get(api, "/api/v1/indicators/HIST", **parameters)
+        seen += body["indicators"]
+        if body["next_cursor"] is None:
+            break
+        parameters["cursor"] = body["next_cursor"]
+    assert seen == [indicators_json(candle, "sma_20") for candle in history]
 
 
 def test_a_symbol_with_a_slash_is_served(api: httpx.Client, tables: Tables) -> None:
@@ -369,7 +309,13 @@ def test_symbols_are_the_configured_and_the_stored_with_their_newest_price(
     assert {symbol["symbol"]: symbol for symbol in listed if symbol["symbol"] in expected} == expected
 
 
-@pytest.mark.parametrize("path", ["/api/v1/candles/NOPE", "/api/v1/trades/NOPE", "/api/v1/trades/%20"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/candles/NOPE", "/api/v1/trades/NOPE", "/api/v1/trades/%20", "/api/v1/indicators/NOPE",
+        "/api/v1/quotes/NOPE", "/api/v1/quotes?symbols=AAPL,NOPE", "/api/v1/alerts?symbol=NOPE",
+    ],
+)  # fmt: skip
 def test_an_unknown_symbol_is_404(api: httpx.Client, path: str) -> None:
     """One that is neither configured nor stored."""
     response = api.get(path, headers={"X-Request-ID": "r-404"})
