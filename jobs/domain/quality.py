@@ -33,11 +33,10 @@ def outliers(  # noqa: PLR0913, PLR0917 -- the prices of a bar
     rest = [price for price in (open, close, vwap) if price is not None]
     if high is None or low is None or not rest:
         return 0.0, 0.0
-    greatest, least, percent = max(rest), min(rest), rules.outlier_percent
-    # Compared as products: 110 is not more than 10 % above 100, though 110 / 100 - 1 > 0.1 for a computer.
-    above = (high / greatest - 1) * 100 if high * 100 > greatest * (100 + percent) else 0.0
-    below = (1 - low / least) * 100 if low * 100 < least * (100 - percent) else 0.0
-    return above, below
+    # To nine digits: 110 is not more than 10 % above 100, though 110 / 100 - 1 > 0.1 for a computer.
+    above, below = round((high / max(rest) - 1) * 100, 9), round((1 - low / min(rest)) * 100, 9)
+    limit = rules.outlier_percent
+    return above if above > limit else 0.0, below if below > limit else 0.0
 
 
 def score(  # noqa: PLR0913, PLR0917 -- what a bar holds

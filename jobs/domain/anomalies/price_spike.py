@@ -36,14 +36,13 @@ class Move:
 
     @property
     def percent(self) -> float:
-        """Of the price it began with; negative for a fall."""
-        return (self.end[1] / self.begin[1] - 1) * 100
+        """Of the price it began with; negative for a fall. To nine digits: 105 is not more than 5 % above
+        100, though 105 / 100 - 1 > 0.05 for a computer."""
+        return round((self.end[1] / self.begin[1] - 1) * 100, 9)
 
     def passes(self, percent: float) -> bool:
-        """Compared as products: 105 is not more than 5 % above 100, though 105 / 100 - 1 > 0.05 for a
-        computer."""
-        begin, end = self.begin[1], self.end[1]
-        return end * 100 > begin * (100 + percent) or end * 100 < begin * (100 - percent)
+        """Whether it goes further than this, up or down."""
+        return abs(self.percent) > percent
 
 
 class PriceSpike:

@@ -111,8 +111,8 @@ class RsiZones:
 
     def _publish(self, stay: Stay, candle: Candle, book: AlertBook, now: int) -> list[Alert]:
         record = book.find(stay.type, candle.interval, stay.entered)
-        if record is None and stay.entered < candle.start:
-            return []  # it was suppressed when it began
+        if record is None and stay.entered != candle.start:
+            return []  # suppressed when it began, or it is said when its own bar comes again
         bar = (candle.start, candle.version)
         until = max(stay.left or 0, candle.end) + 2 * INTERVALS[candle.interval] + self._thresholds.horizon
         alerts = []

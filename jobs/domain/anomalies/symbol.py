@@ -58,6 +58,8 @@ class SymbolAnomalies:
         """Judges a version of a bar, live or final."""
         book = self._book
         book.symbol = candle.symbol
+        self._greatest = max(self._greatest, candle.start)
+        book.forget(self._greatest)
         alerts = self._volume.on_candle(candle, book, now)
         if candle.interval == "1m":
             alerts += self._spike.on_candle(candle, book, now)
