@@ -16,9 +16,11 @@ from docker.local.render import render, server_environment
 from docker.local.settings import Folders, LocalSettings
 from docker.local.supervisor import DYING, STOPPED, ProcessState, Supervisor
 from docker.local.tail import last_lines
+from schemas.errors import UnavailableError
 
 READY_SECONDS = 300
 POLL_SECONDS = 0.1
+RETRY_SECONDS = 1.0
 EXEC_SECONDS = 0.5
 PATIENCE_SECONDS = 15
 Report = Callable[[str], None]
@@ -119,7 +121,7 @@ class LocalSystem:
         started = time.monotonic()
         try:
             if isinstance(part, Step):
-                part.run()
+                self._carry_out(part)
             else:
                 self._plan.archives.discard(part.name)
                 self._supervisor.start_process(part.name)
@@ -131,6 +133,21 @@ class LocalSystem:
         took = time.monotonic() - started
         address = f"  {part.address}" if isinstance(part, Part) else ""
         self._report(f"  {part.name:<14}{took:5.1f} s{address}")
+
+    def _carry_out(self, step: Step) -> None:
+        """Does the step; again while a server does not answer, which on a busy machine may be up and yet take
+        longer than anyone waits. A step can be done twice."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                step.run()
+            except UnavailableError as error:
+                if time.monotonic() > deadline:
+                    raise
+                if self._stopping.wait(RETRY_SECONDS):
+                    raise Interrupted(f"stopped while {step.name} was waiting for a server") from error
+            else:
+                return
 
     def _await_ready(self, part: Part) -> None:
         deadline = time.monotonic() + READY_SECONDS

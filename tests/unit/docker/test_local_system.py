@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import docker.local.system as system_module
 from docker.local.class_archive import ClassArchives
 from docker.local.errors import Interrupted, PartFailed
 from docker.local.leftovers import end_leftovers, leftovers
@@ -19,6 +20,7 @@ from docker.local.render import SYSTEM_MARK
 from docker.local.settings import Folders
 from docker.local.supervisor import Supervisor
 from docker.local.system import LocalSystem, Plan
+from schemas.errors import UnavailableError
 from tests.support.reading import eventually
 
 
@@ -113,6 +115,26 @@ def test_a_step_that_fails_is_told_as_it_is(scene: Scene) -> None:
     system = scene.system(sleeper("waiting", is_ready=lambda: False), Step("topics", fail))
     with pytest.raises(PartFailed, match="no room for topics"):
         system.up()
+
+
+def test_a_step_waits_for_a_server_that_is_slow(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has just been started with everything else at once; only Ctrl-C ends the wait early."""
+    monkeypatch.setattr(system_module, "RETRY_SECONDS", 0.01)
+    answers = [False, False, True]
+
+    def register() -> None:
+        if not answers.pop(0):
+            raise UnavailableError("the registry does not answer: timed out")
+
+    scene.system(Step("topics", register)).up()
+    assert answers == []
+
+    def in_vain() -> None:
+        scene.stopping.set()
+        raise UnavailableError("the registry does not answer: timed out")
+
+    with pytest.raises(Interrupted):
+        scene.system(Step("topics", in_vain)).up()
 
 
 def test_ctrl_c_gives_up_the_start(scene: Scene) -> None:
