@@ -13,7 +13,7 @@ from producer.recording import Parser, mapping_for
 from producer.sources import Rejected
 from producer.validation import EARLIEST_US
 from schemas.errors import ConfigurationError, PoisonError
-from schemas.events import Quote, Trade
+from schemas.events import Correction, Quote, Trade
 
 MOST_LINE = 1_000_000
 """Characters of a line; what is longer is taken for several unreadable lines, in bounded memory."""
@@ -30,7 +30,9 @@ class RecordedRow(NamedTuple):
     """One line of a recording, and the greatest event time (us) of its file so far; 0 before the first."""
 
     running_us: int
-    event: Trade | Quote | Rejected
+    event: Trade | Correction | Quote | Rejected
+    decided: bool
+    """Whether the file says itself what its trades update."""
 
 
 class RecordedFile:
@@ -77,7 +79,7 @@ class RecordedFile:
     def rows(self) -> Iterator[RecordedRow]:
         """Every line that is not blank, in order. Raises ConfigurationError where the file ends in damage."""
         running_us = 0
-        parse = self._parser.parse
+        parse, decided = self._parser.parse, self._parser.decides
         for line in self._read():
             self._line += 1
             text = line.rstrip("\r\n")
@@ -86,11 +88,11 @@ class RecordedFile:
             try:
                 event = parse(text, self._line)
             except PoisonError as error:
-                yield RecordedRow(running_us, self._refused(text, error))
+                yield RecordedRow(running_us, self._refused(text, error), decided)
                 continue
             if running_us < event.event_time <= self._latest_us and event.event_time >= EARLIEST_US:
                 running_us = event.event_time
-            yield RecordedRow(running_us, event)
+            yield RecordedRow(running_us, event, decided)
 
     def _read(self) -> Iterator[str]:
         yield from self._peeked

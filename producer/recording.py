@@ -9,58 +9,63 @@ A **mapping** says where each field of a trade or a quote comes from: ``field=co
 * Needed: symbol, event_time, price and size, or bid, bid_size, ask and ask_size. ``received_at`` is the event
   time where there is no column for it, ``source`` the name of the file, ``sequence`` the ``trade_id`` where
   that is a whole number and else the number of the line, ``trade_id`` the sequence. ``conditions`` is a list
-  in JSON, and text separated by ``|`` in CSV; ``updates_open_close``,
-  ``updates_high_low``, ``updates_volume`` and ``correctable`` are 1/0 or true/false.
+  in JSON, and text separated by ``|`` in CSV; ``updates_open_close``, ``updates_high_low``,
+  ``updates_volume`` and ``correctable`` are 1/0 or true/false.
+
+**Corrections** are rows of the same file, told by ``kind``: ``cancel`` and ``correct``; a row whose kind is
+empty, null, ``trade`` or not there is a trade. Of a correction ``trade_id`` is that of the trade it is about,
+``trade_time`` that trade's event time, if it is known, and ``event_time`` when it was corrected. It needs
+symbol, event_time and trade_id, and to correct, the new price and size; those of a cancel, and what it
+updates, are not looked at. ``sequence`` is the ``correction_id`` where that is a whole number, and else the
+number of the line; ``correction_id`` is made of all of these where there is none.
+
+**What a trade updates** the recording itself decides if its mapping names any of ``updates_open_close``,
+``updates_high_low`` and ``updates_volume`` (with our own field names: if its first line does); those that it
+does not name are true. Otherwise the conditions of a trade decide, by the rules for its source
+(``producer.conditions``).
 
 Example: ``symbol=pair,event_time=T:ms,price=p,size=q,trade_id=t,source='kraken'``
 
-CSV files begin with a line that names the columns; JSON lines hold one object each. A row is one line.
+CSV files begin with a line that names the columns; JSON lines hold one object each. A row is one line. With
+our own field names an object may lack what is not needed, so that one file can hold trades and corrections:
+the payloads of dead letters, say.
 """
 
 import csv
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from producer.recorded_values import TIMES, UNITS, UPDATES, converter
+from producer.sources import Kind
 from schemas.errors import ConfigurationError, PoisonError
-from schemas.events import Quote, Trade
+from schemas.events import Correction, Quote, Trade
 
-TRADE_FIELDS = (
-    "symbol",
-    "event_time",
-    "received_at",
-    "price",
-    "size",
-    "trade_id",
-    "sequence",
-    "source",
-    "exchange",
-    "conditions",
-    "updates_open_close",
-    "updates_high_low",
-    "updates_volume",
-)
-QUOTE_FIELDS = (
-    "symbol",
-    "event_time",
-    "received_at",
-    "bid",
-    "bid_size",
-    "ask",
-    "ask_size",
-    "sequence",
-    "source",
-    "exchange",
-)
-TRADE_NEEDS = ("symbol", "event_time", "price", "size")
-QUOTE_NEEDS = ("symbol", "event_time", "bid", "bid_size", "ask", "ask_size")
-TIMES = frozenset({"event_time", "received_at"})
-NUMBERS = frozenset({"price", "size", "bid", "bid_size", "ask", "ask_size"})
-FLAGS = frozenset({"updates_open_close", "updates_high_low", "updates_volume", "correctable"})
+RowKind = Literal["trade", "quote", "cancel", "correct"]
+KIND = "kind"
+TRADE_FIELDS = tuple(field.name for field in fields(Trade))
+CORRECT_FIELDS = tuple(field.name for field in fields(Correction) if field.name != KIND)
+QUOTE_FIELDS = tuple(field.name for field in fields(Quote))
+FIELDS: Mapping[RowKind, Sequence[str]] = {
+    "trade": TRADE_FIELDS,
+    "cancel": tuple(name for name in CORRECT_FIELDS if name not in UPDATES | {"price", "size"}),
+    "correct": CORRECT_FIELDS,
+    "quote": QUOTE_FIELDS,
+}
+NEEDS: Mapping[RowKind, Sequence[str]] = {
+    "trade": ("symbol", "event_time", "price", "size"),
+    "cancel": ("symbol", "event_time", "trade_id"),
+    "correct": ("symbol", "event_time", "trade_id", "price", "size"),
+    "quote": ("symbol", "event_time", "bid", "bid_size", "ask", "ask_size"),
+}
+ROWS_OF: Mapping[Literal["trade", "quote"], Sequence[RowKind]] = {
+    "trade": ("trade", "cancel", "correct"),
+    "quote": ("quote",),
+}
+"""The kinds of row that a file of trades, or of quotes, may hold."""
+
 
 FORMATS: Mapping[str, str] = {
     "tickstream": "our own field names, whichever of them the file has; times in microseconds or ISO 8601",
@@ -70,11 +75,6 @@ FORMATS: Mapping[str, str] = {
     "ask=ask,ask_size=ask_size,sequence=update_id,source='binance'",
 }
 """The formats that have a name. ``auto`` takes the first whose columns a file has."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-UNITS: Mapping[str, tuple[int, int]] = {"s": (1_000_000, 1), "ms": (1000, 1), "us": (1, 1), "ns": (1, 1000)}
-"""Unit -> (factor, divisor) to microseconds."""
 
 ITEM = re.compile(
     r"\s*(?P<field>\w+)\s*=\s*(?:'(?P<text>[^']*)'|(?P<column>[^,':]+?)(?::(?P<unit>\w+))?)\s*(?:,|$)"
@@ -96,9 +96,11 @@ class FieldSource:
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A mapping: field -> where it comes from."""
+    """A mapping: field -> where it comes from. ``natural``: by our own field names, so that an object may
+    lack what is not needed."""
 
     fields: Mapping[str, FieldSource]
+    natural: bool = False
 
     @property
     def kind(self) -> Literal["trade", "quote"]:
@@ -108,10 +110,15 @@ class Mapped:
     def columns(self) -> frozenset[str]:
         return frozenset(source.column for source in self.fields.values() if source.column is not None)
 
+    @property
+    def decides(self) -> bool:
+        """Whether the recording itself says what its trades update."""
+        return not UPDATES.isdisjoint(self.fields)
+
 
 def parse_mapping(text: str) -> Mapped:
     """The mapping that ``text`` describes; raises ConfigurationError saying what is wrong with it."""
-    fields: dict[str, FieldSource] = {}
+    found: dict[str, FieldSource] = {}
     position = 0
     while position < len(text):
         item = ITEM.match(text, position)
@@ -127,16 +134,18 @@ def parse_mapping(text: str) -> Mapped:
             )
         if name in TIMES and item["column"] is None:
             raise ConfigurationError(f"REPLAY_FORMAT: {name} must come from a column")
-        fields[name] = FieldSource(item["column"], item["text"] or "", unit)
+        found[name] = FieldSource(item["column"], item["text"] or "", unit)
         position = item.end()
-    mapped = Mapped(fields)
-    known, needs = (QUOTE_FIELDS, QUOTE_NEEDS) if mapped.kind == "quote" else (TRADE_FIELDS, TRADE_NEEDS)
-    if unknown := sorted(fields.keys() - set(known)):
+    mapped = Mapped(found)
+    known = _known(mapped.kind)
+    if unknown := sorted(found.keys() - known):
         raise ConfigurationError(
             f"REPLAY_FORMAT: a {mapped.kind} has no field {', '.join(unknown)}: it has {', '.join(known)}"
         )
-    if missing := [name for name in needs if name not in fields]:
-        raise ConfigurationError(f"REPLAY_FORMAT: says nothing about {', '.join(missing)} of a {mapped.kind}")
+    needs = NEEDS["cancel"] if KIND in found else NEEDS[mapped.kind]
+    if missing := [name for name in needs if name not in found]:
+        what = "correction" if KIND in found else mapped.kind
+        raise ConfigurationError(f"REPLAY_FORMAT: says nothing about {', '.join(missing)} of a {what}")
     return mapped
 
 
@@ -163,10 +172,43 @@ def mapping_for(format_text: str, columns: Sequence[str], file: str) -> Mapped:
 
 def _natural(columns: Sequence[str]) -> Mapped | None:
     """Our own field names, where all that are needed are there."""
-    for fields, needs in ((QUOTE_FIELDS, QUOTE_NEEDS), (TRADE_FIELDS, TRADE_NEEDS)):
-        if set(needs) <= set(columns):
-            return Mapped({name: FieldSource(name) for name in fields if name in columns})
+    kinds: Iterable[tuple[Literal["trade", "quote"], RowKind]] = (
+        ("quote", "quote"),
+        ("trade", "trade"),
+        ("trade", "cancel"),
+    )
+    for kind, row_kind in kinds:
+        if set(NEEDS[row_kind]) <= set(columns) and (row_kind != "cancel" or KIND in columns):
+            named = {name: FieldSource(name) for name in _known(kind) if name in columns}
+            if "trade_id" not in named:
+                named.pop(KIND, None)  # no correction could say what it is about
+            return Mapped(named, natural=True)
     return None
+
+
+def _known(kind: Literal["trade", "quote"]) -> Mapping[str, None]:
+    """The fields of all rows that a file of trades or of quotes may hold, in their order."""
+    names = [name for row_kind in ROWS_OF[kind] for name in FIELDS[row_kind]]
+    return dict.fromkeys(names if kind == "quote" else [*names, KIND])
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How the rows of one kind become events: what every row has, what an object may have, and what is needed
+    and comes from nowhere."""
+
+    always: Sequence[tuple[str, Getter]]
+    maybe: Sequence[tuple[str, Column, Getter]]
+    missing: Sequence[str]
+
+    def values(self, row: Any) -> dict[str, Any]:
+        if self.missing:
+            raise ValueError(f"nothing says its {', '.join(self.missing)}")
+        values = {name: get(row) for name, get in self.always}
+        for name, key, get in self.maybe:
+            if key in row:
+                values[name] = get(row)
+        return values
 
 
 class Parser:
@@ -176,34 +218,66 @@ class Parser:
         """``columns``: those of a CSV file in their order; None for JSON lines. ``source``: for events whose
         mapping names none."""
         self._columns = None if columns is None else tuple(columns)
-        self.kind = mapped.kind
-        self._get: dict[str, Getter] = {
-            name: self._getter(name, field) for name, field in mapped.fields.items()
-        }
-        self._get.setdefault("source", lambda _: source)
-        self._own_received_at = "received_at" in self._get
-        self._own_sequence = "sequence" in self._get
-        self._own_id = "trade_id" in self._get
+        self._source = source
+        self.kind: Kind = mapped.kind
+        self.decides = mapped.decides
+        named = mapped.fields
+        loose = mapped.natural and columns is None
+        if loose:
+            named = {name: FieldSource(name) for name in _known(mapped.kind)}
+        self._plans = {kind: self._plan(kind, named, loose=loose) for kind in ROWS_OF[mapped.kind]}
+        self._get_kind = self._kind_getter(named[KIND]) if KIND in named else None
 
-    def parse(self, line: str, number: int) -> Trade | Quote:
+    def parse(self, line: str, number: int) -> Trade | Correction | Quote:
         """The event in ``line``, the ``number``-th of its file; raises PoisonError ``unreadable_row``. The
         values are of the right types, and not yet validated."""
         try:
             row = self._row(line)
-            values = {name: get(row) for name, get in self._get.items()}
+            kind = self._kind_of(row)
+            values = self._plans[kind].values(row)
             if not line.isascii():
                 line.encode()  # bytes that were no UTF-8 came as surrogates
         except (ValueError, ArithmeticError, TypeError, LookupError, csv.Error, RecursionError) as error:
             raise PoisonError("unreadable_row", f"{type(error).__name__}: {error}") from error
-        if not self._own_received_at:
+        if "source" not in values:
+            values["source"] = self._source
+        if "received_at" not in values:
             values["received_at"] = values["event_time"]
-        if not self._own_sequence:
-            values["sequence"] = self._sequence(values, number)
-        if self.kind == "quote":
+        if kind == "quote":
+            values.setdefault("sequence", number)
             return Quote(**values)
-        if not self._own_id:
-            values["trade_id"] = str(values["sequence"])
-        return Trade(**values)
+        if kind == "trade":
+            if "sequence" not in values:
+                values["sequence"] = _sequence(values.get("trade_id", ""), number)
+            if "trade_id" not in values:
+                values["trade_id"] = str(values["sequence"])
+            return Trade(**values)
+        if "sequence" not in values:
+            values["sequence"] = _sequence(values.get("correction_id", ""), number)
+        if not values.get("correction_id"):
+            trade_id, time, sequence = values["trade_id"], values["event_time"], values["sequence"]
+            values["correction_id"] = f"{trade_id}-{kind}-{time}-{sequence}"
+        return Correction(kind=kind, **values)
+
+    def _kind_of(self, row: Row) -> RowKind:
+        if self.kind == "quote":
+            return "quote"
+        text = None if self._get_kind is None else self._get_kind(row)
+        if not text or text == "trade":
+            return "trade"
+        if text == "cancel" or text == "correct":  # noqa: PLR1714 -- mypy follows this one
+            return text
+        raise ValueError(f"kind is {text!r:.100}, neither trade, cancel nor correct")
+
+    def _plan(self, kind: RowKind, named: Mapping[str, FieldSource], *, loose: bool) -> _Plan:
+        """``loose``: a row may lack what is not needed."""
+        getters = {name: self._getter(name, named[name]) for name in FIELDS[kind] if name in named}
+        needed = NEEDS[kind] if loose else tuple(getters)
+        return _Plan(
+            always=[(name, get) for name, (_, get) in getters.items() if name in needed],
+            maybe=[(name, key, get) for name, (key, get) in getters.items() if name not in needed],
+            missing=[name for name in NEEDS[kind] if name not in getters],
+        )
 
     def _row(self, line: str) -> Row:
         if self._columns is None:
@@ -216,102 +290,28 @@ class Parser:
             raise ValueError(f"{len(cells)} columns instead of {len(self._columns)}")
         return cells
 
-    def _sequence(self, values: Mapping[str, Any], number: int) -> int:
-        identity = values.get("trade_id", "")
-        return int(identity) if identity.isascii() and identity.isdigit() else number
+    def _kind_getter(self, field: FieldSource) -> Getter:
+        column = field.column
+        if column is None:
+            return lambda _: field.text
+        if self._columns is None:
+            return lambda row: row.get(column)
+        index = self._columns.index(column)
+        return lambda row: row[index].strip()
 
-    def _getter(self, name: str, field: FieldSource) -> Getter:
-        convert = _converter(name, field.unit, from_text=self._columns is not None)
+    def _getter(self, name: str, field: FieldSource) -> tuple[Column, Getter]:
+        """The key of its cell, and what makes its value of a row."""
+        convert = converter(name, field.unit, from_text=self._columns is not None)
         if field.column is None:
             try:
-                value = _converter(name, "", from_text=True)(field.text)
+                value = converter(name, "", from_text=True)(field.text)
             except ValueError as error:
                 raise ConfigurationError(f"REPLAY_FORMAT: {name}={field.text!r}: {error}") from error
-            return lambda _: value
+            return "", lambda _: value
         key: Column = field.column if self._columns is None else self._columns.index(field.column)
-        return lambda row: convert(row[key])
+        return key, lambda row: convert(row[key])
 
 
-def _converter(name: str, unit: str, *, from_text: bool) -> Callable[[Any], Any]:
-    """What makes a field's value of a cell of a CSV file (text), or of a JSON value."""
-    if name in TIMES:
-        return _time_in(unit)
-    if name in NUMBERS:
-        return float if from_text else _number
-    if name == "sequence":
-        return int if from_text else _whole
-    if name in FLAGS:
-        return _flag
-    if name == "conditions":
-        return _conditions
-    return _text
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(f"{value!r} is not a number")
-    return float(value)
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError(f"{value!r} is not a whole number")
-    return int(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)  # an id that the provider writes as a number
-    raise TypeError(f"{value!r} is not text")
-
-
-def _flag(value: Any) -> bool:
-    text = str(value).strip().lower()
-    if text in ("1", "true", "t", "yes"):
-        return True
-    if text in ("0", "false", "f", "no"):
-        return False
-    raise ValueError(f"{value!r} is neither true nor false")
-
-
-def _conditions(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return tuple(code.strip() for code in value.split("|") if code.strip())
-    return tuple(_text(code) for code in value)
-
-
-def _time_in(unit: str) -> Callable[[Any], int]:
-    if unit == "iso":
-        return _iso
-    factor, divisor = UNITS[unit or "us"]
-
-    def whole(value: Any) -> int:
-        try:
-            return int(value) * factor // divisor
-        except ValueError:
-            return _decimal(value, factor, divisor) if unit else _iso(value)
-
-    def from_any(value: Any) -> int:
-        if type(value) is str or type(value) is int:
-            return whole(value)
-        if type(value) is float:
-            return _decimal(repr(value), factor, divisor)
-        raise TypeError(f"{value!r} is not a time")
-
-    return from_any
-
-
-def _decimal(text: str, factor: int, divisor: int) -> int:
-    """A time with a fraction, as many providers write seconds; beyond microseconds it is cut off."""
-    return int(Decimal(text) * factor / divisor)
-
-
-def _iso(value: Any) -> int:
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // MICROSECOND
+def _sequence(identity: str, number: int) -> int:
+    """The id, where it is a whole number; else the number of the line."""
+    return int(identity) if identity.isascii() and identity.isdigit() else number

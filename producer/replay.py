@@ -18,7 +18,7 @@ from producer.settings import ReplaySettings
 from producer.sources import Batch, Rejected
 from producer.validation import AHEAD_US
 from schemas.errors import ConfigurationError
-from schemas.events import Quote, Trade
+from schemas.events import Correction, Quote, Trade
 
 log = structlog.get_logger()
 
@@ -74,7 +74,8 @@ class Replay:
             greatest_us = 0
             for batch, running_us in self._batched(merged):
                 greatest_us = running_us
-                progress.update(len(batch.trades) + len(batch.quotes) + len(batch.rejected))
+                events = (batch.trades, batch.corrections, batch.quotes, batch.rejected)
+                progress.update(sum(len(of_kind) for of_kind in events))
                 yield batch
             progress.finished()
         closing_us = greatest_us - greatest_us % DAY_US + DAY_US + CLOSING_US if greatest_us else 0
@@ -85,25 +86,63 @@ class Replay:
         pace = _Pace(self._settings.speed, self._clock)
         disorder_us = self._settings.replay_disorder_ms * 1000
         running_us = 0
-        trades: list[Trade] = []
-        quotes: list[Quote] = []
-        rejected: list[Rejected] = []
-        for row_us, event in rows:
+        gathered = _Gathered()
+        for row in rows:
+            row_us = row.running_us
             while row_us and (reached_us := pace.reached(row_us)) < row_us:
-                yield Batch(max(running_us, reached_us) - disorder_us, trades, quotes, rejected), running_us
-                trades, quotes, rejected = [], [], []
+                yield gathered.batch(max(running_us, reached_us) - disorder_us), running_us
+                gathered = _Gathered()
                 pace.wait(row_us - reached_us)
+            if gathered.rows == BATCH_ROWS or not gathered.takes(row):
+                yield gathered.batch(max(0, running_us - disorder_us)), running_us
+                gathered = _Gathered()
             running_us = row_us
-            if isinstance(event, Trade):
-                trades.append(event)
-            elif isinstance(event, Quote):
-                quotes.append(event)
-            else:
-                rejected.append(event)
-            if len(trades) + len(quotes) + len(rejected) == BATCH_ROWS:
-                yield Batch(max(0, running_us - disorder_us), trades, quotes, rejected), running_us
-                trades, quotes, rejected = [], [], []
-        yield Batch(max(0, running_us - disorder_us), trades, quotes, rejected), running_us
+            gathered.add(row)
+        yield gathered.batch(max(0, running_us - disorder_us)), running_us
+
+
+class _Gathered:
+    """The rows of one batch: of files that say themselves what their trades update, or of others. Trades
+    without conditions go with either, so that files which differ in this seldom make small batches."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._trades: list[Trade] = []
+        self._corrections: list[Correction] = []
+        self._quotes: list[Quote] = []
+        self._rejected: list[Rejected] = []
+        self._decided: bool | None = None
+
+    def takes(self, row: RecordedRow) -> bool:
+        return self._decided is None or self._decided == row.decided or not _has_conditions(row)
+
+    def add(self, row: RecordedRow) -> None:
+        event = row.event
+        self.rows += 1
+        if isinstance(event, Trade):
+            self._trades.append(event)
+        elif isinstance(event, Quote):
+            self._quotes.append(event)
+        elif isinstance(event, Correction):
+            self._corrections.append(event)
+        else:
+            self._rejected.append(event)
+        if self._decided is None and _has_conditions(row):
+            self._decided = row.decided
+
+    def batch(self, clock_us: int) -> Batch:
+        return Batch(
+            clock_us,
+            self._trades,
+            self._quotes,
+            self._rejected,
+            corrections=self._corrections,
+            decided=bool(self._decided),
+        )
+
+
+def _has_conditions(row: RecordedRow) -> bool:
+    return isinstance(row.event, Trade | Correction) and bool(row.event.conditions)
 
 
 class _Pace:

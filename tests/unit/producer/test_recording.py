@@ -1,13 +1,14 @@
 """How lines of recordings become events."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import pytest
 
 from producer.recording import FORMATS, Parser, mapping_for, parse_mapping
 from schemas.errors import ConfigurationError, PoisonError
-from schemas.events import Quote, Trade
+from schemas.events import Correction, Quote, Trade
 
 BINANCE = [
     "recv_ns",
@@ -120,12 +121,102 @@ def test_constants_conditions_and_flags() -> None:
 
 def test_our_own_json_comes_back_as_it_was() -> None:
     """A dead letter's payload, JSON with our own field names, is a recording that can be replayed."""
-    trade = Trade(
-        "A", 5, 6, 1.5, 2.0, "id", 7, "src", "Q", ("@", "I"), updates_open_close=False, updates_high_low=False
-    )
+    trade = Trade("A", 5, 6, 1.5, 2.0, "id", 7, "src", "Q", ("@", "I"), False, False, True, True)
     values = asdict(trade)
     parser = Parser(mapping_for("auto", list(values), "f.jsonl"), None, "other")
     assert parser.parse(json.dumps(values), 1) == trade
+
+
+CANCEL = Correction("A", 5, 6, "c", 7, "src", "t")
+CORRECTION = Correction(
+    "A", 5, 6, "c", 7, "src", "t", 4, "correct", 1.5, 2.0, "Q", ("@",), False, False, True
+)  # fmt: skip
+
+
+def json_parser(first: Sequence[str], mapping: str = "auto") -> Parser:
+    """For JSON lines whose first object has these keys."""
+    return Parser(mapping_for(mapping, first, "f.jsonl"), None, "file")
+
+
+@pytest.mark.parametrize("correction", [CANCEL, CORRECTION], ids=["cancel", "correct"])
+def test_a_correction_as_our_own_json_comes_back_as_it_was(correction: Correction) -> None:
+    """The payload of a refused one, alone or in a file that begins with a trade or with a correction."""
+    trade = Trade("A", 5, 6, 1.5, 2.0, "id", 7, "src")
+    for first in (asdict(correction), asdict(trade), {"symbol": 1, "event_time": 1, "price": 1, "size": 1}):
+        parser = json_parser(list(first))
+        assert parser.parse(json.dumps(asdict(correction)), 1) == correction
+        assert parser.parse(json.dumps(asdict(trade)), 2) == trade
+
+
+def test_trades_and_corrections_in_one_csv_file() -> None:
+    """What a row is, its kind says; cells that its kind has no use for may be empty."""
+    parser = csv_parser(
+        "symbol,event_time,price,size,trade_id,kind,correction_id,trade_time,correctable,sequence"
+    )
+    assert parser.parse("A,5,1,2,t,,,,1,3", 2) == Trade("A", 5, 5, 1.0, 2.0, "t", 3, "file", correctable=True)
+    assert parser.parse("A,5,1,2,t,trade,,,0,3", 3) == Trade("A", 5, 5, 1.0, 2.0, "t", 3, "file")
+    assert parser.parse("A,9,,,t,cancel,c1,5,,4", 4) == Correction("A", 9, 9, "c1", 4, "file", "t", 5)
+    assert parser.parse("A,9,1.5,3,t, correct ,c2,,,5", 5) == Correction(
+        "A", 9, 9, "c2", 5, "file", "t", kind="correct", price=1.5, size=3.0
+    )
+
+
+def test_corrections_by_a_mapping() -> None:
+    """Columns of other names; objects without a kind are trades; a file may hold nothing but cancels."""
+    mapping = "symbol=s,event_time=t:ms,price=p,size=q,trade_id=i,kind=k"
+    parser = json_parser(["s", "t", "p", "q", "i"], mapping.removesuffix(",kind=k"))
+    row = {"s": "A", "t": 5, "p": 1.5, "q": 2.0, "i": "x"}
+    traded = Trade("A", 5000, 5000, 1.5, 2.0, "x", 1, "file")
+    assert parser.parse(json.dumps(row), 1) == traded
+    parser = json_parser(["s", "t", "p", "q", "i", "k"], mapping)
+    assert parser.parse(json.dumps(row), 1) == traded
+    assert parser.parse(json.dumps(row | {"k": None}), 1) == traded
+    cancelled = parser.parse(json.dumps(row | {"k": "cancel", "p": None}), 1)
+    assert cancelled == Correction("A", 5000, 5000, "x-cancel-5000-1", 1, "file", "x")
+    cancels = csv_parser("s,t,i", "symbol=s,event_time=t:ms,trade_id=i,kind='cancel'")
+    assert cancels.parse("A,5,x", 1) == cancelled
+
+
+def test_what_a_file_does_not_say_of_a_correction_is_filled_in() -> None:
+    """Its id from what it is about, its sequence from a numeric id or the line."""
+    columns = "symbol,event_time,trade_id,kind"
+    first, second = (csv_parser(columns).parse("A,9,t,cancel", line) for line in (7, 8))
+    assert first == Correction("A", 9, 9, "t-cancel-9-7", 7, "file", "t")
+    assert second == Correction("A", 9, 9, "t-cancel-9-8", 8, "file", "t")
+    numeric = csv_parser(f"{columns},correction_id").parse("A,9,t,cancel,55", 7)
+    assert (numeric.sequence, numeric) == (55, Correction("A", 9, 9, "55", 55, "file", "t"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "line", "says"),
+    [
+        ("symbol,event_time,price,size,trade_id,kind", "A,5,1,2,t,bust", "kind is 'bust'"),
+        ("symbol,event_time,price,size,trade_id,kind", "A,5,,2,t,correct", "could not convert"),
+        ("symbol,event_time,trade_id,kind", "A,5,t,", "nothing says its price, size"),
+        ("symbol,event_time,trade_id,kind", "A,5,t,correct", "nothing says its price, size"),
+    ],
+)
+def test_a_row_of_no_kind_or_without_what_its_kind_needs_says_so(columns: str, line: str, says: str) -> None:
+    """A misspelt kind must not make a trade of a cancel."""
+    with pytest.raises(PoisonError, match=says) as refused:
+        csv_parser(columns).parse(line, 2)
+    assert refused.value.reason == "unreadable_row"
+
+
+def test_a_kind_that_cannot_be_about_a_trade_is_somebody_elses() -> None:
+    """Without trade ids there are no corrections, whatever a column of that name holds."""
+    assert csv_parser("symbol,event_time,price,size,kind").parse("A,5,1,2,buy", 2) == Trade(
+        "A", 5, 5, 1.0, 2.0, "2", 2, "file"
+    )
+
+
+def test_a_recording_that_names_what_trades_update_decides_it() -> None:
+    """By any of the three; conditions alone decide nothing."""
+    needed = "symbol,event_time,price,size,conditions"
+    assert not csv_parser(needed).decides
+    assert csv_parser(f"{needed},updates_volume").decides
+    assert not json_parser(needed.split(",")).decides
+    assert json_parser([*needed.split(","), "updates_open_close"]).decides
 
 
 def test_quoted_cells() -> None:
@@ -188,6 +279,9 @@ def test_an_object_that_cannot_be_read_says_so(line: str) -> None:
         ("symbol=a,event_time='1',price=c,size=d", "must come from a column"),
         ("symbol=a,event_time=b,price=c,size=d,colour=e", "no field colour"),
         ("symbol=a,event_time=b,bid=c,ask=d", "bid_size, ask_size"),
+        ("symbol=a,event_time=b,price=c,size=d,kind=d", "nothing about trade_id of a correction"),
+        ("symbol=a,event_time=b,bid=c,bid_size=d,ask=d,ask_size=d,kind=d", "a quote has no field kind"),
+        ("symbol=a,event_time=b,trade_id=c,kind=d,trade_time=d:min", "unit 'min' of trade_time"),
         ("symbol=a,event_time=b,price='cheap',size=d", "price='cheap'"),
         ("binanse_trades", "binance_trades"),
     ],

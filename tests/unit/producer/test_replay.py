@@ -12,7 +12,7 @@ from producer.replay import Replay
 from producer.settings import ReplaySettings
 from producer.sources import Batch
 from schemas.errors import ConfigurationError
-from schemas.events import Trade
+from schemas.events import Correction, Trade
 from tests.unit.producer.fakes import START_US, FakeClock
 
 NOW_US = START_US + 30 * 86_400_000_000
@@ -54,6 +54,40 @@ def test_rows_within_a_file_stay_in_their_order(tmp_path: Path) -> None:
     first = write(tmp_path / "a.csv", rows("A", 2, 1, 4))
     second = write(tmp_path / "b.csv", rows("B", 1.5, 3))
     assert order(replay(first, second)) == [("B", 1.5), ("A", 2), ("A", 1), ("B", 3), ("A", 4)]
+
+
+def test_corrections_come_with_the_trades_around_them(tmp_path: Path) -> None:
+    """In the batch of their place in the file, at their own time; they move the clock like any event."""
+    lines = [
+        f"A,{START_US},10,1,t1,,",
+        f"A,{START_US + 3_000_000},,,t1,cancel,c1",
+        f"A,{START_US + 9_000_000},11,2,t1,correct,c2",
+    ]
+    first, *_, last = replay(write(tmp_path / "a.csv", lines, header=f"{HEADER},kind,correction_id"))
+    assert first.trades == [Trade("A", START_US, START_US, 10.0, 1.0, "t1", 2, "a")]
+    assert first.corrections == [
+        Correction("A", START_US + 3_000_000, START_US + 3_000_000, "c1", 3, "a", "t1"),
+        Correction("A", START_US + 9_000_000, START_US + 9_000_000, "c2", 4, "a", "t1", None, "correct",
+                   11.0, 2.0),
+    ]  # fmt: skip
+    assert first.clock_us == START_US + 7_000_000
+    assert last.closing
+
+
+def test_files_that_decide_themselves_do_not_share_batches_with_others(tmp_path: Path) -> None:
+    """Where their trades have conditions; those without go with either."""
+    decided = [f"A,{START_US + at},10,1,{at},@,0" for at in (0, 2, 6)]
+    open_ = [f"B,{START_US + at},10,1,{at},{codes}" for at, codes in ((1, ""), (4, "@"), (5, "@"))]
+    batches = replay(
+        write(tmp_path / "a.csv", decided, header=f"{HEADER},conditions,updates_open_close"),
+        write(tmp_path / "b.csv", open_, header=f"{HEADER},conditions"),
+    )
+    found = [
+        (batch.decided, [trade.event_time - START_US for trade in batch.trades])
+        for batch in batches
+        if batch.trades
+    ]
+    assert found == [(True, [0, 1, 2]), (False, [4, 5]), (True, [6])]
 
 
 def test_the_clock_lags_by_the_disorder_that_is_allowed(tmp_path: Path) -> None:
