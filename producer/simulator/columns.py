@@ -22,6 +22,7 @@ from schemas.validation import MAX_AMOUNT
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
 
 SOURCE = "simulator"
 EXCHANGES = ("Q", "N", "P", "Z", "V")
@@ -119,10 +120,12 @@ class _Columns(Sequence[EventT], Generic[EventT]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TradeColumns(_Columns[Trade]):
-    """Simulated trades. ``sequence`` is the global number of the trade, and its id."""
+    """Simulated trades. ``sequence`` is the global number of the trade, and its id; ``correctable`` says of
+    which a correction may follow."""
 
     price: Floats
     size: Floats
+    correctable: Bools
 
     def _event(self, index: int) -> Trade:
         sequence = int(self.sequence[index])
@@ -136,6 +139,7 @@ class TradeColumns(_Columns[Trade]):
             sequence=sequence,
             source=SOURCE,
             exchange=EXCHANGES[self.exchange[index]],
+            correctable=bool(self.correctable[index]),
         )
 
     @staticmethod
@@ -165,7 +169,8 @@ class TradeColumns(_Columns[Trade]):
                 sequences,
                 _constant(_string(SOURCE) + b"\x02", count),
                 _EXCHANGE_BYTES[self.exchange][:, None],
-                _constant(b"\x00\x01\x01\x01\x00", count),  # no conditions, updates all, not correctable
+                _constant(b"\x00\x01\x01\x01", count),  # no conditions, updates all
+                self.correctable[:, None].view(np.uint8),
             )
         )
 

@@ -152,6 +152,7 @@ class Market:
             exchange=draws.exchange,
             price=to_ticks(mid + draws.side * half),
             size=draws.size,
+            correctable=np.zeros(count, np.bool_),
         )
 
     def quotes(self, event_time: Ints, received_at: int) -> QuoteColumns:

@@ -1,5 +1,7 @@
 """What holds for the simulated market whatever its seed and however it is cut up."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,7 @@ def test_another_seed_is_another_market(seeds: list[int]) -> None:
             st.integers(0, len(EXCHANGES) - 1),
             prices,
             prices,
+            st.booleans(),
         ),
         max_size=20,
     ),
@@ -59,11 +62,12 @@ def test_another_seed_is_another_market(seeds: list[int]) -> None:
 )
 def test_trade_columns_encode_as_the_encoder_does(rows: list[tuple[float, ...]], schema_id: int) -> None:
     """The fast encoding is byte for byte that of the codec, also where numbers differ in length."""
-    columns = np.array(rows, dtype=object).reshape(-1, 7).T
+    columns = np.array(rows, dtype=object).reshape(-1, 8).T
     symbol, event_time, received_at, sequence, exchange = (column.astype(np.int64) for column in columns[:5])
     trades = TradeColumns(
         SYMBOLS, symbol, event_time, received_at, sequence % 10**15, exchange,
         price=columns[5].astype(np.float64), size=columns[6].astype(np.float64),
+        correctable=columns[7].astype(np.bool_),
     )  # fmt: skip
     encoder = Encoder(Trade, schema_id)
     expected = [(trade.symbol.encode(), encoder.encode(trade), trade.event_time // 1000) for trade in trades]
@@ -102,10 +106,8 @@ def test_columns_with_a_bad_price_are_not_valid(price: float) -> None:
     """A price that validation would refuse makes the columns as a whole invalid."""
     ints = np.array([1, 1])
     good = TradeColumns(
-        SYMBOLS, ints, ints, ints, ints, ints, price=np.array([1.0, 2.0]), size=np.array([0.0, 1.0])
+        SYMBOLS, ints, ints, ints, ints, ints, np.array([1.0, 2.0]), np.array([0.0, 1.0]), ints > 0
     )
-    bad = TradeColumns(
-        SYMBOLS, ints, ints, ints, ints, ints, price=np.array([1.0, price]), size=np.array([0.0, 1.0])
-    )
+    bad = replace(good, price=np.array([1.0, price]))
     assert good.valid()
     assert not bad.valid()

@@ -135,12 +135,10 @@ def test_columns_pass_as_a_whole_or_one_by_one() -> None:
     symbol, times = np.zeros(2, np.int64), np.full(2, START_US)
     sequence, size = np.arange(2), np.ones(2)
     good = TradeColumns(
-        ("AAPL",), symbol, times, times, sequence, symbol, price=np.array([1.0, 2.0]), size=size
+        ("AAPL",), symbol, times, times, sequence, symbol, np.array([1.0, 2.0]), size, symbol > 0
     )
     assert LIVE.check(Batch(0, good)).trades is good
-    bad = TradeColumns(
-        ("AAPL",), symbol, times, times, sequence, symbol, price=np.array([-1.0, 2.0]), size=size
-    )
+    bad = replace(good, price=np.array([-1.0, 2.0]))
     checked = LIVE.check(Batch(0, bad))
     assert checked.trades == [good[1]]
     assert [letter.reason for letter in checked.rejected] == ["invalid_price"]
