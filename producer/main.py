@@ -1,12 +1,15 @@
-"""Wires the producer: settings -> source -> validation -> publisher, until it ends or is told to stop."""
+"""Wires the producer: settings -> source -> stamp -> validation -> publisher, until it ends or is told to
+stop."""
 
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 import structlog
 
 from producer.clock import Clock, SystemClock
+from producer.conditions import Stamp
 from producer.heartbeats import Heartbeats
 from producer.metrics import MetricsServer, ProducerMetrics
 from producer.progress import ReachedRate
@@ -16,15 +19,18 @@ from producer.runtime import Runtime
 from producer.settings import ProducerSettings, load_settings
 from producer.simulator.resume import find_resume
 from producer.simulator.source import Simulator
-from producer.sources import Source
+from producer.sources import Batch, Source
 from producer.startup import Destination, StopRequestedError, find_destination, patiently
 from producer.validation import Validator
+from schemas.conditions import ConditionRules
 from schemas.errors import ConfigurationError, TickstreamError
 from schemas.logs import configure_logging
+from schemas.symbol_classes import SymbolClasses
 
 log = structlog.get_logger()
 
 DONE, FAILED, MISCONFIGURED = 0, 1, 2
+Gate = Callable[[Batch], Batch]
 
 
 def main() -> int:
@@ -60,7 +66,8 @@ def run(settings: ProducerSettings, runtime: Runtime) -> int:
         publisher = Publisher(settings, destination, runtime, live=source.live)
         log.info("producer_started", source=source.name, topic_prefix=settings.topic_prefix)
         try:
-            publish_all(source, validator_for(settings, source, runtime.clock), publisher, runtime)
+            gate = gate_for(settings, source, runtime)
+            publish_all(source, gate, publisher, runtime)
         finally:
             unsent = publisher.close()
             report = log.error if unsent or publisher.failed else log.info
@@ -86,13 +93,22 @@ def validator_for(settings: ProducerSettings, source: Source, clock: Clock) -> V
     return Validator(clock, None, None)
 
 
-def publish_all(source: Source, validator: Validator, publisher: Publisher, runtime: Runtime) -> None:
+def gate_for(settings: ProducerSettings, source: Source, runtime: Runtime) -> Gate:
+    """What a batch goes through before it is published: what its trades update, then validation."""
+    validator = validator_for(settings, source, runtime.clock)
+    if settings.source == "simulator":
+        return validator.check  # its trades have no conditions, and calendars take a second to make
+    stamp = Stamp(ConditionRules.load(), SymbolClasses(settings), runtime.metrics)
+    return lambda batch: validator.check(stamp.apply(batch))
+
+
+def publish_all(source: Source, gate: Gate, publisher: Publisher, runtime: Runtime) -> None:
     """Publishes batch after batch, each followed by the heartbeat that is due: no event is behind a heartbeat
     that is younger than it, unless it came late from its source."""
     heartbeats = Heartbeats(source.heartbeat_us)
     rate = ReachedRate(runtime.clock, runtime.metrics)
     for batch in source.batches():
-        publisher.publish(validator.check(batch))
+        publisher.publish(gate(batch))
         if batch.closing:
             publisher.settle()
         heartbeat_ms = heartbeats.due(batch.clock_us, closing=batch.closing)

@@ -12,6 +12,7 @@ from schemas.settings import (
     LogSettings,
     Names,
     Port,
+    SessionSettings,
     SymbolSettings,
     split_names,
 )
@@ -127,7 +128,7 @@ class PublisherSettings(KafkaSettings):
     )
 
 
-class ProducerSettings(PublisherSettings, SimulatorSettings, ReplaySettings, LogSettings):
+class ProducerSettings(PublisherSettings, SimulatorSettings, ReplaySettings, SessionSettings, LogSettings):
     """Everything that the producer can be told."""
 
     source: Literal["simulator", "replay"] = Field(
