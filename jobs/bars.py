@@ -1,29 +1,35 @@
-"""The ``bars`` job: trades in, candles of every interval out. Kafka to Kafka; it never touches Cassandra.
+"""The ``bars`` job: trades and quotes in; candles of every interval and alerts out. Kafka to Kafka; it never
+touches Cassandra.
 
-trades -> decode -> dedup -+-> on time: slices of 0.2 s, summed in SQL -+-> bars, keyed by symbol -> records
-                           +-> late: each trade a slice by itself ------+
+trades -> decode -> dedup -+-> on time: slices of 0.2 s, summed in SQL -+-> bars, by symbol ---+-> records
+                           +-> late, corrections: each by itself -------+                      |
+quotes -> decode ----------+-> on time: slices of 1 s ------------------+-> quotes, by symbol -+
+                           +-> late: each by itself --------------------+
 """
 
 from pyflink.common import Types
-from pyflink.table import StatementSet, StreamTableEnvironment, Table
+from pyflink.datastream import DataStream
+from pyflink.table import StatementSet, StreamTableEnvironment
 
-from jobs.flink.bar_function import RECORD, SLICE_COLUMNS, BarFunction
-from jobs.flink.decode_trades import RESULT, decode_trades
+from jobs.flink.bar_function import SLICE_COLUMNS, BarFunction
+from jobs.flink.decode_functions import QUOTE, TRADE, DecodeQuotes, DecodeTrades, decode_function
+from jobs.flink.quote_function import QUOTE_SLICE_COLUMNS, QuoteFunction
+from jobs.flink.records import RECORD
 from jobs.flink.tables import sink_table, source_table
 from jobs.settings import JobSettings
 from schemas.avro_codec import SchemaJson
 from schemas.topics import Topics
 
-DECODED = f"""
-    SELECT {", ".join(f"trade.`{name}` AS `{name}`" for name in RESULT)},
+DECODED_TRADES = f"""
+    SELECT {", ".join(f"trade.`{name}` AS `{name}`" for name in TRADE)},
            payload, `partition` AS from_partition, `offset` AS from_offset, record_time, arrived
-    FROM (SELECT decode_trades(payload, record_time) AS trade, * FROM trades)"""
+    FROM (SELECT decode_trades(payload, record_time, `partition`, `offset`) AS trade, * FROM trades)"""
 
 # The first of each identity, remembered for the state's time to live.
-UNIQUE = """
+UNIQUE_TRADES = """
     SELECT * FROM (
         SELECT *, ROW_NUMBER() OVER (PARTITION BY symbol, source, trade_id ORDER BY arrived ASC) AS copy
-        FROM decoded WHERE symbol IS NOT NULL
+        FROM decoded_trades WHERE symbol IS NOT NULL
     ) WHERE copy = 1"""
 
 # A window drops what comes behind the watermark without a word, so such trades go round it. While there is
@@ -37,52 +43,86 @@ SLICES = """
            MIN(order_key) AS first_key, MAX(order_key) AS last_key, MAX(price) AS high, MIN(price) AS low,
            SUM(volume_units) AS volume_units, SUM(volume_billionths) AS volume_billionths,
            SUM(notional_units) AS notional_units, SUM(notional_billionths) AS notional_billionths,
-           SUM(counts) AS trades, COUNT(payload) AS events,
+           SUM(counts) AS trades, COUNT(payload) AS events, SUM(skewed) AS skewed, MIN(delay) AS delay,
+           correctable, LISTAGG(log, '\n') AS log,
            MAX(from_partition) AS from_partition, MAX(from_offset) AS from_offset,
            CAST(NULL AS BYTES) AS payload
     FROM TUMBLE(TABLE on_time_trades, DESCRIPTOR(record_time), INTERVAL '{slice_seconds}' SECOND)
-    GROUP BY symbol, source, window_start, window_end"""
+    GROUP BY symbol, source, correctable, window_start, window_end"""
 
 LATE_SLICES = """
     SELECT symbol, source, event_time,
            order_key AS first_key, order_key AS last_key, price AS high, price AS low,
            volume_units, volume_billionths, notional_units, notional_billionths,
-           counts AS trades, CAST(1 AS BIGINT) AS events, from_partition, from_offset, payload
+           counts AS trades, CAST(1 AS BIGINT) AS events, skewed, delay,
+           correctable, log, from_partition, from_offset, payload
     FROM late_trades"""
+
+DECODED_QUOTES = f"""
+    SELECT {", ".join(f"quote.`{name}` AS `{name}`" for name in QUOTE)}, record_time
+    FROM (SELECT decode_quotes(payload, record_time, `partition`, `offset`) AS quote, * FROM quotes)
+    WHERE quote.symbol IS NOT NULL"""
+
+QUOTE_SLICES = """
+    SELECT symbol, MAX(quote_key) AS latest, COUNT(*) AS quotes, SUM(crossed) AS crossed
+    FROM TUMBLE(TABLE on_time_quotes, DESCRIPTOR(record_time), INTERVAL '1' SECOND)
+    GROUP BY symbol, window_start, window_end"""
+
+LATE_QUOTES = "SELECT symbol, quote_key AS latest, CAST(1 AS BIGINT) AS quotes, crossed FROM late_quotes"
 
 
 def build(
     tables: StreamTableEnvironment, settings: JobSettings, schemas: dict[int, SchemaJson], ids: dict[str, int]
 ) -> StatementSet:
     """The whole graph. ``schemas`` (by id) are what it can decode without asking the registry; ``ids`` are
-    the schema ids of the topics it writes."""
+    the schema ids of what it writes, by the keys of ``Topics.record_types``."""
     topics = Topics(settings.topic_prefix)
-    tables.execute_sql(
-        source_table(settings, "trades", topics.trades, topics.job_name("bars"), settings.watermark_delay_ms)
-    )
-    tables.execute_sql(sink_table(settings, "records", [topics.candles, topics.dead_letter]))
-    tables.create_temporary_function("decode_trades", decode_trades(settings.schema_registry_url, schemas))
+    outputs = [topics.candles, topics.alerts, topics.dead_letter]
+    for topic, decode in ((topics.trades, DecodeTrades), (topics.quotes, DecodeQuotes)):
+        name = topic.rpartition(".")[2]
+        group = topics.job_name("bars")
+        tables.execute_sql(source_table(settings, name, topic, group, settings.watermark_delay_ms))
+        function = decode_function(decode, settings, schemas)
+        tables.create_temporary_function(f"decode_{name}", function)
+    tables.execute_sql(sink_table(settings, "records", outputs))
+    create_views(tables, settings.slice_ms)
 
-    records = (
-        tables.to_data_stream(slices(tables, settings.slice_ms))
-        .key_by(lambda row: row[0], Types.STRING())
-        .process(BarFunction(settings.rules, topics, ids), RECORD)
+    bars = (
+        by_symbol(tables, "slices", SLICE_COLUMNS)
+        .process(BarFunction(settings, ids), RECORD)
         .name("bars")
         .uid("bars")
     )
+    quotes = (
+        by_symbol(tables, "quote_slices", QUOTE_SLICE_COLUMNS)
+        .process(QuoteFunction(settings, ids), RECORD)
+        .name("quotes")
+        .uid("quotes")
+    )
     statements = tables.create_statement_set()
-    statements.add_insert("records", tables.from_data_stream(records))
+    statements.add_insert("records", tables.from_data_stream(bars.union(quotes)))
     return statements
 
 
-def slices(tables: StreamTableEnvironment, slice_ms: int) -> Table:
-    """Every unique valid trade, in a slice with its neighbours or by itself; columns SLICE_COLUMNS."""
+def create_views(tables: StreamTableEnvironment, slice_ms: int) -> None:
+    """From the decoded records to ``slices`` and ``quote_slices``: every unique valid trade and every valid
+    quote, in a slice with its neighbours or by itself."""
+    slices = SLICES.format(slice_seconds=f"{slice_ms / 1000:.3f}")
     for view, query in {
-        "decoded": DECODED,
-        "unique_trades": UNIQUE,
+        "decoded_trades": DECODED_TRADES,
+        "unique_trades": UNIQUE_TRADES,
         "on_time_trades": f"SELECT * FROM unique_trades WHERE {ON_TIME}",
         "late_trades": f"SELECT * FROM unique_trades WHERE {LATE}",
-        "slices": f"{SLICES.format(slice_seconds=f'{slice_ms / 1000:.3f}')} UNION ALL {LATE_SLICES}",
+        "slices": f"{slices} UNION ALL {LATE_SLICES}",
+        "decoded_quotes": DECODED_QUOTES,
+        "on_time_quotes": f"SELECT * FROM decoded_quotes WHERE {ON_TIME}",
+        "late_quotes": f"SELECT * FROM decoded_quotes WHERE {LATE}",
+        "quote_slices": f"{QUOTE_SLICES} UNION ALL {LATE_QUOTES}",
     }.items():
         tables.execute_sql(f"CREATE TEMPORARY VIEW {view} AS {query}")
-    return tables.sql_query(f"SELECT {', '.join(SLICE_COLUMNS)} FROM slices")
+
+
+def by_symbol(tables: StreamTableEnvironment, view: str, columns: tuple[str, ...]) -> DataStream:
+    """A view as a stream keyed by its first column, the symbol."""
+    rows = tables.sql_query(f"SELECT {', '.join(columns)} FROM {view}")
+    return tables.to_data_stream(rows).key_by(lambda row: row[0], Types.STRING())

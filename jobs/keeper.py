@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from jobs.cluster import FlinkCluster, Job, StopFailedError
-from jobs.flink_uri import as_uri
 from jobs.settings import JobSettings
-from jobs.snapshots import Snapshots
+from jobs.snapshots import Snapshots, savepoint_uri
 from schemas.errors import UnavailableError
 from schemas.topics import Topics
 
@@ -115,7 +114,7 @@ class Keeper:
             if current is None or current.is_gone:
                 return
             try:
-                where = self.cluster.stop(current.job_id, f"{as_uri(self.settings.savepoint_dir)}/{name}")
+                where = self.cluster.stop(current.job_id, savepoint_uri(self.settings, name))
                 log.info("job_stopped", job=name, savepoint=where)
             except StopFailedError as error:
                 log.warning(

@@ -3,15 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from jobs.domain.bars import Rules
-from schemas.settings import CassandraSettings, KafkaSettings, LogSettings
+from jobs.anomaly_settings import AnomalySettings
+from jobs.domain.context import Rules
+from jobs.domain.indicators import DEFAULT as DEFAULT_INDICATORS
+from jobs.domain.indicators import Indicators
+from schemas.errors import ConfigurationError
+from schemas.settings import CassandraSettings, KafkaSettings, LogSettings, SessionSettings
 
 Milliseconds = Annotated[int, Field(ge=1)]
 
 
-class JobSettings(KafkaSettings, CassandraSettings, LogSettings):
+class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSettings, LogSettings):
     """Everything that shapes the two jobs and how they are run."""
 
     flink_rest_url: str = Field("http://127.0.0.1:8081", description="REST address of the Flink JobManager")
@@ -53,12 +57,37 @@ class JobSettings(KafkaSettings, CassandraSettings, LogSettings):
     live_every_ms: Milliseconds = Field(
         1000, description="least time between live versions of bars longer than 1m, and of any in Cassandra"
     )
+    live_budget_per_second: int = Field(
+        5000,
+        ge=1,
+        description="live versions of bars published in a second, over all symbols; finals never wait",
+    )
+    max_revised_bars: int = Field(
+        500, ge=0, description="final bars after a corrected one that are published anew, of each interval"
+    )
+    latency_alerts: bool = Field(
+        True, description="whether latency is judged; false for history, whose trades are old by nature"
+    )
+    indicators: str = Field(
+        DEFAULT_INDICATORS,
+        description="indicators of every bar, separated by commas: sma:N, ema:N, rsi:N, atr:N,"
+        " macd:FAST:SLOW:SIGNAL, bollinger:N:WIDTH, vwap (of the session). After a change they begin anew",
+    )
     generation: int = Field(
         0, ge=0, le=2**29, description="raise by one to rebuild bars: wins over all versions before"
     )
     cassandra_retry_seconds: int = Field(
         60, ge=1, description="how long a write is retried before the store job restarts from its checkpoint"
     )
+
+    @field_validator("indicators", mode="after")
+    @classmethod
+    def _check_indicators(cls, specification: str) -> str:
+        try:
+            Indicators(specification)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        return specification
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -82,4 +111,5 @@ class JobSettings(KafkaSettings, CassandraSettings, LogSettings):
             dedup_memory=self.dedup_memory_seconds * 1_000_000,
             live_every=self.live_every_ms * 1000,
             generation=self.generation,
+            max_revised_bars=self.max_revised_bars,
         )

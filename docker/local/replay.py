@@ -74,6 +74,8 @@ def replay(
     variables = {
         **environment,
         "TOPIC_PREFIX": run,
+        "TOPIC_RETENTION_HOURS": "0",
+        "LATENCY_ALERTS": "false",
         "SOURCE": "replay",
         "REPLAY_FILES": ",".join(str(file.resolve()) for file in files),
         "PRODUCER_METRICS_PORT": str(settings_from(ReplayRunSettings, environment).replay_metrics_port),
@@ -81,15 +83,10 @@ def replay(
         "SAVEPOINT_DIR": str(folder / "savepoints"),
         "CHECKPOINT_INTERVAL_MS": "1000",
     }
-    topic_settings = TopicSettings(
-        kafka_bootstrap_servers=variables["KAFKA_BOOTSTRAP_SERVERS"],
-        schema_registry_url=variables["SCHEMA_REGISTRY_URL"],
-        topic_prefix=run,
-        topic_retention_hours=0,
-    )
+    topic_settings = settings_from(TopicSettings, variables)
     with FlinkCluster(variables["FLINK_REST_URL"]) as cluster:
         _delete_finished(topic_settings, cluster)
-        report(f"Replay {run}: topics {run}.trades, .quotes, .candles, .dead-letter")
+        report(f"Replay {run}: topics {run}.trades, .quotes, .candles, .alerts, .dead-letter")
         topics = create_topics(topic_settings, any_time=True)
         register_schemas(topic_settings.schema_registry_url, topics)
         with _process("jobs", ["jobs", "run"], variables, folder) as jobs:
@@ -122,9 +119,10 @@ class _Watch:
         self._checkpoints: int | None = None
 
     def is_done(self) -> bool:
-        left = self._lag("bars", self._topics.trades) + self._lag("store", self._topics.trades)
+        inputs = (self._topics.trades, self._topics.quotes)
+        left = sum(self._lag(job, topic) for topic in inputs for job in ("bars", "store"))
         if left == 0 and self._bars_are_closed():
-            left = self._lag("store", self._topics.candles)
+            left = sum(self._lag("store", topic) for topic in (self._topics.candles, self._topics.alerts))
             if left == 0:
                 return True
         self._show(left)

@@ -1,83 +1,173 @@
 """The keyed function that keeps the bars of a symbol: load state, ask the domain, save state."""
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import ValueStateDescriptor
+from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
-from jobs.domain import bar_state
+from jobs.domain import bar_state, order_key, trade_log
 from jobs.domain.amounts import join
-from jobs.domain.bars import Rules, Slice, TooLateError
-from jobs.letters import carried
-from schemas.avro_codec import Encoder
-from schemas.events import Candle, DeadLetter, Event
+from jobs.domain.anomalies import LatencyMonitor, SliceSeen, SymbolAnomalies
+from jobs.domain.context import Change, Memory, Now, TooLateError
+from jobs.domain.indicator_cache import IndicatorCache
+from jobs.domain.live_budget import LiveBudget
+from jobs.domain.totals import Slice
+from jobs.flink.markets import Markets
+from jobs.flink.records import Records
+from jobs.flink.state_mapping import StateMapping
+from jobs.flink.worker_logs import configure_worker_logging
+from jobs.settings import JobSettings
+from schemas.events import Alert, Candle
 from schemas.topics import Topics
 
 SLICE_COLUMNS = ("symbol", "source", "event_time", "first_key", "last_key", "high", "low",
                  "volume_units", "volume_billionths", "notional_units", "notional_billionths",
-                 "trades", "events", "from_partition", "from_offset", "payload")  # fmt: skip
-"""Of a slice as it comes from SQL. ``payload`` is null but for a late trade, which is a slice by itself."""
-
-RECORD = Types.ROW_NAMED(
-    ["topic", "key", "payload"],
-    [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE()), Types.PRIMITIVE_ARRAY(Types.BYTE())],
-)
-"""A record for Kafka: where it goes, and its bytes."""
+                 "trades", "events", "skewed", "delay", "correctable", "log", "from_partition", "from_offset",
+                 "payload")  # fmt: skip
+"""Of a slice as it comes from SQL. ``payload`` is null but for a late trade or a correction, which is a slice
+by itself. ``delay`` is the least time (us) from an event to its being decoded."""
 
 
 class BarFunction(KeyedProcessFunction):
-    """Slices of a symbol in, encoded candles and dead letters out. Timers are in event time."""
+    """Slices of a symbol in, encoded candles, alerts and dead letters out. Timers are in event time."""
 
-    def __init__(self, rules: Rules, topics: Topics, schema_ids: dict[str, int]) -> None:
-        self._rules = rules
-        self._topics = topics
+    def __init__(self, settings: JobSettings, schema_ids: Mapping[str, int]) -> None:
+        self._settings = settings
         self._schema_ids = schema_ids
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._state = runtime_context.get_state(
-            ValueStateDescriptor("bars", Types.PRIMITIVE_ARRAY(Types.BYTE()))
+        configure_worker_logging()
+        settings = self._settings
+        self._bars = _bytes_state(runtime_context, "bars")
+        self._anomalies = _bytes_state(runtime_context, "anomalies")
+        self._memory = Memory(
+            indicators=StateMapping(runtime_context, "indicators"),
+            trades=StateMapping(runtime_context, "trades"),
+            cache=IndicatorCache(),
         )
-        self._encode_candle = self._encoder(Candle, self._topics.candles)
-        self._encode_letter = self._encoder(DeadLetter, self._topics.dead_letter)
+        self._rules = settings.rules
+        self._markets = Markets(settings)
+        self._records = Records(Topics(settings.topic_prefix), self._schema_ids)
+        self._budget = LiveBudget(settings.live_budget_per_second / settings.parallelism, time.monotonic)
+        self._latency = LatencyMonitor(settings.latency_limits, now_us, str(os.getpid()))
+        self._slice_us = settings.slice_ms * 1000
 
     def process_element(self, row: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
-        symbol = row[0]
-        part = Slice(
-            source=row[1], event_time=row[2], first=row[3], last=row[4], high=row[5], low=row[6],
-            volume=join(row[7], row[8]), notional=join(row[9], row[10]), trades=row[11], events=row[12],
-        )  # fmt: skip
-        timers = ctx.timer_service()
-        book = bar_state.load(self._state.value())
+        symbol, log = row[0], row[16]
+        now = self._now(symbol, ctx.timer_service().current_watermark() * 1000)
+        book = bar_state.load(self._bars.value())
         try:
-            change = book.apply(symbol, part, timers.current_watermark() * 1000, self._rules)
+            if log is not None and trade_log.is_correction(log):
+                seen, change = None, book.correct(symbol, log, now)
+            else:
+                seen, change = _seen(row), book.apply(symbol, _slice(row), now)
         except TooLateError as error:
-            yield self._too_late(row, str(error))
+            yield self._records.letter("too_late", f"{symbol}: {error}", row[17], row[18], row[19])
             return
-        self._state.update(bar_state.dump(book))
-        for due in change.timers:
-            timers.register_event_time_timer(-(-due // 1000))
-        yield from self._records(change.candles)
+        self._bars.update(bar_state.dump(book))
+        anomalies = self._load_anomalies(symbol, now)
+        timer = anomalies.next_timer()
+        alerts = []
+        if seen is not None:
+            alerts += anomalies.on_slice(seen, _minute_of(seen.event_time, change.candles), now.clock)
+            self._observe(row, now.clock)
+        yield from self._results(symbol, change, anomalies, alerts, now)
+        self._anomalies.update(anomalies.dump())
+        due = anomalies.next_timer()
+        for at in (*change.timers, *([due] if due is not None and due != timer else [])):
+            ctx.timer_service().register_event_time_timer(-(-at // 1000))
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        book = bar_state.load(self._state.value())
-        candles = book.advance(ctx.get_current_key(), timestamp * 1000, self._rules)
-        self._state.update(bar_state.dump(book))
-        yield from self._records(candles)
+        symbol = ctx.get_current_key()
+        now = self._now(symbol, timestamp * 1000)
+        book = bar_state.load(self._bars.value())
+        change = book.advance(symbol, now)
+        self._bars.update(bar_state.dump(book))
+        anomalies = self._load_anomalies(symbol, now)
+        yield from self._results(symbol, change, anomalies, [], now)
+        yield from map(self._records.alert, anomalies.on_watermark(timestamp * 1000, now.clock))
+        self._anomalies.update(anomalies.dump())
+        due = anomalies.next_timer()
+        for at in (*change.timers, *([due] if due is not None and due > timestamp * 1000 else [])):
+            ctx.timer_service().register_event_time_timer(-(-at // 1000))
 
-    def _encoder(self, event_type: type[Event], topic: str) -> Encoder:
-        return Encoder(event_type, self._schema_ids[topic])
-
-    def _records(self, candles: list[Candle]) -> Iterator[Row]:
-        for candle in candles:
-            yield Row(self._topics.candles, candle.symbol.encode(), self._encode_candle.encode(candle))
-
-    def _too_late(self, row: Any, detail: str) -> Row:
-        topic, partition, offset, payload = self._topics.trades, row[13], row[14], carried(row[15])
-        letter = DeadLetter("too_late", f"{row[0]}: {detail}", "bars", topic, partition, offset, payload)
-        return Row(
-            self._topics.dead_letter,
-            f"{topic}/{partition}/{offset}".encode(),
-            self._encode_letter.encode(letter),
+    def _now(self, symbol: str, watermark: int) -> Now:
+        return Now(
+            watermark=watermark,
+            clock=now_us(),
+            rules=self._rules,
+            market=self._markets.market(symbol),
+            memory=self._memory,
+            may_show=self._budget.may_show,
         )
+
+    def _load_anomalies(self, symbol: str, now: Now) -> SymbolAnomalies:
+        thresholds = self._markets.thresholds(symbol)
+        return SymbolAnomalies.load(self._anomalies.value(), thresholds, now.market.calendar)
+
+    def _results(
+        self, symbol: str, change: Change, anomalies: SymbolAnomalies, alerts: list[Alert], now: Now
+    ) -> Iterator[Row]:
+        """Records of a change, and of what its candles give rise to."""
+        for candle in change.candles:
+            yield self._records.candle(candle)
+            alerts += anomalies.on_candle(candle, now.clock)
+        yield from map(self._records.alert, (*alerts, *self._latency.due()))
+        for waiting in change.unmatched:
+            yield self._records.letter(
+                "unmatched_correction",
+                f"{symbol}: {waiting.source} corrects trade {waiting.trade_id}, which did not come",
+                waiting.kafka_partition,
+                waiting.kafka_offset,
+                None,
+            )
+
+    def _observe(self, row: Any, now: int) -> None:
+        """Takes up how long an on-time slice has taken: from its newest trade to here, beyond the slice's own
+        length, and to its being decoded."""
+        if not self._settings.latency_alerts or row[19] is not None or row[4] is None:
+            return
+        newest = order_key.unpack(row[4])[0]
+        self._latency.observe("source_to_kafka", row[1], row[14])
+        self._latency.observe("trade_to_bar", row[1], max(0, now - newest - self._slice_us))
+
+
+def _bytes_state(runtime_context: RuntimeContext, name: str) -> ValueState:
+    return runtime_context.get_state(ValueStateDescriptor(name, Types.PRIMITIVE_ARRAY(Types.BYTE())))
+
+
+def _slice(row: Any) -> Slice:
+    return Slice(
+        source=row[1], event_time=row[2], first=row[3], last=row[4], high=row[5], low=row[6],
+        volume=join(row[7], row[8]), notional=join(row[9], row[10]), trades=row[11], events=row[12],
+        skewed=row[13], log=row[16],
+    )  # fmt: skip
+
+
+def _seen(row: Any) -> SliceSeen:
+    return SliceSeen(
+        symbol=row[0],
+        source=row[1],
+        event_time=row[2],
+        high=row[5],
+        low=row[6],
+        skewed=row[13],
+        events=row[12],
+    )
+
+
+def _minute_of(event_time: int, candles: list[Candle]) -> Candle | None:
+    """The version of the minute that holds a time."""
+    for candle in candles:
+        if candle.interval == "1m" and candle.start <= event_time < candle.end:
+            return candle
+    return None
+
+
+def now_us() -> int:
+    """The wall clock, microseconds since 1970 UTC."""
+    return time.time_ns() // 1000

@@ -10,8 +10,8 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
-from jobs.flink_uri import as_uri
 from jobs.settings import JobSettings
+from jobs.snapshots import checkpoint_uri, savepoint_uri
 from schemas.errors import ConfigurationError
 
 SHIPPED = ("jobs", "schemas")
@@ -37,8 +37,8 @@ def configuration(settings: JobSettings, job: str, restore_from: str | None = No
         "execution.checkpointing.timeout": "10 min",
         "execution.checkpointing.tolerable-failed-checkpoints": "100",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        "execution.checkpointing.dir": f"{as_uri(settings.checkpoint_dir)}/{job}",
-        "execution.checkpointing.savepoint-dir": f"{as_uri(settings.savepoint_dir)}/{job}",
+        "execution.checkpointing.dir": checkpoint_uri(settings, job),
+        "execution.checkpointing.savepoint-dir": savepoint_uri(settings, job),
         "execution.checkpointing.incremental": "true",
         "state.backend.type": settings.state_backend,
         "restart-strategy.type": "exponential-delay",

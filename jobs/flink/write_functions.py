@@ -5,7 +5,7 @@ open batch before a checkpoint's barrier passes, so a checkpoint covers only wha
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,21 +13,22 @@ import pandas as pd
 from pyflink.table import DataTypes, FunctionContext, ScalarFunction
 from pyflink.table.udf import udf
 
-from jobs.domain.trade_batch import TradeReader
-from jobs.flink.decode_trades import milliseconds
+from jobs.domain.record_batch import QuoteReader, TradeReader
+from jobs.flink.columns import milliseconds
 from jobs.flink.worker_logs import configure_worker_logging
 from jobs.flink.worker_session import shared_session
 from jobs.letters import carried
 from jobs.settings import JobSettings
 from jobs.sinks.cassandra_writer import CassandraWriter
+from jobs.sinks.event_rows import AlertRows, CandleRows
 from jobs.sinks.live_bars import LiveBars
-from jobs.sinks.rows import CandleRows, TradeRows
+from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.avro_codec import Decoder, Encoder, SchemaJson
 from schemas.errors import PoisonError
-from schemas.events import Candle, DeadLetter, Event, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
 from schemas.registry import RegistryLookup
 from schemas.topics import Topics
-from schemas.validation import check_candle
+from schemas.validation import check_alert, check_candle
 
 
 class WriteFunction(ScalarFunction):
@@ -51,8 +52,8 @@ class WriteFunction(ScalarFunction):
         """It writes: the planner must call it once for each record, and never fold it away."""
         return False
 
-    def _decoder(self, event_type: type[Event]) -> Decoder:
-        return Decoder(event_type, RegistryLookup(self._settings.schema_registry_url), self._schemas)
+    def _decoder(self, *event_types: type[Event]) -> Decoder:
+        return Decoder(event_types, RegistryLookup(self._settings.schema_registry_url), self._schemas)
 
     def _letters(
         self, poison: Mapping[int, PoisonError], payloads: Any, partitions: Any, offsets: Any
@@ -68,12 +69,12 @@ class WriteFunction(ScalarFunction):
 
 
 class WriteTrades(WriteFunction):
-    """Trades to bronze and silver."""
+    """Trades to bronze and silver, corrections to bronze and their own table."""
 
     def open(self, function_context: FunctionContext) -> None:
         super().open(function_context)
         self._rows = TradeRows(self._session)
-        self._reader = TradeReader(self._decoder(Trade))
+        self._reader = TradeReader(self._decoder(Trade, Correction))
 
     def eval(
         self,
@@ -88,8 +89,29 @@ class WriteTrades(WriteFunction):
         return self._letters(batch.poison, values, kafka_partitions, kafka_offsets)
 
 
+class WriteQuotes(WriteFunction):
+    """Quotes, and the latest of each symbol."""
+
+    def open(self, function_context: FunctionContext) -> None:
+        super().open(function_context)
+        self._rows = QuoteRows(self._session)
+        self._reader = QuoteReader(self._decoder(Quote))
+
+    def eval(
+        self,
+        payloads: "pd.Series[Any]",
+        partitions: "pd.Series[Any]",
+        offsets: "pd.Series[Any]",
+        record_times: "pd.Series[Any]",
+    ) -> "pd.Series[Any]":
+        values = payloads.tolist()
+        batch = self._reader.read(values, milliseconds(record_times))
+        self._writer.write(self._rows.mutations(batch))
+        return self._letters(batch.poison, values, partitions.tolist(), offsets.tolist())
+
+
 class WriteCandles(WriteFunction):
-    """Candles to gold; live ones no more often than the settings allow."""
+    """Candles to gold and to the versions; live ones no more often than the settings allow."""
 
     def open(self, function_context: FunctionContext) -> None:
         super().open(function_context)
@@ -102,26 +124,54 @@ class WriteCandles(WriteFunction):
         payloads: "pd.Series[Any]",
         partitions: "pd.Series[Any]",
         offsets: "pd.Series[Any]",
-        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for both functions
+        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for all functions
     ) -> "pd.Series[Any]":
         values = payloads.tolist()
         poison: dict[int, PoisonError] = {}
-        candles = self._live_bars.due(self._candles(values, poison))
+        candles = self._live_bars.due(valid_events(values, self._decode, check_candle, poison))
         self._writer.write(self._rows.mutations(candles))
         return self._letters(poison, values, partitions.tolist(), offsets.tolist())
 
-    def _candles(self, payloads: list[bytes | None], poison: dict[int, PoisonError]) -> Iterator[Candle]:
-        for position, payload in enumerate(payloads):
-            if payload is None:
-                continue
-            try:
-                candle = self._decode(payload)
-                assert isinstance(candle, Candle)  # noqa: S101 -- narrows what the decoder was made for
-                check_candle(candle)
-            except PoisonError as error:
-                poison[position] = error
-            else:
-                yield candle
+
+class WriteAlerts(WriteFunction):
+    """Alerts by symbol and by day."""
+
+    def open(self, function_context: FunctionContext) -> None:
+        super().open(function_context)
+        self._rows = AlertRows(self._session)
+        self._decode = self._decoder(Alert).decode
+
+    def eval(
+        self,
+        payloads: "pd.Series[Any]",
+        partitions: "pd.Series[Any]",
+        offsets: "pd.Series[Any]",
+        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for all functions
+    ) -> "pd.Series[Any]":
+        values = payloads.tolist()
+        poison: dict[int, PoisonError] = {}
+        alerts = list(valid_events(values, self._decode, check_alert, poison))
+        self._writer.write(self._rows.mutations(alerts))
+        return self._letters(poison, values, partitions.tolist(), offsets.tolist())
+
+
+def valid_events(
+    payloads: list[bytes | None],
+    decode: Callable[[bytes], Any],
+    check: Callable[[Any], None],
+    poison: dict[int, PoisonError],
+) -> Iterator[Any]:
+    """The events of the payloads that pass the check; the others are added to ``poison`` by position."""
+    for position, payload in enumerate(payloads):
+        if payload is None:
+            continue
+        try:
+            event = decode(payload)
+            check(event)
+        except PoisonError as error:
+            poison[position] = error
+        else:
+            yield event
 
 
 def as_udf(function: WriteFunction) -> Any:
@@ -134,8 +184,11 @@ def write_functions(
 ) -> dict[str, Any]:
     """Topic -> the function that stores its records."""
     topics = Topics(settings.topic_prefix)
-    letter_id = ids[topics.dead_letter]
-    return {
-        topics.trades: as_udf(WriteTrades(settings, topics.trades, schemas, letter_id)),
-        topics.candles: as_udf(WriteCandles(settings, topics.candles, schemas, letter_id)),
+    kinds = {
+        topics.trades: WriteTrades,
+        topics.quotes: WriteQuotes,
+        topics.candles: WriteCandles,
+        topics.alerts: WriteAlerts,
     }
+    letter_id = ids[topics.dead_letter]
+    return {topic: as_udf(kind(settings, topic, schemas, letter_id)) for topic, kind in kinds.items()}

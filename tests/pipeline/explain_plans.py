@@ -1,4 +1,4 @@
-"""Prints what Flink's planner makes of both jobs, as JSON: job -> plan. A process of its own, as it brings up
+"""Prints what Flink's planner makes of both jobs, as JSON: part -> plan. A process of its own, as it brings up
 a JVM; takes the jars from FLINK_LIB_DIR and talks to no server."""
 
 import json
@@ -15,16 +15,16 @@ def main() -> None:
     settings = JobSettings()
     use_flink_libraries(settings.flink_lib_dir)
     topics = Topics(settings.topic_prefix)
-    ids = {topic: number for number, topic in enumerate(topics.event_types, start=1)}
+    ids = {topic: number for number, topic in enumerate(topics.record_types, start=1)}
     schemas = our_schemas(topics, ids)
 
     tables = table_environment(configuration(settings, "bars"))
     bars.build(tables, settings, schemas, ids)
-    slices = tables.from_path("slices").explain()
+    plans = {view: tables.from_path(view).explain() for view in ("slices", "quote_slices")}
 
     tables = table_environment(configuration(settings, "store"))
     store_plan = store.build(tables, settings, schemas, ids).explain()
-    json.dump({"bars": slices, "store": store_plan}, sys.stdout)
+    json.dump({**plans, "store": store_plan}, sys.stdout)
 
 
 if __name__ == "__main__":

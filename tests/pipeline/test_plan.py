@@ -18,7 +18,7 @@ EXECUTION = "== Optimized Execution Plan =="
 
 @pytest.fixture(scope="module")
 def plans(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Job -> the plan that is executed; explained in one JVM."""
+    """Views of the bars job, and the store job -> the plan that is executed; explained in one JVM."""
     environment = dict(os.environ)
     if environment.get("TICKSTREAM_TEST_SERVERS") != "1":
         request.getfixturevalue("kafka")  # with the first server the jars are there too
@@ -45,7 +45,7 @@ def operators(plan: str) -> list[str]:
 
 def test_a_trade_is_decoded_and_deduplicated_once_for_both_branches(plans: dict[str, str]) -> None:
     """The late branch takes the dedup that the other one has; one source, one exchange before it."""
-    plan = plans["bars"]
+    plan = plans["slices"]
     assert plan.count("decode_trades(") == 1
     assert operators(plan).count("PythonCalc") == 1
     assert operators(plan).count("TableSourceScan") == 1
@@ -57,7 +57,7 @@ def test_a_trade_is_decoded_and_deduplicated_once_for_both_branches(plans: dict[
 
 def test_dedup_keeps_the_first_of_each_identity_and_no_more(plans: dict[str, str]) -> None:
     """By arrival; it never takes back what it let through, or sums in state could not be right."""
-    [dedup] = [line for line in plans["bars"].splitlines() if "Deduplicate(" in line]
+    [dedup] = [line for line in plans["slices"].splitlines() if "Deduplicate(" in line]
     assert "keep=[FirstRow]" in dedup
     assert "key=[symbol, source, trade_id]" in dedup
     assert "order=[PROCTIME]" in dedup
@@ -66,18 +66,28 @@ def test_dedup_keeps_the_first_of_each_identity_and_no_more(plans: dict[str, str
 
 def test_the_two_branches_divide_every_trade_between_them(plans: dict[str, str]) -> None:
     """The late one is whatever is not true for the other, an unknown watermark included."""
-    on_time, late = re.findall(r"where=\[(.*CURRENT_WATERMARK.*)\]\)", plans["bars"])
+    on_time, late = re.findall(r"where=\[(.*CURRENT_WATERMARK.*)\]\)", plans["slices"])
     assert "on_time AND" in on_time
     assert late == f"{on_time} IS NOT TRUE"
 
 
 def test_slices_are_summed_before_they_are_exchanged(plans: dict[str, str]) -> None:
-    """Partial sums in each instance, then one exchange by symbol and source."""
-    plan = plans["bars"]
+    """Partial sums in each instance, then one exchange by symbol, source and whether it is corrected."""
+    plan = plans["slices"]
     assert operators(plan).count("LocalWindowAggregate") == 1
     assert operators(plan).count("GlobalWindowAggregate") == 1
     assert "size=[200 ms]" in plan
     assert plan.count("Exchange(") == 2
+
+
+def test_a_quote_is_decoded_once_for_both_branches(plans: dict[str, str]) -> None:
+    """In slices of a second, or by itself."""
+    plan = plans["quote_slices"]
+    assert plan.count("decode_quotes(") == 1
+    assert operators(plan).count("PythonCalc") == 1
+    assert operators(plan).count("TableSourceScan") == 1
+    assert plan.count("Exchange(") == 1
+    assert "size=[1 s]" in plan
 
 
 def test_nothing_of_it_works_in_mini_batches(plans: dict[str, str]) -> None:
@@ -87,10 +97,10 @@ def test_nothing_of_it_works_in_mini_batches(plans: dict[str, str]) -> None:
 
 
 def test_each_record_is_written_once(plans: dict[str, str]) -> None:
-    """One call for trades and one for candles, however many filters and columns hang on the result."""
+    """One call for each topic, however many filters and columns hang on the result."""
     plan = plans["store"]
-    assert plan.count("write_trades(") == 1
-    assert plan.count("write_candles(") == 1
-    assert operators(plan).count("PythonCalc") == 2
+    written = ("trades", "quotes", "candles", "alerts")
+    assert [plan.count(f"write_{table}(") for table in written] == [1] * len(written)
+    assert operators(plan).count("PythonCalc") == len(written)
     assert operators(plan).count("Sink") == 1
     assert "Exchange(" not in plan

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from docker.environment import settings_from
 from jobs.cluster import FlinkCluster, Job
 from schemas.create import create_tables, create_topics
 from schemas.registry import register_schemas
@@ -51,21 +52,16 @@ def running_jobs(
         **os.environ,
         **environment,
         "TOPIC_PREFIX": prefix,
+        "TOPIC_RETENTION_HOURS": "0",
+        "LATENCY_ALERTS": "false",
         "CASSANDRA_KEYSPACE": prefix.replace("-", "_"),
         "CHECKPOINT_DIR": str(folder / "checkpoints"),
         "SAVEPOINT_DIR": str(folder / "savepoints"),
         "CHECKPOINT_INTERVAL_MS": "1000",
         **{name: str(value) for name, value in changes.items()},
     }
-    topic_settings = TopicSettings(
-        kafka_bootstrap_servers=variables["KAFKA_BOOTSTRAP_SERVERS"],
-        schema_registry_url=variables["SCHEMA_REGISTRY_URL"],
-        topic_prefix=prefix,
-        topic_retention_hours=0,
-    )
-    cassandra = CassandraSettings(
-        cassandra_port=int(variables["CASSANDRA_PORT"]), cassandra_keyspace=variables["CASSANDRA_KEYSPACE"]
-    )
+    topic_settings = settings_from(TopicSettings, variables)
+    cassandra = settings_from(CassandraSettings, variables)
     create_tables(cassandra)
     ids = register_schemas(topic_settings.schema_registry_url, create_topics(topic_settings, any_time=True))
     with FlinkCluster(variables["FLINK_REST_URL"]) as cluster, (folder / "jobs.log").open("ab") as log:

@@ -1,0 +1,190 @@
+"""The vectorised functions that turn raw records into the columns that slices are summed from."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from pyflink.table import DataTypes, FunctionContext, ScalarFunction
+from pyflink.table.udf import udf
+
+from jobs.domain import amounts, order_key, quote_key, trade_log
+from jobs.domain.record_batch import QuoteReader, RecordBatch, TradeReader
+from jobs.flink.columns import milliseconds, spread
+from jobs.flink.worker_logs import configure_worker_logging
+from jobs.settings import JobSettings
+from schemas.avro_codec import Decoder, SchemaJson
+from schemas.events import Correction, Event, Quote, Trade
+from schemas.registry import RegistryLookup
+
+TRADE = {
+    "symbol": DataTypes.STRING(),  # null for a heartbeat and for poison, which the store job reports
+    "source": DataTypes.STRING(),
+    "trade_id": DataTypes.STRING(),  # of a correction its own id
+    "event_time": DataTypes.BIGINT(),
+    "on_time": DataTypes.BOOLEAN(),  # the record's timestamp is the event time; never so of a correction
+    "order_key": DataTypes.STRING(),  # null where the trade sets no open and close
+    "price": DataTypes.DOUBLE(),  # null where it sets no high and low
+    "volume_units": DataTypes.BIGINT(),
+    "volume_billionths": DataTypes.BIGINT(),
+    "notional_units": DataTypes.BIGINT(),
+    "notional_billionths": DataTypes.BIGINT(),
+    "counts": DataTypes.BIGINT(),  # 1 where it sets a price or adds volume
+    "skewed": DataTypes.BIGINT(),  # 1 where it is dated further ahead of its receipt than two clocks may be
+    "delay": DataTypes.BIGINT(),  # from the event to its being read here, us
+    "correctable": DataTypes.BOOLEAN(),
+    "log": DataTypes.STRING(),  # the trade by itself where it is correctable, or the correction
+}
+QUOTE = {
+    "symbol": DataTypes.STRING(),  # null for a heartbeat and for poison
+    "event_time": DataTypes.BIGINT(),
+    "quote_key": DataTypes.STRING(),  # orders quotes, and holds all of them
+    "on_time": DataTypes.BOOLEAN(),
+    "crossed": DataTypes.BIGINT(),  # 1 where the bid is above the ask
+}
+
+
+class DecodeFunction(ScalarFunction):
+    """A vectorised function over one topic's records: ``decode(payload, record_time, partition, offset)``."""
+
+    RESULT: ClassVar[dict[str, Any]]
+    EVENTS: ClassVar[tuple[type[Event], ...]]
+
+    def __init__(self, settings: JobSettings, known: Mapping[int, SchemaJson]) -> None:
+        self._settings = settings
+        self._known = known
+
+    def open(self, function_context: FunctionContext) -> None:  # noqa: ARG002 -- Flink's signature
+        configure_worker_logging()
+        self._open(Decoder(self.EVENTS, RegistryLookup(self._settings.schema_registry_url), self._known))
+
+    def eval(
+        self,
+        payloads: "pd.Series[Any]",
+        record_times: "pd.Series[Any]",
+        partitions: "pd.Series[Any]",
+        offsets: "pd.Series[Any]",
+    ) -> pd.DataFrame:
+        columns = self._columns(payloads, milliseconds(record_times), partitions, offsets)
+        return pd.DataFrame({name: columns[name] for name in self.RESULT})
+
+    @abstractmethod
+    def _open(self, decoder: Decoder) -> None: ...
+
+    @abstractmethod
+    def _columns(
+        self, payloads: Any, record_ms: "np.ndarray[Any, np.dtype[np.int64]]", partitions: Any, offsets: Any
+    ) -> dict[str, Any]:
+        """A column as long as the batch for each name of RESULT."""
+
+
+class DecodeTrades(DecodeFunction):
+    """Trades and corrections to ``ROW(TRADE)``."""
+
+    RESULT = TRADE
+    EVENTS = (Trade, Correction)
+
+    def _open(self, decoder: Decoder) -> None:
+        self._reader = TradeReader(decoder)
+
+    def _columns(
+        self, payloads: Any, record_ms: "np.ndarray[Any, np.dtype[np.int64]]", partitions: Any, offsets: Any
+    ) -> dict[str, Any]:
+        batch = self._reader.read(payloads, record_ms)
+        columns = {
+            name: spread(values, batch.positions, len(payloads))
+            for name, values in _trades(batch, self._settings.clock_skew_us).items()
+        }
+        for position, correction in batch.corrections.items():
+            packed = trade_log.pack_correction(correction, int(partitions[position]), int(offsets[position]))
+            row = {name: correction[name] for name in ("symbol", "source", "event_time")}
+            row |= {
+                "trade_id": correction["correction_id"],
+                "on_time": False,
+                "correctable": True,
+                "log": packed,
+            }
+            row |= {"order_key": None, "price": np.nan}
+            for name, value in row.items():
+                columns[name][position] = value
+        return columns
+
+
+def _trades(batch: RecordBatch, clock_skew_us: int) -> dict[str, Any]:
+    event_time, sequence = batch.integers["event_time"], batch.integers["sequence"]
+    price, size = batch.floats["price"], batch.floats["size"]
+    open_close, volume_too = batch.flags["updates_open_close"], batch.flags["updates_volume"]
+    # Or a bar could open above its high.
+    high_low = batch.flags["updates_high_low"] | open_close
+    volume = amounts.split(np.where(volume_too, size, 0.0))
+    notional = amounts.split(np.where(volume_too, price * size, 0.0))
+    keys = np.array(order_key.pack(event_time, sequence, price), dtype=object)
+    skewed = event_time - batch.integers["received_at"] > clock_skew_us
+    correctable = batch.flags["correctable"]
+    log = np.full(len(keys), None, dtype=object)
+    if correctable.any():
+        rows = np.flatnonzero(correctable)
+        ids = batch.columns["trade_id"]
+        log[rows] = trade_log.pack(
+            event_time[rows], sequence[rows], price[rows], size[rows],
+            open_close[rows], high_low[rows], volume_too[rows], [ids[row] for row in rows], skewed[rows],
+        )  # fmt: skip
+    keys[~open_close] = None
+    return {
+        "symbol": batch.columns["symbol"],
+        "source": batch.columns["source"],
+        "trade_id": batch.columns["trade_id"],
+        "event_time": event_time,
+        "on_time": batch.on_time,
+        "order_key": keys,
+        "price": np.where(high_low, price, np.nan),
+        "volume_units": volume[0],
+        "volume_billionths": volume[1],
+        "notional_units": notional[0],
+        "notional_billionths": notional[1],
+        "counts": (high_low | volume_too).astype(np.int64),
+        "skewed": skewed.astype(np.int64),
+        "delay": time.time_ns() // 1000 - event_time,
+        "correctable": correctable,
+        "log": log,
+    }
+
+
+class DecodeQuotes(DecodeFunction):
+    """Quotes to ``ROW(QUOTE)``."""
+
+    RESULT = QUOTE
+    EVENTS = (Quote,)
+
+    def _open(self, decoder: Decoder) -> None:
+        self._reader = QuoteReader(decoder)
+
+    def _columns(
+        self,
+        payloads: Any,
+        record_ms: "np.ndarray[Any, np.dtype[np.int64]]",
+        partitions: Any,  # noqa: ARG002 -- one signature for both functions
+        offsets: Any,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        batch = self._reader.read(payloads, record_ms)
+        columns = {
+            "symbol": batch.columns["symbol"],
+            "event_time": batch.integers["event_time"],
+            "quote_key": np.array(quote_key.pack(batch), dtype=object),
+            "on_time": batch.on_time,
+            "crossed": (batch.floats["bid"] > batch.floats["ask"]).astype(np.int64),
+        }
+        return {name: spread(values, batch.positions, len(payloads)) for name, values in columns.items()}
+
+
+def decode_function(
+    kind: type[DecodeFunction], settings: JobSettings, known: Mapping[int, SchemaJson]
+) -> Any:
+    """The function as Flink registers it."""
+    return udf(
+        kind(settings, known),
+        result_type=DataTypes.ROW([DataTypes.FIELD(name, type_) for name, type_ in kind.RESULT.items()]),
+        func_type="pandas",
+    )

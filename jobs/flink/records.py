@@ -1,0 +1,38 @@
+"""Records for Kafka as the keyed functions give them out: where each goes, and its bytes."""
+
+from collections.abc import Mapping
+
+from pyflink.common import Row, Types
+
+from jobs.letters import carried
+from schemas.avro_codec import Encoder
+from schemas.events import Alert, Candle, DeadLetter
+from schemas.topics import Topics
+
+RECORD = Types.ROW_NAMED(
+    ["topic", "key", "payload"],
+    [Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE()), Types.PRIMITIVE_ARRAY(Types.BYTE())],
+)
+
+
+class Records:
+    """Encodes what a job gives out. ``schema_ids``: by the keys of ``Topics.record_types``."""
+
+    def __init__(self, topics: Topics, schema_ids: Mapping[str, int]) -> None:
+        self._topics = topics
+        self._candle = Encoder(Candle, schema_ids[topics.candles])
+        self._alert = Encoder(Alert, schema_ids[topics.alerts])
+        self._letter = Encoder(DeadLetter, schema_ids[topics.dead_letter])
+
+    def candle(self, candle: Candle) -> Row:
+        return Row(self._topics.candles, candle.symbol.encode(), self._candle.encode(candle))
+
+    def alert(self, alert: Alert) -> Row:
+        return Row(self._topics.alerts, alert.symbol.encode(), self._alert.encode(alert))
+
+    def letter(self, reason: str, detail: str, partition: int, offset: int, payload: bytes | None) -> Row:
+        """The dead letter of a record of the trades topic, keyed by where that lies."""
+        topic = self._topics.trades
+        letter = DeadLetter(reason, detail, "bars", topic, partition, offset, carried(payload))
+        key = f"{topic}/{partition}/{offset}".encode()
+        return Row(self._topics.dead_letter, key, self._letter.encode(letter))
