@@ -69,5 +69,5 @@ def _vwap(totals: Totals) -> float | None:
     if totals.high is None or totals.low is None:
         return vwap
     nearest = min(max(vwap, totals.low), totals.high)
-    precision = totals.trades * (1 + nearest) / totals.volume
+    precision = (totals.trades / totals.volume + 1e-15) * (1 + totals.high)
     return nearest if abs(nearest - vwap) <= precision else vwap

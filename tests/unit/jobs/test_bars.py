@@ -45,8 +45,8 @@ def test_a_bar_is_live_then_final_then_corrected() -> None:
     corrected = minutes(bars.add(a_trade(30 * SECOND_US, price=99.0, size=1.0)))
     assert corrected == [
         replace(final[0], low=99.0, volume=4.0, notional=405.0, vwap=101.25, trades=3, version=7,
-                late_trades=1)  # fmt: skip
-    ]
+                late_trades=1)
+    ]  # fmt: skip
 
 
 def test_within_the_grace_a_late_trade_changes_a_bar_that_is_still_live() -> None:
@@ -116,8 +116,17 @@ def test_a_correction_makes_new_versions_of_the_final_bars_after_it() -> None:
     _, second, third, _ = (bars.last["1m", minute * MINUTE_US] for minute in range(4))
     again = minutes(bars.add(a_trade(MINUTE_US + 1, price=50.0)))
     assert again == [
-        replace(second, low=50.0, close=50.0, volume=2.0, notional=151.0, vwap=75.5, trades=2, version=7,
-                late_trades=1),
+        replace(
+            second,
+            low=50.0,
+            close=50.0,
+            volume=2.0,
+            notional=151.0,
+            vwap=75.5,
+            trades=2,
+            version=7,
+            late_trades=1,
+        ),
         replace(third, version=9),
     ]
 
