@@ -82,8 +82,9 @@ class StaleFeed:
         if self.last is None or self.gaps < LEAST_GAPS:
             return []
         if not self._calendar.is_open(self.watermark):
-            self.closed = True
-            self._wake(self._next_opening())
+            if not self.closed or self.timer is None:
+                self.closed = True
+                self._wake(self._next_opening())
             return self._end_at_close(book, now)
         if self.closed:
             self.closed = False

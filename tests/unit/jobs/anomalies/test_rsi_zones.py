@@ -62,7 +62,8 @@ def test_a_zone_is_left_further_in_than_it_is_entered() -> None:
     values = [71.0, 66.0, 70.5, 65.0, 64.9, 69.0, 70.1]
     alerts = [driver.bar(rsi(value, bar)) for bar, value in enumerate(values)]
     assert [short(each) for each in alerts] == [
-        [("overbought", 0, "raised")], [], [], [], [("overbought", 0, "resolved")], [], [("overbought", 30, "raised")],
+        [("overbought", 0, "raised")], [], [], [],
+        [("overbought", 0, "resolved")], [], [("overbought", 30, "raised")],
     ]  # fmt: skip
     driver = after()
     alerts = [driver.bar(rsi(value, bar)) for bar, value in enumerate([29.0, 35.0, 35.1, 31.0, 29.9])]

@@ -1,0 +1,93 @@
+"""The simulator's market: an hour of calm gives no alert, its scenarios give exactly theirs.
+
+20 trades/s of ten symbols, seeded, through the real bars, and then four minutes with every scenario.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from jobs.domain.anomalies import Thresholds
+from producer.settings import SCENARIOS
+from producer.simulator.scenarios import Scenarios
+from schemas.events import Alert
+from tests.unit.jobs.anomalies.market_run import SECOND_US, START_US, MarketRun
+
+SYMBOLS = ("AAPL", "GOOGL", "MSFT", "AMZN", "META", "NVDA", "TSLA", "JPM", "V", "JNJ")
+HOUR_S = 3600
+SCENARIOS_S = 240
+SPIKE, BURST, STALE = "AAPL", "GOOGL", "META"
+"""The symbols of the first round of scenarios."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was told in the hour of calm, and after it."""
+
+    run: MarketRun
+    calm: list[Alert]
+    watched: list[int]
+    """Per symbol: the time until which it was watched, us."""
+    later: list[Alert]
+
+    def of(self, alert_type: str) -> list[Alert]:
+        return [alert for alert in self.later if alert.type == alert_type]
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    run = MarketRun(SYMBOLS, 20, 10, Thresholds())
+    run.run(HOUR_S)
+    calm, watched = run.alerts, [each.book.greatest_event_time for each in run.runs]
+    run.run(SCENARIOS_S, Scenarios(SCENARIOS, SYMBOLS, START_US + HOUR_S * SECOND_US, HOUR_S * SECOND_US))
+    return Told(run, calm, watched, run.alerts[len(calm) :])
+
+
+def at(alert: Alert) -> float:
+    """Seconds from the beginning of the scenarios to the time that an alert belongs to."""
+    return (alert.event_time - START_US) / SECOND_US - HOUR_S
+
+
+def test_an_hour_of_calm_gives_no_alert(told: Told) -> None:
+    """Of any kind, though every symbol traded and was quoted to its end."""
+    assert told.calm == []
+    assert min(told.watched) > START_US + (HOUR_S - 10) * SECOND_US
+    assert min(run.quotes.quotes for run in told.run.runs) > 3000
+
+
+def test_a_spike_is_one_alert(told: Told) -> None:
+    """8 % are more than 1.5 times the threshold; the way back is within the cooldown."""
+    alerts = told.of("price_spike")
+    assert [(a.symbol, a.revision, a.status, a.severity) for a in alerts] == [
+        (SPIKE, 1, "raised", "low"),
+        (SPIKE, 2, "raised", "medium"),
+    ]
+    assert len({alert.alert_id for alert in alerts}) == 1
+    assert [at(alert) for alert in alerts] == [60, 60]
+    assert all(alert.value > 5 and alert.bar_version is not None for alert in alerts)
+
+
+def test_a_burst_is_one_alert_of_its_minute(told: Told) -> None:
+    """15 s at 25 times the volume are seven minutes' worth; of the longer bars too few were there to
+    judge."""
+    alerts = told.of("volume_anomaly")
+    assert {(a.symbol, a.interval, a.status, at(a)) for a in alerts} == {(BURST, "1m", "raised", 0)}
+    assert len({alert.alert_id for alert in alerts}) == 1
+    assert [alert.revision for alert in alerts] == list(range(1, len(alerts) + 1))
+    assert 5 < alerts[-1].value < 9
+    assert alerts[-1].severity == "high"
+
+
+def test_a_silence_is_one_alert_until_it_ends(told: Told) -> None:
+    """A minute: raised after half of it, resolved by the next trade."""
+    alerts = told.of("stale_feed")
+    assert [(a.symbol, a.revision, a.status, a.severity) for a in alerts] == [
+        (STALE, 1, "raised", "low"),
+        (STALE, 2, "resolved", "low"),
+    ]
+    assert at(alerts[0]) == pytest.approx(115, abs=3)
+
+
+def test_nothing_else_is_told(told: Told) -> None:
+    """A late trade and a repeated one are part of an ordinary market."""
+    assert {alert.type for alert in told.later} == {"price_spike", "volume_anomaly", "stale_feed"}
