@@ -1,10 +1,11 @@
 """Reading alerts from Cassandra: those of a symbol by UTC month, those of all symbols by UTC day.
 
-Alerts are rare, so most partitions are empty, and which hold any is asked for 36 at a time. What a filter
-leaves out is read all the same: one page reads a bounded number of rows and partitions, and the next one
-goes on where it ended.
+Alerts are rare, so most partitions are empty, and which hold any is asked first, for more of them at once the
+longer nothing comes. What a filter leaves out is read all the same: one page reads a bounded number of rows
+and partitions, and the next one goes on where it ended.
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
@@ -20,6 +21,8 @@ from schemas.tables import alert_bucket
 DAY_US = INTERVALS["1d"]
 PARTITIONS_AT_ONCE = 36
 """Partitions that one query asks about."""
+MAX_PARALLEL = 8
+"""Such queries at the same time."""
 MAX_PARTITIONS = 30 * PARTITIONS_AT_ONCE
 """Partitions looked at for one page: about three years of days."""
 MAX_ROWS = 5_000
@@ -109,8 +112,9 @@ class AlertStore:
         at_once = limit + 1 if only == ALL else ROWS_AT_ONCE
         found: list[Alert] = []
         read = looked_at = 0
+        parallel = 1
         every = _partitions(table, start, place)
-        while near := list(islice(every, PARTITIONS_AT_ONCE)):
+        while near := list(islice(every, parallel * PARTITIONS_AT_ONCE)):
             for partition in await self._held(table, key, near):
                 full = True
                 while full:
@@ -126,12 +130,19 @@ class AlertStore:
             looked_at += len(near)
             if looked_at >= MAX_PARTITIONS:
                 return found, AlertPlace(near[-1].start)
+            parallel = min(2 * parallel, MAX_PARALLEL)
         return found, None
 
     async def _held(self, table: str, key: tuple[str, ...], near: list[_Partition]) -> list[_Partition]:
         """Those of ``near`` that hold alerts, in their order."""
-        values = (*key, [partition.period for partition in near])
-        held = {str(row[0]) for row in await self._database.query(f"{table}_held", values)}
+        periods = [partition.period for partition in near]
+        parts = await asyncio.gather(
+            *(
+                self._database.query(f"{table}_held", (*key, periods[first : first + PARTITIONS_AT_ONCE]))
+                for first in range(0, len(periods), PARTITIONS_AT_ONCE)
+            )
+        )
+        held = {str(row[0]) for part in parts for row in part}
         return [partition for partition in near if partition.period in held]
 
     async def _read(

@@ -1,7 +1,7 @@
 """Snapshots of symbols, put together from the latest quote, the newest trades and the newest bars.
 
-A handful of queries for a symbol, however old its data. The last trade is looked for in the minute of the
-newest 1m bar with a price and in the newest minutes, so that it is found while bars lag, too.
+Five queries for a symbol that trades, a few more where its data is old. The last trade is looked for in the
+minute of the newest 1m bar with a price and in the newest minutes, so that it is found while bars lag, too.
 """
 
 import asyncio
@@ -13,14 +13,15 @@ from api.database import Database
 from api.models import Candle, Day, Quote, Trade
 from api.store import Span, Store
 from api.times import Now, to_datetime, to_micros
-from schemas.intervals import MINUTE_US
+from schemas.intervals import INTERVALS, MINUTE_US, bar_start
 
 SYMBOLS_AT_ONCE = 8
 BARS = 20
 """Newest 1m bars among which one with a price is looked for: odd lots alone set none."""
 DAYS = 5
 """Newest 1d bars among which the previous close is looked for."""
-NEWEST_MINUTES = 3
+RECENT_US = 31 * INTERVALS["1d"]
+"""Bars are looked for this far back first: few partitions, read without asking which hold any."""
 TRADES = 20
 """Newest trades among which one that may set a price is looked for."""
 DELAYED_US = 60_000_000
@@ -82,23 +83,27 @@ class QuoteStore:
 
     async def quote(self, symbol: str) -> Quote:
         """What is known of the symbol now."""
-        ever = Span(0, self._store.latest())
         bars, days, rows = await asyncio.gather(
-            self._store.candles(symbol, "1m", ever, BARS),
-            self._store.candles(symbol, "1d", ever, DAYS),
+            self._newest(symbol, "1m", BARS),
+            self._newest(symbol, "1d", DAYS),
             self._database.query("quote", (symbol,)),
         )
         trades = await self._store.newest_of_minutes(symbol, self._minutes(bars), TRADES)
         stored = Stored(BidAsk(*rows[0]) if rows else None, bars, days, trades)
         return snapshot(symbol, stored, self._now())
 
+    async def _newest(self, symbol: str, interval: str, limit: int) -> list[Candle]:
+        """The newest bars of the last month, or where it has none, of ever."""
+        end = self._store.latest()
+        recent = await self._store.candles(symbol, interval, Span(end - RECENT_US, end), limit)
+        return recent or await self._store.candles(symbol, interval, Span(0, end - RECENT_US), limit)
+
     def _minutes(self, bars: Sequence[Candle]) -> set[int]:
-        """Starts of the minutes in which the last trade may be."""
-        newest = self._store.latest() // MINUTE_US * MINUTE_US
+        """Starts of the minutes in which the last trade may be: this one, the one before, and the newest
+        with a priced bar."""
+        now = bar_start(self._now(), "1m")
         priced = _priced(bars)
-        return {newest - number * MINUTE_US for number in range(NEWEST_MINUTES)} | (
-            {to_micros(priced.start)} if priced else set()
-        )
+        return {now, now - MINUTE_US} | ({to_micros(priced.start)} if priced else set())
 
 
 def snapshot(symbol: str, stored: Stored, now: int) -> Quote:

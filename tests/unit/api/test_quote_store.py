@@ -1,11 +1,13 @@
 """What a snapshot says, from what is stored of a symbol."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from api.models import Candle, Trade
-from api.quote_store import DELAYED_US, BidAsk, Stored, snapshot
+from api.quote_store import DELAYED_US, BidAsk, QuoteStore, Stored, snapshot
+from api.store import Store
 from api.times import to_datetime
 from schemas.intervals import INTERVALS, MINUTE_US
 
@@ -133,3 +135,39 @@ def test_bid_and_ask_come_from_the_latest_quote() -> None:
     fields = ("bid", "bid_size", "ask", "ask_size", "mid", "spread", "quote_time")
     assert said(*fields, bid_ask=bid_ask) == (6.0, 1.0, 5.0, 2.0, 5.5, -1.0, to_datetime(NOON))
     assert said(*fields) == (None,) * 7
+
+
+class Database:
+    """One bar of each interval, from ``start`` on; keeps what was asked."""
+
+    def __init__(self, start: int) -> None:
+        self._start = start
+        self.asked: list[str] = []
+
+    async def query(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        self.asked.append(statement)
+        kind = statement.partition("_")[0]
+        if kind == "candles" and values[2] * 1000 <= self._start < values[3] * 1000:
+            start, end = (
+                to_datetime(time).replace(tzinfo=None) for time in (self._start, self._start + DAY_US)
+            )
+            if to_datetime(self._start).isoformat().startswith(values[1]):
+                return [(start, end, *[4.0] * 7, 1, True, 3, None, 0, 5, 1.0)]
+        if kind == "held":
+            return [
+                (period,) for period in values[1] if to_datetime(self._start).isoformat().startswith(period)
+            ]
+        return [("A",)] if kind == "symbol" else []
+
+
+@pytest.mark.parametrize("age", [0, 400 * DAY_US])
+def test_the_last_price_is_found_however_old_and_at_once_where_the_symbol_trades(age: int) -> None:
+    """Five queries for a symbol that trades; no partition is asked about before it is read."""
+    database = Database(NOON - age)
+    store = Store(database, ["A"], lambda: NOON + 1_000_000)  # type: ignore[arg-type]
+    quotes = QuoteStore(database, store, lambda: NOON + 1_000_000)  # type: ignore[arg-type]
+    quote = asyncio.run(quotes.quote("A"))
+    assert (quote.last_price, quote.day and quote.day.start) == (4.0, to_datetime(NOON - age))
+    if not age:
+        assert sorted(set(database.asked)) == ["candles_1d", "candles_1m", "quote", "trades"]
+        assert database.asked.count("trades") == 2
