@@ -14,6 +14,8 @@ from schemas.logs import configure_logging
 log = structlog.get_logger()
 SHUTDOWN_SECONDS = 5
 """How long answers under way may take after the signal."""
+HARD_MESSAGE_BYTES = 2 * 1024 * 1024
+"""A WebSocket message above this ends the connection; from WS_MAX_MESSAGE_BYTES on it gets an answer."""
 NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
 """Loggers of the driver that write a stack trace for each failed reconnect; database.py says it once."""
 
@@ -32,6 +34,8 @@ def main() -> int:
             log_config=None,
             log_level="warning",
             access_log=False,  # the middleware writes a structured line
+            ws_max_size=HARD_MESSAGE_BYTES,
+            ws_per_message_deflate=False,  # each message would be compressed anew for each client
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
     )

@@ -8,6 +8,7 @@ from fastapi import Depends, Path, Query, Request
 from api.alert_store import AlertStore
 from api.cached import Cached
 from api.errors import UnknownSymbol
+from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
 from api.parameters import AlertPage, CandlePage, IndicatorPage, Page, SymbolList
@@ -26,6 +27,7 @@ class Services:
     symbols: Cached[list[Symbol]]
     readiness: Cached[Readiness]
     metrics: ApiMetrics
+    live: LiveServer
 
 
 async def services(request: Request) -> Services:

@@ -14,12 +14,13 @@ from api.cached import Cached
 from api.database import Database
 from api.dependencies import Services
 from api.errors import install_error_handlers
+from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.middleware import RequestMiddleware
 from api.models import Readiness, Symbol
 from api.quote_store import QuoteStore
 from api.readiness import all_checks, assess
-from api.routes import alerts, market, operations
+from api.routes import alerts, live, market, operations
 from api.settings import ApiSettings
 from api.store import Store, statements
 from api.times import Now, wall_clock
@@ -51,6 +52,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
             max_queries=settings.api_max_queries,
         )
         store = Store(database, settings.symbols, now)
+        live_server = LiveServer(settings, metrics.live, store.is_known, now)
         symbols: Cached[list[Symbol]] = Cached(store.symbols, SYMBOLS_CACHE_SECONDS)
         # Our own servers: a proxy meant for the internet must not get between.
         async with httpx.AsyncClient(timeout=settings.ready_timeout_seconds, trust_env=False) as http:
@@ -66,12 +68,16 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
                 symbols=symbols,
                 readiness=Cached(look, READY_CACHE_SECONDS),
                 metrics=metrics,
+                live=live_server,
             )
             connecting = asyncio.create_task(database.run())
+            feeding = asyncio.create_task(live_server.run())
             try:
                 yield
             finally:
                 connecting.cancel()
+                feeding.cancel()
+                await asyncio.wait((feeding,))
                 await asyncio.to_thread(database.close)
 
     app = FastAPI(
@@ -82,4 +88,5 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     app.include_router(market.router)
     app.include_router(alerts.router)
     app.include_router(operations.router)
+    app.include_router(live.router)
     return app

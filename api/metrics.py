@@ -6,11 +6,24 @@ tickstream_api_queries_total{statement, outcome}       queries to Cassandra; out
 tickstream_api_query_seconds{statement}                time of a query, waiting for a free slot included
 tickstream_api_queries_in_flight                       queries that wait for a slot or for Cassandra
 tickstream_api_part_ready{part}                        1 or 0 as /ready saw it last
+tickstream_api_feed_connected                          1 while the live feed reads from Kafka
+tickstream_api_feed_events_total{channel}              events that it has read
+tickstream_api_feed_refused_total{reason}              records that it could not show
+tickstream_api_feed_delay_seconds                      from a trade to its arrival here: newest of each batch
+tickstream_api_ws_clients                              WebSocket connections
+tickstream_api_ws_ended_total{reason}                  those that ended: left, too_slow, refused or fault
+tickstream_api_ws_refused_total{code}                  handshakes that were refused: origin, too_many_clients
+tickstream_api_ws_errors_total{code}                   error messages to clients
+tickstream_api_ws_sent_total{channel}                  messages sent; channel "answer": what is no event
+tickstream_api_ws_skipped_total{channel}               messages that slow clients did not get
+tickstream_api_ws_lag_seconds                          longest that a message waits for its client now
+tickstream_api_ws_delay_seconds                        from a trade to its sending: oldest of each turn
 and process_* (CPU, memory, open files) of this process
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+DELAYS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0)
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -54,3 +67,62 @@ class ApiMetrics:
         self.part_ready = Gauge(
             "tickstream_api_part_ready", "1 or 0 as /ready saw it last", ["part"], registry=self.registry
         )
+        self.live = LiveMetrics(self.registry)
+
+
+class LiveMetrics:
+    """The metrics of the live feed and its clients."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.feed_connected = Gauge(
+            "tickstream_api_feed_connected", "1 while the live feed reads from Kafka", registry=registry
+        )
+        self.feed_events = Counter(
+            "tickstream_api_feed_events_total", "Events read by the live feed", ["channel"], registry=registry
+        )
+        self.feed_refused = Counter(
+            "tickstream_api_feed_refused_total",
+            "Records that the live feed could not show",
+            ["reason"],
+            registry=registry,
+        )
+        self.feed_delay = Histogram(
+            "tickstream_api_feed_delay_seconds",
+            "From a trade to its arrival at the live feed, newest of each batch",
+            buckets=DELAYS,
+            registry=registry,
+        )
+        self.clients = Gauge("tickstream_api_ws_clients", "WebSocket connections", registry=registry)
+        self.ended = Counter(
+            "tickstream_api_ws_ended_total", "WebSocket connections that ended", ["reason"], registry=registry
+        )
+        self.refused = Counter(
+            "tickstream_api_ws_refused_total", "WebSocket handshakes refused", ["code"], registry=registry
+        )
+        self.errors = Counter(
+            "tickstream_api_ws_errors_total", "Error messages to clients", ["code"], registry=registry
+        )
+        self.sent = Counter(
+            "tickstream_api_ws_sent_total", "Messages sent to clients", ["channel"], registry=registry
+        )
+        self.skipped = Counter(
+            "tickstream_api_ws_skipped_total",
+            "Messages that slow clients did not get",
+            ["channel"],
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "tickstream_api_ws_lag_seconds",
+            "Longest that a message waits for its client now",
+            registry=registry,
+        )
+        self.delay = Histogram(
+            "tickstream_api_ws_delay_seconds",
+            "From a trade to its sending to a client, oldest of each turn",
+            buckets=DELAYS,
+            registry=registry,
+        )
+
+    def skip(self, channel: str, count: int) -> None:
+        """So many messages of a channel will not be sent to a client."""
+        self.skipped.labels(channel).inc(count)

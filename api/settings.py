@@ -1,11 +1,60 @@
 """Settings of the API, each from the environment variable of its name in capitals."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from schemas.settings import CassandraSettings, KafkaSettings, LogSettings, Port, SymbolSettings
+from schemas.settings import (
+    CassandraSettings,
+    EnvironmentSettings,
+    KafkaSettings,
+    LogSettings,
+    Names,
+    Port,
+    SymbolSettings,
+    split_names,
+)
 
 
-class ApiSettings(LogSettings, KafkaSettings, CassandraSettings, SymbolSettings):
+class LiveSettings(EnvironmentSettings):
+    ws_max_clients: int = Field(
+        2_000, ge=1, le=100_000, description="WebSocket connections; further ones are told so and closed"
+    )
+    ws_max_symbols: int = Field(500, ge=1, le=10_000, description="symbols of one WebSocket connection")
+    ws_max_message_bytes: int = Field(
+        65_536, ge=256, le=1_048_576, description="longest message that a WebSocket client may send"
+    )
+    ws_queue_ticks: int = Field(
+        2_000,
+        ge=10,
+        le=1_000_000,
+        description="trades and quotes that may wait for one WebSocket client; beyond, those that wait are"
+        " skipped, and a `gap` message says how many",
+    )
+    ws_queue_kept: int = Field(
+        2_000,
+        ge=10,
+        le=1_000_000,
+        description="final bars, corrections, alerts and answers that may wait for one WebSocket client;"
+        " beyond, it gets those and is closed",
+    )
+    ws_send_timeout_seconds: float = Field(
+        10.0, gt=0, le=300, description="a WebSocket client that takes nothing for so long is closed"
+    )
+    ws_heartbeat_seconds: float = Field(
+        15.0, gt=0, le=300, description="a WebSocket client that gets nothing else for so long hears so"
+    )
+    ws_resume_events: int = Field(
+        20_000, ge=1, le=1_000_000, description="newest events from which WebSocket clients can resume"
+    )
+    ws_origins: Names = Field(
+        (),
+        description="origins of web pages that may open a WebSocket, such as https://example.org, separated"
+        " by commas; pages of the API's own host and of localhost always may; *: any page",
+    )
+
+    _split_ws_origins = field_validator("ws_origins", mode="before")(split_names)
+
+
+class ApiSettings(LogSettings, KafkaSettings, CassandraSettings, SymbolSettings, LiveSettings):
     api_host: str = Field(
         "127.0.0.1", description="address that the API listens on; 0.0.0.0: every interface"
     )

@@ -1,0 +1,272 @@
+"""From Kafka to the hub: one consumer for the process, on a thread of its own.
+
+No consumer group: it is assigned every partition of the trades, quotes, candles and alerts, and begins at
+their ends. Nothing is ever committed. At most one batch of records is under way to the event loop; what else
+comes waits in the client's queue (QUEUED_KB), and then in Kafka.
+"""
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as NotYet
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from api.live.messages import Incoming, from_event
+from api.metrics import LiveMetrics
+from api.times import Now
+from schemas.avro_codec import Decoder
+from schemas.errors import PoisonError
+from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
+from schemas.registry import RegistryLookup
+from schemas.settings import KafkaSettings
+from schemas.topics import Topics
+from schemas.validation import (
+    check_alert,
+    check_candle,
+    check_correction,
+    check_quote,
+    check_record_time,
+    check_trade,
+)
+
+log = structlog.get_logger()
+Publish = Callable[[Sequence[Incoming]], Awaitable[None]]
+
+MOST_RECORDS = 500
+"""In one batch."""
+QUEUED_KB = 16_384
+POLL_SECONDS = 0.2
+METADATA_SECONDS = 1.0
+LOOK_SECONDS = 30.0
+"""How often new partitions and topics are looked for."""
+RETRY_SECONDS = 1.0
+"""The same while something is missing."""
+
+
+class Feed:
+    """Reads until it is cancelled, whatever becomes of Kafka meanwhile: it goes on where it was."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        publish: Publish,
+        metrics: LiveMetrics,
+        now: Now,
+        client: Callable[[dict[str, Any]], Any] = Consumer,
+    ) -> None:
+        """``publish`` runs on the event loop that ``run`` is called on."""
+        self._settings = settings
+        self._publish = publish
+        self._metrics = metrics
+        self._now = now
+        self._client = client
+        self._stopped = threading.Event()
+
+    async def run(self) -> None:
+        """Reads until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        reader = _Reader(self._settings, self._metrics, self._now, self._client, self._stopped)
+
+        def hand_over(batch: Sequence[Incoming]) -> None:
+            """Returns when the event loop has taken the batch in."""
+            taken = asyncio.run_coroutine_threadsafe(_published(batch), loop)
+            while not self._stopped.is_set():
+                try:
+                    return taken.result(POLL_SECONDS)
+                except NotYet:
+                    continue
+                except CancelledError:
+                    return None
+            return None
+
+        async def _published(batch: Sequence[Incoming]) -> None:
+            await self._publish(batch)
+
+        # A daemon: while the registry is away it may wait in a look-up, which must not hold up the exit.
+        context = contextvars.copy_context()  # what is bound to the log
+        thread = threading.Thread(
+            target=context.run, args=(reader.run, hand_over), name="live-feed", daemon=True
+        )
+        thread.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._stopped.set()
+            await asyncio.to_thread(thread.join, 2 * POLL_SECONDS)
+
+
+class _Reader:
+    """What the thread does."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        metrics: LiveMetrics,
+        now: Now,
+        client: Callable[[dict[str, Any]], Any],
+        stopped: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._now = now
+        self._client = client
+        self._stopped = stopped
+        topics = Topics(settings.topic_prefix)
+        lookup = RegistryLookup(settings.schema_registry_url)
+        self._decoders: dict[str, Decoder] = {
+            topics.trades: Decoder((Trade, Correction), lookup),
+            topics.quotes: Decoder(Quote, lookup),
+            topics.candles: Decoder(Candle, lookup),
+            topics.alerts: Decoder(Alert, lookup),
+        }
+        self._assigned: set[tuple[str, int]] = set()
+        self._connected: bool | None = None  # None: not known yet
+        self._look_at = 0.0
+        self._said: set[tuple[str, str]] = set()
+
+    def run(self, hand_over: Callable[[Sequence[Incoming]], None]) -> None:
+        """Reads until ``stopped``; ``hand_over`` may wait."""
+        consumer = self._client(
+            {
+                "bootstrap.servers": self._settings.kafka_bootstrap_servers,
+                "group.id": f"{self._settings.topic_prefix}.api-live",  # asked for, and never joined
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "latest",
+                "allow.auto.create.topics": False,
+                "fetch.wait.max.ms": 100,
+                "queued.max.messages.kbytes": QUEUED_KB,
+                "reconnect.backoff.max.ms": 2_000,
+                "log_level": 0,  # what matters comes through error_cb and the messages
+                "error_cb": self._client_error,
+            }
+        )
+        try:
+            while not self._stopped.is_set():
+                try:
+                    self._step(consumer, hand_over)
+                except Exception:  # one that nobody foresaw must not end the feed of every client
+                    log.exception("feed_step_failed")
+                    self._stopped.wait(RETRY_SECONDS)
+        finally:
+            consumer.close()
+
+    def _step(self, consumer: Any, hand_over: Callable[[Sequence[Incoming]], None]) -> None:
+        if time.monotonic() >= self._look_at:
+            self._look(consumer)
+        if not self._assigned:
+            self._stopped.wait(RETRY_SECONDS)
+            return
+        first = consumer.poll(POLL_SECONDS)
+        if first is None:
+            return
+        records = [first, *consumer.consume(MOST_RECORDS - 1, 0)]
+        batch = [incoming for record in records if (incoming := self._read(record)) is not None]
+        if batch:
+            self._measure(batch)
+            hand_over(batch)
+
+    def _look(self, consumer: Any) -> None:
+        """Assigns partitions that are not assigned yet, from their ends on."""
+        self._look_at = time.monotonic() + RETRY_SECONDS
+        try:
+            known = consumer.list_topics(timeout=METADATA_SECONDS).topics
+            new = [
+                TopicPartition(topic, partition)
+                for topic in self._decoders
+                if topic in known
+                for partition in known[topic].partitions
+                if (topic, partition) not in self._assigned
+            ]
+            for place in new:
+                place.offset = consumer.get_watermark_offsets(place, timeout=METADATA_SECONDS)[1]
+            if new:
+                consumer.incremental_assign(new)
+        except KafkaException as error:
+            self._lost(error.args[0].str())
+            return
+        self._assigned |= {(place.topic, place.partition) for place in new}
+        missing = sorted(self._decoders.keys() - {topic for topic, _ in self._assigned})
+        if missing:
+            self._say_once("feed_topics_missing", ", ".join(missing), detail="run `make topics`")
+        else:
+            self._look_at += LOOK_SECONDS - RETRY_SECONDS
+        self._found()
+
+    def _read(self, record: Any) -> Incoming | None:
+        """The event of a record; None for a heartbeat and for what must not be shown."""
+        topic = record.topic()
+        if record.error():
+            self._say_once("feed_error", f"{topic}: {record.error().str()}")
+            return None
+        self._found()
+        payload = record.value()
+        if payload is None:
+            return None
+        try:
+            incoming = from_event(self._checked(topic, payload, record.timestamp()[1]))
+        except PoisonError as error:
+            self._metrics.feed_refused.labels(error.reason).inc()
+            self._say_once("feed_record_refused", f"{topic}: {error.reason}", example=error.detail)
+            return None
+        self._metrics.feed_events.labels(incoming.key[0]).inc()
+        return incoming
+
+    def _checked(self, topic: str, payload: bytes, timestamp_ms: int) -> Event:
+        """Raises PoisonError for what the jobs would refuse as well: they write the dead letters."""
+        event_type, fields = self._decoders[topic].decode_typed(payload)
+        for name in ("conditions", "sources"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
+        event = event_type(**fields)
+        if isinstance(event, Candle):
+            check_candle(event)
+            return event
+        if isinstance(event, Alert):
+            check_alert(event)
+            return event
+        check_record_time(fields["event_time"], timestamp_ms)
+        {Trade: check_trade, Correction: check_correction, Quote: check_quote}[event_type](fields)
+        return event
+
+    def _measure(self, batch: Sequence[Incoming]) -> None:
+        """How old the newest trade of the batch is."""
+        for incoming in reversed(batch):
+            if isinstance(incoming.event, Trade):
+                age_s = (self._now() - incoming.event.event_time) / 1e6
+                self._metrics.feed_delay.observe(max(0.0, age_s))
+                return
+
+    def _client_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._lost(error.str())
+
+    def _lost(self, why: str) -> None:
+        if self._connected is not False:
+            self._connected = False
+            self._metrics.feed_connected.set(0)
+            log.warning(
+                "feed_waits_for_kafka",
+                servers=self._settings.kafka_bootstrap_servers,
+                error=why,
+                detail="clients stay connected; the feed goes on where it was when Kafka is back",
+            )
+        self._look_at = min(self._look_at, time.monotonic() + RETRY_SECONDS)
+
+    def _found(self) -> None:
+        if not self._connected:
+            self._connected = True
+            self._metrics.feed_connected.set(1)
+            log.info("feed_connected", partitions=len(self._assigned))
+
+    def _say_once(self, event: str, what: str, **more: str) -> None:
+        """Bounded: topics times reasons."""
+        if (event, what) not in self._said:
+            self._said.add((event, what))
+            log.warning(event, what=what, **more)

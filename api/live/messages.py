@@ -1,0 +1,191 @@
+"""Events as clients get them: one JSON text for all of them, with the names and spelling of REST."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple, cast
+
+import orjson
+
+from api.times import to_datetime
+from schemas.errors import PoisonError
+from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
+
+Key = tuple[str, ...]
+"""What can be subscribed to: (trades, symbol), (quotes, symbol), (candles, symbol, interval),
+(alerts, symbol)."""
+
+ALL_ALERTS: Key = ("alerts", "*")
+"""Alerts of every symbol, those about the system included: their symbol is ``*``, too."""
+
+
+class Incoming(NamedTuple):
+    """An event that came from Kafka; ``data`` is its JSON."""
+
+    kind: str
+    key: Key
+    event: Event
+    data: str
+
+
+class Message(NamedTuple):
+    """What is sent to clients. ``seq`` is 0 for answers, which are meant for one client."""
+
+    seq: int
+    key: Key
+    text: str
+    event_time: int
+    """Microseconds since 1970 UTC; 0 for answers."""
+    at: float
+    """When it was ready for sending, seconds of the monotonic clock."""
+    lossy: bool = False
+    """May be skipped for a client that is slow."""
+    slot: Hashable = None
+    """A newer message of the same slot may take its place while it waits."""
+
+
+def from_event(event: Event) -> Incoming:
+    """The event with its key and JSON. Raises PoisonError where a time has no spelling, TypeError for a type
+    of event that is on no channel."""
+    kind, key_of, fields_of = SHAPES[type(event)]
+    try:
+        data = orjson.dumps(fields_of(event), option=orjson.OPT_UTC_Z).decode()
+    except OverflowError as error:
+        raise PoisonError("implausible_time", f"a time is no date: {error}") from error
+    except orjson.JSONEncodeError as error:
+        raise PoisonError("not_avro", f"it cannot be written as JSON: {error}") from error
+    return Incoming(kind, key_of(event), event, data)
+
+
+def to_message(incoming: Incoming, seq: int, at: float) -> Message:
+    """The numbered event in its envelope."""
+    kind, key, event, data = incoming
+    symbol = orjson.dumps(key[1]).decode()
+    return Message(
+        seq=seq,
+        key=key,
+        text=f'{{"type":"{kind}","seq":{seq},"channel":"{key[0]}","symbol":{symbol},"data":{data}}}',
+        event_time=event.start if isinstance(event, Candle) else cast(Any, event).event_time,
+        at=at,
+        lossy=isinstance(event, Trade | Quote),
+        slot=_slot(key, event),
+    )
+
+
+def is_live_bar(message: Message) -> bool:
+    """Whether it is a version of a bar that still grows."""
+    return message.slot is not None and not message.lossy
+
+
+def _slot(key: Key, event: Event) -> Hashable:
+    if isinstance(event, Quote):
+        return key
+    return (key, event.start) if isinstance(event, Candle) and not event.final else None
+
+
+def _trade(trade: Trade) -> Mapping[str, Any]:
+    return {
+        "symbol": trade.symbol,
+        "event_time": to_datetime(trade.event_time),
+        "received_at": to_datetime(trade.received_at),
+        "price": trade.price,
+        "size": trade.size,
+        "trade_id": trade.trade_id,
+        "sequence": trade.sequence,
+        "source": trade.source,
+        "exchange": trade.exchange,
+        "conditions": trade.conditions,
+        "updates_open_close": trade.updates_open_close,
+        "updates_high_low": trade.updates_high_low,
+        "updates_volume": trade.updates_volume,
+    }
+
+
+def _correction(correction: Correction) -> Mapping[str, Any]:
+    return {
+        "symbol": correction.symbol,
+        "event_time": to_datetime(correction.event_time),
+        "received_at": to_datetime(correction.received_at),
+        "correction_id": correction.correction_id,
+        "sequence": correction.sequence,
+        "source": correction.source,
+        "trade_id": correction.trade_id,
+        "trade_time": None if correction.trade_time is None else to_datetime(correction.trade_time),
+        "kind": correction.kind,
+        "price": correction.price,
+        "size": correction.size,
+        "exchange": correction.exchange,
+        "conditions": correction.conditions,
+        "updates_open_close": correction.updates_open_close,
+        "updates_high_low": correction.updates_high_low,
+        "updates_volume": correction.updates_volume,
+    }
+
+
+def _quote(quote: Quote) -> Mapping[str, Any]:
+    return {
+        "symbol": quote.symbol,
+        "event_time": to_datetime(quote.event_time),
+        "received_at": to_datetime(quote.received_at),
+        "bid": quote.bid,
+        "bid_size": quote.bid_size,
+        "ask": quote.ask,
+        "ask_size": quote.ask_size,
+        "mid": (quote.bid + quote.ask) / 2,
+        "spread": quote.ask - quote.bid,
+        "sequence": quote.sequence,
+        "source": quote.source,
+        "exchange": quote.exchange,
+    }
+
+
+def _candle(candle: Candle) -> Mapping[str, Any]:
+    return {
+        "symbol": candle.symbol,
+        "interval": candle.interval,
+        "start": to_datetime(candle.start),
+        "end": to_datetime(candle.end),
+        "open": candle.open,
+        "high": candle.high,
+        "low": candle.low,
+        "close": candle.close,
+        "volume": candle.volume,
+        "notional": candle.notional,
+        "vwap": candle.vwap,
+        "trades": candle.trades,
+        "final": candle.final,
+        "version": candle.version,
+        "sources": candle.sources,
+        "late_trades": candle.late_trades,
+        "updated_at": to_datetime(candle.updated_at) if candle.updated_at else None,
+        "quality": candle.quality,
+        "indicators": candle.indicators,
+    }
+
+
+def _alert(alert: Alert) -> Mapping[str, Any]:
+    return {
+        "alert_id": alert.alert_id,
+        "revision": alert.revision,
+        "symbol": alert.symbol,
+        "type": alert.type,
+        "severity": alert.severity,
+        "status": alert.status,
+        "event_time": to_datetime(alert.event_time),
+        "updated_at": to_datetime(alert.updated_at),
+        "interval": alert.interval,
+        "bar_start": None if alert.bar_start is None else to_datetime(alert.bar_start),
+        "bar_version": alert.bar_version,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "message": alert.message,
+    }
+
+
+Shape = tuple[str, Callable[[Any], Key], Callable[[Any], Mapping[str, Any]]]
+SHAPES: Mapping[type[Event], Shape] = {
+    Trade: ("trade", lambda trade: ("trades", trade.symbol), _trade),
+    Correction: ("correction", lambda correction: ("trades", correction.symbol), _correction),
+    Quote: ("quote", lambda quote: ("quotes", quote.symbol), _quote),
+    Candle: ("candle", lambda candle: ("candles", candle.symbol, candle.interval), _candle),
+    Alert: ("alert", lambda alert: ("alerts", alert.symbol), _alert),
+}
+"""Type of event -> the type of its message, its key, and the fields of its data."""

@@ -1,0 +1,295 @@
+"""The conversation with one client: what it asks for is answered, what waits for it is sent."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from api.errors import ApiError
+from api.live import protocol
+from api.live.hub import Hub
+from api.live.messages import Key, Message
+from api.live.outbox import ANSWER, Outbox
+from api.live.protocol import Ping, ProtocolError, Subscribe, Unsubscribe
+from api.metrics import LiveMetrics
+from api.settings import LiveSettings
+from api.times import Now, to_datetime
+
+log = structlog.get_logger()
+IsKnown = Callable[[str], Awaitable[bool]]
+"""Whether a symbol exists. May wait for the storage."""
+
+AT_ONCE = 64
+"""Messages sent to one client before the others get their turn on the event loop."""
+TOO_SLOW = 4008
+"""Code with which a connection is closed whose client cannot keep up."""
+REFUSED = 1008
+"""Code with which a connection is closed whose address asks for what cannot be had."""
+FAULT = 1011
+
+
+class FallenBehind(Exception):
+    """The client does not take what must not be skipped."""
+
+    def __init__(self, why: str, unsent: Iterable[Message] = ()) -> None:
+        super().__init__(why)
+        self.unsent = [message for message in unsent if message.slot is None and not message.lossy]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sessions of a process have in common."""
+
+    hub: Hub
+    settings: LiveSettings
+    metrics: LiveMetrics
+    is_known: IsKnown
+    now: Now
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Session:
+    """One connection, from its hello to its end."""
+
+    def __init__(self, socket: WebSocket, shared: Shared) -> None:
+        self._socket = socket
+        self._hub = shared.hub
+        self._settings = shared.settings
+        self._metrics = shared.metrics
+        self._is_known = shared.is_known
+        self._now = shared.now
+        self._monotonic = shared.monotonic
+        self.outbox = Outbox(self._settings.ws_queue_ticks, self._settings.ws_queue_kept, self._metrics.skip)
+        self._keys: set[Key] = set()
+        self._interval_s = 0.0
+        self._batch = False
+        self._sent_seq = self._hub.seq
+        self._next_send = 0.0
+
+    async def run(self, first: Callable[[], Subscribe] | None) -> str:
+        """Talks until the client leaves or has to; returns why it ended. ``first``: what the address asks
+        for, as if the client had sent it; where that is refused, so is the connection."""
+        await self._socket.accept()
+        self._answer(
+            protocol.hello(
+                self._hub.epoch,
+                self._hub.seq,
+                self._settings.ws_heartbeat_seconds,
+                self._settings.ws_max_symbols,
+            )
+        )
+        listening = asyncio.create_task(self._listen(first))
+        sending = asyncio.create_task(self._send_all())
+        try:
+            await asyncio.wait((listening, sending), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._hub.leave(self.outbox, self._keys)
+            for task in (listening, sending):
+                task.cancel()
+            outcomes = await asyncio.gather(listening, sending, return_exceptions=True)
+        return await self._end(outcomes)
+
+    async def _end(self, outcomes: Iterable[object]) -> str:
+        """Closes the connection as befits how its tasks ended; returns why."""
+        failures = [each for each in outcomes if isinstance(each, Exception)]
+        for failure in failures:
+            if isinstance(failure, FallenBehind):
+                await self._give_up(failure)
+                return "too_slow"
+            if isinstance(failure, ProtocolError):
+                await self._close(REFUSED, failure.code, self.outbox.take_kept())
+                return "refused"
+            if not isinstance(failure, WebSocketDisconnect):
+                log.error("live_client_failed", exc_info=failure)
+                text = protocol.error("internal", "a fault of ours: the log has it")
+                await self._close(FAULT, "internal", [self._control(text)])
+                return "fault"
+        return "left"
+
+    async def _listen(self, first: Callable[[], Subscribe] | None) -> None:
+        """Answers what the client sends until it leaves."""
+        if first is not None:
+            try:
+                await self._subscribe(first())
+            except ApiError as error:
+                self._refuse(error)
+                raise ProtocolError(error.code, str(error)) from error
+        while True:
+            received = await self._socket.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            text = received.get("text")
+            await self._take_in(received["bytes"] if text is None else text)
+
+    async def _take_in(self, text: str | bytes) -> None:
+        try:
+            request = protocol.parse_request(text, self._settings.ws_max_message_bytes)
+            if isinstance(request, Subscribe):
+                await self._subscribe(request)
+            elif isinstance(request, Unsubscribe):
+                self._unsubscribe(request)
+            elif isinstance(request, Ping):
+                self._answer(protocol.pong(request, self._time()))
+        except ApiError as error:
+            self._refuse(error, protocol.request_id(text))
+
+    async def _subscribe(self, request: Subscribe) -> None:
+        wanted = protocol.wanted_keys(request)
+        await self._check(wanted)
+        if request.resume is not None and self.outbox.replaying:
+            raise ProtocolError("resume_busy", "a replay is under way: ask again after its `resumed`")
+        new = wanted - self._keys
+        self._keys |= new
+        self._hub.listen(self.outbox, new)
+        if request.interval_ms is not None:
+            self._interval_s = request.interval_ms / 1000
+            self.outbox.newest_quotes_only = request.interval_ms > 0
+        if request.batch is not None:
+            self._batch = request.batch
+        ack = self._ack(request)
+        if request.resume is None:
+            self._answer(ack)
+            self._snapshots(new)
+            return
+        missed = self._hub.missed(request.resume.epoch, request.resume.seq, wanted)
+        if isinstance(missed, str):
+            self._answer(ack)
+            self._answer(protocol.resume_failed(request, missed, self._hub.epoch, self._hub.seq))
+            self._snapshots(new)
+        else:
+            end = protocol.resumed(request, self._hub.seq, len(missed))
+            self.outbox.put_first([self._control(ack), *missed, self._control(end)])
+
+    async def _check(self, wanted: Collection[Key]) -> None:
+        """Raises ProtocolError where a symbol does not exist or the client would hold too many."""
+        symbols = {key[1] for key in wanted}
+        held = {key[1] for key in self._keys}
+        count, most = len(symbols | held), self._settings.ws_max_symbols
+        if count > most:
+            raise ProtocolError(
+                "too_many_symbols", f"{count} symbols: a connection may hold {most}; open another one"
+            )
+        for symbol in sorted(symbols - held - {"*"}):
+            if not self._hub.latest.knows(symbol) and not await self._is_known(symbol):
+                raise ProtocolError("unknown_symbol", f"no symbol {symbol!r}: /api/v1/symbols lists them")
+
+    def _unsubscribe(self, request: Unsubscribe) -> None:
+        unwanted = protocol.unwanted_keys(request, self._keys)
+        self._keys -= unwanted
+        self._hub.leave(self.outbox, unwanted)
+        self._answer(self._ack(request))
+
+    def _ack(self, request: Subscribe | Unsubscribe) -> str:
+        return protocol.ack(request, self._hub.seq, self._keys, round(self._interval_s * 1000), self._batch)
+
+    def _snapshots(self, keys: Collection[Key]) -> None:
+        """What is newest of each symbol, on the channels of these keys."""
+        latest = self._hub.latest
+        found: dict[str, dict[str, Any]] = {}
+        for key in sorted(keys):
+            if key[0] == "trades":
+                trade = latest.trade(key[1])
+                found.setdefault(key[1], {})["trade"] = trade.data if trade else None
+            elif key[0] == "quotes":
+                quote = latest.quote(key[1])
+                found.setdefault(key[1], {})["quote"] = quote.data if quote else None
+            elif key[0] == "candles":
+                bars = found.setdefault(key[1], {}).setdefault("candles", [])
+                if bar := latest.candle(key[1], key[2]):
+                    bars.append(bar.data)
+        for symbol, data in sorted(found.items()):
+            self._answer(protocol.snapshot(self._hub.seq, symbol, data))
+
+    def _refuse(self, error: ApiError, id: str | int | None = None) -> None:
+        self._metrics.errors.labels(error.code).inc()
+        self._answer(protocol.error(error.code, str(error), id))
+
+    def _answer(self, text: str) -> None:
+        self.outbox.answer(text, self._monotonic())
+
+    def _control(self, text: str) -> Message:
+        return Message(0, ANSWER, text, 0, self._monotonic())
+
+    def _time(self) -> str:
+        return to_datetime(self._now()).isoformat().replace("+00:00", "Z")
+
+    async def _send_all(self) -> None:
+        """Sends what waits, for ever; raises FallenBehind."""
+        while True:
+            await self._something_to_send()
+            if self.outbox.overfull:
+                raise FallenBehind(f"more than {self._settings.ws_queue_kept} messages waited")
+            await self._send(self.outbox.take(AT_ONCE, self._monotonic()))
+            # Sending does not wait while the client is fast enough: the others want their turn, too.
+            await asyncio.sleep(0)
+
+    async def _something_to_send(self) -> None:
+        if not self.outbox.ready.is_set():
+            try:
+                async with asyncio.timeout(self._settings.ws_heartbeat_seconds):
+                    await self.outbox.ready.wait()
+            except TimeoutError:
+                self._answer(protocol.heartbeat(self._hub.seq, self._time()))
+        if self._interval_s and not self.outbox.urgent.is_set():
+            pause = self._next_send - self._monotonic()
+            if pause > 0:
+                try:
+                    async with asyncio.timeout(pause):
+                        await self.outbox.urgent.wait()
+                except TimeoutError:
+                    pass
+        self._next_send = self._monotonic() + self._interval_s
+
+    async def _send(self, messages: list[Message]) -> None:
+        """Raises FallenBehind when the client does not take them in time."""
+        sent = 0
+        try:
+            async with asyncio.timeout(self._settings.ws_send_timeout_seconds):
+                if self._batch and len(messages) > 1:
+                    await self._socket.send_text(protocol.batch([message.text for message in messages]))
+                    sent = len(messages)
+                else:
+                    for message in messages:
+                        await self._socket.send_text(message.text)
+                        sent += 1
+        except TimeoutError:
+            seconds = self._settings.ws_send_timeout_seconds
+            raise FallenBehind(f"nothing was taken for {seconds:g} s", messages[sent:]) from None
+        finally:
+            self._record(messages[:sent])
+
+    def _record(self, messages: list[Message]) -> None:
+        for channel, count in Counter(message.key[0] for message in messages).items():
+            self._metrics.sent.labels(channel).inc(count)
+        # One for each turn: the one that has waited longest.
+        oldest = next((message for message in messages if message.key[0] == "trades"), None)
+        if oldest is not None:
+            self._metrics.delay.observe(max(0.0, (self._now() - oldest.event_time) / 1e6))
+        self._sent_seq = max((self._sent_seq, *(message.seq for message in messages)))
+
+    async def _give_up(self, behind: FallenBehind) -> None:
+        """Tells the client, sends what must not be skipped, and closes; all of it bounded by time."""
+        last = [*behind.unsent, *self.outbox.take_kept()]
+        told = protocol.error(
+            "too_slow",
+            f"{behind}: final bars and alerts follow, then the connection ends; connect again and resume",
+            epoch=self._hub.epoch,
+            resume_from=self._sent_seq,
+        )
+        self._metrics.errors.labels("too_slow").inc()
+        await self._close(TOO_SLOW, "too_slow", [self._control(told), *last])
+
+    async def _close(self, code: int, reason: str, last: list[Message]) -> None:
+        try:
+            async with asyncio.timeout(self._settings.ws_send_timeout_seconds):
+                for message in last:
+                    await self._socket.send_text(message.text)
+                await self._socket.close(code, reason)
+        except (TimeoutError, WebSocketDisconnect, RuntimeError):
+            # Gone, or not reading: the connection ends with the application's answer.
+            log.debug("live_client_not_told", reason=reason)
