@@ -36,6 +36,11 @@ def gold_bucket(interval: str, start_us: int) -> str:
     return f"{start.year:04d}-{start.month:02d}" if interval in MONTHLY else f"{start.year:04d}"
 
 
+def alert_bucket(event_time_us: int) -> str:
+    """The ``bucket`` column of an alert by symbol: its UTC month (``2024-08``)."""
+    return gold_bucket("1m", event_time_us)
+
+
 def keyspace_ddl(settings: CassandraSettings) -> str:
     """CREATE KEYSPACE with the configured replication."""
     return (

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.errors import PoisonError
-from schemas.events import Candle
+from schemas.events import Alert, Candle
 from schemas.intervals import INTERVALS, MINUTE_US
 
 REASONS: Mapping[str, str] = {
@@ -102,6 +102,16 @@ def check_candle(candle: Candle) -> None:
         raise PoisonError(
             "invalid_identity",
             f"no bar {candle.interval} starts at {candle.start} us with version {candle.version}",
+        )
+
+
+def check_alert(alert: Alert) -> None:
+    """Raises PoisonError for an alert that has no place in the tables."""
+    for name in ("symbol", "alert_id"):
+        _check_name(name, getattr(alert, name))
+    if not EARLIEST_US <= alert.event_time < LATEST_US or alert.revision < 0:
+        raise PoisonError(
+            "invalid_identity", f"no alert has event time {alert.event_time} us and revision {alert.revision}"
         )
 
 
