@@ -23,6 +23,9 @@ SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 Steps = tuple[float, float, float]
 """From where on something is medium, high and critical."""
 
+BarVersion = tuple[int, int | None]
+"""(start, version) of a bar; None: a version that was not published."""
+
 Key = tuple[str, str | None, int]
 """(type, interval, time)"""
 
@@ -51,8 +54,8 @@ class Finding:
     value: float
     threshold: float
     message: str
-    bar: tuple[int, int] | None = None
-    """(start, version) of the bar that it was seen on."""
+    bar: BarVersion | None = None
+    """That it was seen on."""
 
 
 @dataclass(slots=True)
@@ -117,7 +120,7 @@ class AlertBook:
         return [self._revise(record, finding.message, finding.bar, now)]
 
     def resolve(
-        self, record: Record, until: int, message: str, now: int, bar: tuple[int, int] | None = None
+        self, record: Record, until: int, message: str, now: int, bar: BarVersion | None = None
     ) -> list[Alert]:
         """It is over; nothing where it is not raised. It may be revised ``until`` then."""
         if record.status != "raised":
@@ -125,9 +128,7 @@ class AlertBook:
         record.status, record.until = "resolved", until
         return [self._revise(record, message, bar, now)]
 
-    def retract(
-        self, record: Record, message: str, now: int, bar: tuple[int, int] | None = None
-    ) -> list[Alert]:
+    def retract(self, record: Record, message: str, now: int, bar: BarVersion | None = None) -> list[Alert]:
         """It never was; nothing where that was said already."""
         if record.status == "retracted":
             return []
@@ -182,7 +183,7 @@ class AlertBook:
         raised = self.raised_at.get((finding.type, finding.interval))
         return raised is not None and abs(finding.at - raised) < self.cooldown
 
-    def _revise(self, record: Record, message: str, bar: tuple[int, int] | None, now: int) -> Alert:
+    def _revise(self, record: Record, message: str, bar: BarVersion | None, now: int) -> Alert:
         record.revision += 1
         start, version = bar or (None, None)
         return Alert(

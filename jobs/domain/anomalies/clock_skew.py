@@ -36,6 +36,6 @@ class ClockSkew:
             value=float(part.skewed),
             threshold=0.0,
             message=f"{part.skewed} trades of {part.source} are dated ahead of their receipt",
-            bar=(start, candle.version) if candle is not None and candle.start == start else None,
+            bar=(start, candle.version if candle is not None and candle.start == start else None),
         )
         return book.report(finding, now)

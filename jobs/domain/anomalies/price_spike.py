@@ -94,9 +94,7 @@ class PriceSpike:
         (begin, _), (end, _) = move.begin, move.end
         time = end - end % MINUTE_US
         record = self._same_movement(move, book)
-        bar = None
-        if candle is not None and candle.start <= end < candle.end:
-            bar = (candle.start, candle.version)
+        version = candle.version if candle is not None and candle.start == time else None
         threshold = self._thresholds.spike_percent
         alerts = book.report(
             Finding(
@@ -109,7 +107,7 @@ class PriceSpike:
                 value=move.percent,
                 threshold=threshold,
                 message=self._message(move),
-                bar=bar,
+                bar=(time, version),
             ),
             now,
         )

@@ -20,7 +20,7 @@ import msgpack
 from jobs.domain.anomalies.alert_book import AlertBook, Finding, Steps, severity_of
 from jobs.domain.anomalies.thresholds import Thresholds
 from schemas.events import Alert, Candle
-from schemas.intervals import INTERVALS, MINUTE_US
+from schemas.intervals import INTERVALS
 
 OVERBOUGHT, OVERSOLD = "rsi_overbought", "rsi_oversold"
 STEPS: Steps = (1 / 6, 1 / 3, 2 / 3)
@@ -65,6 +65,7 @@ class RsiZones:
             for record in book.of(OVERBOUGHT, OVERSOLD):
                 reached = record.interval == candle.interval and record.time >= interval.starts[0]
                 if reached and (record.type, record.time) not in entered:
+                    record.until = self._until(candle.end, candle.interval)
                     alerts += book.retract_for(record, candle, now)
         for stay in stays:
             alerts += self._publish(stay, candle, book, now)
@@ -114,15 +115,19 @@ class RsiZones:
         if record is None and stay.entered != candle.start:
             return []  # suppressed when it began, or it is said when its own bar comes again
         bar = (candle.start, candle.version)
-        until = max(stay.left or 0, candle.end) + 2 * INTERVALS[candle.interval] + self._thresholds.horizon
         alerts = []
         if record is None or record.status != "resolved" or stay.left is None:
             alerts += book.report(self._finding(stay, candle), now, may_fall=True)
         record = record or book.find(stay.type, candle.interval, stay.entered)
         if record is not None and stay.left is not None:
             message = f"the RSI of the {candle.interval} bars has left the zone"
-            alerts += book.resolve(record, until + MINUTE_US, message, now, bar)
+            until = self._until(max(stay.left, candle.end), candle.interval)
+            alerts += book.resolve(record, until, message, now, bar)
         return alerts
+
+    def _until(self, end: int, interval: str) -> int:
+        """How long the bars that are kept now may change what was said at ``end``."""
+        return end + 2 * INTERVALS[interval] + self._thresholds.horizon
 
     def _finding(self, stay: Stay, candle: Candle) -> Finding:
         limits = self._thresholds

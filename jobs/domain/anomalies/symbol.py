@@ -1,8 +1,9 @@
 """All rules of one symbol's trades and bars, with their state as bytes.
 
 Layout 1: [1, greatest event time, alert book, price window, volume histories, RSI zones, stale feed],
-MessagePack of numbers, text and bytes. Some 0.5 KB when it is new, 3 KB with full histories of all intervals,
-at most 9 KB.
+MessagePack of numbers, text and bytes. With the default settings 34 bytes when it is new, 2.9 KB with full
+histories of all intervals, less than 8 KB in the worst market. To load it, judge a slice with its live bar
+and save it takes 25 us.
 """
 
 from typing import Self

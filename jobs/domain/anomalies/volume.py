@@ -8,7 +8,8 @@ One alert per bar, with the higher severity of the two. By the mean, in units of
 medium 1.5x, high 2x, critical 3x. By sigma alone: low, from twice ``volume_sigma`` on medium and never more,
 since it says how unusual a volume is and not how large.
 
-``value`` and ``threshold`` are in times the mean. Judged on live bars too, whose volume only grows, and on
+A burst may stand out in its minute and in the five minutes around it: two bars, two alerts. ``value`` and
+``threshold`` are in times the mean. Judged on live bars too, whose volume only grows, and on
 every later version: when neither rule holds any more, the alert is retracted. Bars without trades are no bars
 here.
 """
@@ -61,6 +62,7 @@ class Volume:
         self._thresholds = thresholds
         self._packed: dict[str, bytes] = {}
         self._histories: dict[str, History] = {}
+        self._changed: set[str] = set()
 
     def on_candle(self, candle: Candle, book: AlertBook, now: int) -> list[Alert]:
         """Judges a version of a bar; a final one is taken up."""
@@ -72,6 +74,7 @@ class Volume:
             again = thresholds.horizon // INTERVALS[interval] + 2
             volume = candle.volume if candle.trades else None
             history.put(candle.start, volume, thresholds.volume_bars + again)
+            self._changed.add(interval)
         if before is None:
             return []
         finding = self._judge(candle, before)
@@ -126,8 +129,9 @@ class Volume:
 
     def dump(self) -> dict[str, bytes]:
         """interval -> its history; packed apart, so that a slice reads that of 1m alone."""
-        for interval, history in self._histories.items():
-            self._packed[interval] = _pack(history)
+        for interval in self._changed:
+            self._packed[interval] = _pack(self._histories[interval])
+        self._changed.clear()
         return self._packed
 
     def load(self, packed: dict[str, bytes]) -> None:

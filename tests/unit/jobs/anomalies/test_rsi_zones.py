@@ -150,9 +150,10 @@ def test_bars_that_come_again_unchanged_change_nothing() -> None:
 
 
 def test_the_state_is_bounded() -> None:
-    """By the bars that may come again."""
+    """By the bars that may come again; alerts that were taken back are forgotten too."""
     driver = after(*[71.0, 60.0, 29.0, 50.0] * 10)
     size = len(driver.state or b"")
     for bar in range(40, 200):
         driver.bar(rsi([71.0, 60.0, 29.0, 50.0][bar % 4], bar))
+        driver.bar(rsi(50.0, bar, version=10))
     assert len(driver.state or b"") <= size + 60

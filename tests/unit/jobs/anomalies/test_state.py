@@ -111,5 +111,5 @@ def test_the_state_has_a_bound() -> None:
                 )
             )
         sizes.append(len(driver.state or b""))
-    assert max(sizes) < 30_000
+    assert max(sizes) < 8_000
     assert max(sizes[60:]) <= max(sizes[:60]) * 1.05
