@@ -27,7 +27,7 @@ from jobs.domain.bar import Bar, Minute
 from jobs.domain.candles import VERSIONS_PER_GENERATION, candle_of, values_of
 from jobs.domain.context import Change, Market, Memory, Now, Rules, TooLateError
 from jobs.domain.indicators import State
-from jobs.domain.totals import Slice, Totals, of_slice
+from jobs.domain.totals import NOTHING, Slice, Totals, of_slice
 from jobs.domain.trade_log import WaitingCorrection
 from schemas.events import Candle
 from schemas.intervals import INTERVALS, MINUTE_US
@@ -312,22 +312,22 @@ class SymbolBars:
             totals = self._totals(bar)
             values = values_of(bar, totals, now.market)
             shown = indicators.values(state, values)
-            candles.append(candle_of(symbol, interval, bar, totals, applied, shown, now))
+            candles.append(candle_of(symbol, interval, bar, totals, values.close, applied, shown, now))
             if at + 1 < last:
                 indicators.advance(state, values)
         return candles
 
     def _totals(self, bar: Bar) -> Totals:
-        totals = bar.settled
+        totals, first, end = bar.settled, bar.start, bar.end
         for start, minute in self.minutes.items():
-            if bar.start <= start < bar.end:
-                totals = totals.merge(minute.totals())
+            if first <= start < end:
+                totals = minute.totals() if totals is NOTHING else totals.merge(minute.totals())
         return totals
 
     def _state_before(self, symbol: str, interval: str, place: int, now: Now) -> State:
         """The indicators' state after all bars before a place; not to be advanced."""
         before, memory, indicators = self.bars[interval][:place], now.memory, now.market.indicators
-        basis = self.indicator_marks[interval], self._content(before)
+        basis = indicators.names, self.indicator_marks[interval], self._content(before)
         state = memory.cache.get(symbol, interval, basis)
         if state is None:
             state = self._stored_state(interval, now)
@@ -341,12 +341,12 @@ class SymbolBars:
         if not bars:
             return ()
         first, last = bars[0].start, bars[-1].end
-        minutes = (
+        minutes = [
             (minute.start, minute.plain, minute.logged)
             for minute in self.minutes.values()
             if first <= minute.start < last
-        )
-        return tuple((bar.start, bar.settled) for bar in bars), frozenset(minutes)
+        ]
+        return [(bar.start, bar.settled) for bar in bars], minutes
 
     def _stored_state(self, interval: str, now: Now) -> State:
         """The indicators' state after the last bar that is forgotten. They begin anew where it belongs to

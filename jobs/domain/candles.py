@@ -27,13 +27,13 @@ def candle_of(  # noqa: PLR0913, PLR0917 -- what a candle is made of
     interval: str,
     bar: Bar,
     totals: Totals,
+    close: float | None,
     applied: int,
     indicators: Mapping[str, float],
     now: Now,
 ) -> Candle:
-    """The bar as it is now; ``applied`` events make its version."""
+    """The bar as it is now, with its ``close``; ``applied`` events make its version."""
     open_ = None if totals.first is None else price_of(totals.first)
-    close = None if totals.last is None else price_of(totals.last)
     vwap = _vwap(totals)
     return Candle(
         symbol=symbol,

@@ -1,7 +1,6 @@
 """Indicator states of this process, so that a live bar does not replay the bars before it each time."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
 
 from jobs.domain.indicators import State
 
@@ -15,9 +14,9 @@ class IndicatorCache:
 
     def __init__(self, capacity: int = 12_000) -> None:
         self._capacity = capacity
-        self._entries: OrderedDict[tuple[str, str], tuple[Hashable, State]] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str], tuple[object, State]] = OrderedDict()
 
-    def get(self, symbol: str, interval: str, basis: Hashable) -> State | None:
+    def get(self, symbol: str, interval: str, basis: object) -> State | None:
         """The state made of ``basis``. It is shared: copy it before it is advanced."""
         entry = self._entries.get((symbol, interval))
         if entry is None or entry[0] != basis:
@@ -25,7 +24,7 @@ class IndicatorCache:
         self._entries.move_to_end((symbol, interval))
         return entry[1]
 
-    def put(self, symbol: str, interval: str, basis: Hashable, state: State) -> None:
+    def put(self, symbol: str, interval: str, basis: object, state: State) -> None:
         """Keeps a state, which must not be advanced any more."""
         self._entries[symbol, interval] = (basis, state)
         self._entries.move_to_end((symbol, interval))

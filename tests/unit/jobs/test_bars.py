@@ -6,9 +6,20 @@ import pytest
 
 from jobs.domain import bar_state
 from jobs.domain.bars import FIRST_INTERVAL, VERSIONS_PER_GENERATION, Rules, TooLateError
+from jobs.domain.indicators import Indicators
 from schemas.events import Candle
 from schemas.intervals import INTERVALS, MINUTE_US
-from tests.unit.jobs.builders import DAY_US, SECOND_US, START_US, SymbolDriver, a_trade, slice_of
+from schemas.sessions import UtcCalendar
+from tests.unit.jobs.builders import (
+    DAY_US,
+    MARKET,
+    SECOND_US,
+    START_US,
+    SymbolDriver,
+    a_cancel,
+    a_trade,
+    slice_of,
+)
 
 GRACE_US = Rules().grace
 HORIZON_US = Rules().horizon
@@ -353,3 +364,157 @@ def test_slices_that_share_nothing_but_the_bar_merge_in_any_order() -> None:
     backward.add(*prices)
     assert forward.last["1m", 0] == backward.last["1m", 0]
     assert slice_of(volume).first is None
+
+
+def test_a_trade_may_set_the_range_and_not_the_close() -> None:
+    """Each field by its own flag; alone such a trade makes a bar with high and low only."""
+    bars = SymbolDriver()
+    alone = bars.add(a_trade(0, price=90.0, updates_open_close=False))[0]
+    assert (alone.open, alone.high, alone.low, alone.close, alone.trades) == (None, 90.0, 90.0, None, 1)
+    bar = bars.add(a_trade(1, price=100.0))[0]
+    assert (bar.open, bar.high, bar.low, bar.close, bar.vwap) == (100.0, 100.0, 90.0, 100.0, 95.0)
+
+
+def test_late_trades_are_counted_by_what_was_final_when_they_came() -> None:
+    """The same trade is late for its minute and not for its day."""
+    bars = SymbolDriver()
+    bars.add(a_trade(0))
+    bars.advance(MINUTE_US + GRACE_US)
+    bars.add(a_trade(1), a_trade(2))
+    bars.add(a_trade(MINUTE_US))
+    assert bars.last["1m", 0].late_trades == 2
+    assert bars.last["1m", MINUTE_US].late_trades == 0
+    bars.advance(DAY_US + GRACE_US)
+    assert bars.last["1d", 0].late_trades == 0
+
+
+def test_a_candle_tells_when_it_was_made() -> None:
+    """By the clock that is given, in versions of trades, timers and corrections alike."""
+    bars = SymbolDriver()
+    bars.clock = 5
+    assert {candle.updated_at for candle in bars.add(a_trade(0, correctable=True))} == {5}
+    bars.clock = 6
+    assert {candle.updated_at for candle in bars.advance(MINUTE_US + GRACE_US)} == {6}
+    bars.clock = 7
+    assert {candle.updated_at for candle in bars.correct(a_cancel("t"))} == {7}
+
+
+def test_quality_counts_clocks_that_were_off_and_outliers() -> None:
+    """One trade of four is skewed; then a high 25 % above the rest scores 10 / 25 besides."""
+    bars = SymbolDriver()
+    bars.add(a_trade(0), a_trade(1), a_trade(2))
+    assert bars.add(a_trade(3), skewed=[True])[0].quality == 0.75
+    bar = bars.add(a_trade(1, price=125.0, size=0.0))[0]
+    assert bar.quality == pytest.approx(0.8 * 10 / 25, rel=1e-12)
+
+
+def test_no_bar_where_the_calendar_has_none() -> None:
+    """At night there are minutes and hours, but no day; the next day's version counts its own trades only."""
+
+    class Daytime(UtcCalendar):
+        def bar(self, event_time_us: int, interval: str) -> tuple[int, int] | None:
+            midnight = event_time_us - event_time_us % DAY_US
+            if interval != "1d":
+                return super().bar(event_time_us, interval)
+            opens, closes = midnight + 450 * MINUTE_US, midnight + 960 * MINUTE_US
+            return (opens, closes) if opens <= event_time_us < closes else None
+
+    bars = SymbolDriver(market=replace(MARKET, calendar=Daytime()))
+    assert {bar.interval for bar in bars.add(a_trade(449 * MINUTE_US))} == INTERVALS.keys() - {"1d"}
+    bars.add(a_trade(450 * MINUTE_US))
+    bars.advance(960 * MINUTE_US + GRACE_US)
+    day = bars.last["1d", 450 * MINUTE_US]
+    assert (day.end - START_US, day.trades, day.final, day.version) == (960 * MINUTE_US, 1, True, 3)
+
+
+def test_live_bars_wait_for_the_budget_and_finals_do_not() -> None:
+    """What was refused is due, and shown by a timer as soon as there is room."""
+    bars = SymbolDriver()
+    bars.budget.is_open = False
+    assert bars.add(a_trade(0)) == []
+    assert bars.advance(2 * SECOND_US) == []
+    bars.budget.is_open = True
+    shown = bars.advance(4 * SECOND_US)
+    assert [(bar.interval, bar.version) for bar in shown] == [(interval, 2) for interval in INTERVALS]
+    assert bars.advance(50 * SECOND_US) == []
+    bars.budget.is_open = False
+    assert [bar.interval for bar in bars.advance(MINUTE_US + GRACE_US)] == ["1m"]
+    assert [(bar.interval, bar.version) for bar in bars.add(a_trade(1))] == [("1m", 5)]
+
+
+def test_the_budget_is_asked_for_what_would_be_shown() -> None:
+    """All six at first, then the minute, then six of the next timer's."""
+    bars = SymbolDriver()
+    bars.add(a_trade(0))
+    bars.add(a_trade(1))
+    bars.advance(SECOND_US)
+    assert bars.budget.asked == [6, 1, 5]
+
+
+def test_indicators_follow_final_bars_and_look_at_the_live_one() -> None:
+    """SMA of two closes: not defined on the first bar, provisional on the live second, then final."""
+    bars = SymbolDriver(market=replace(MARKET, indicators=Indicators("sma:2")))
+    assert bars.add(a_trade(0, price=10.0))[0].indicators == {}
+    live = bars.add(a_trade(MINUTE_US, price=20.0))[0]
+    assert (live.final, live.indicators) == (False, {"sma_2": 15.0})
+    assert bars.add(a_trade(MINUTE_US + 1, price=30.0))[0].indicators == {"sma_2": 20.0}
+    bars.advance(2 * MINUTE_US + GRACE_US)
+    assert bars.last["1m", MINUTE_US].indicators == {"sma_2": 20.0}
+
+
+def test_a_late_minute_moves_the_indicators_of_those_after_it() -> None:
+    """Its trade makes a bar between two that are final; the one after it is published anew."""
+    bars = SymbolDriver(market=replace(MARKET, indicators=Indicators("sma:2")))
+    bars.add(a_trade(0, price=10.0))
+    bars.add(a_trade(2 * MINUTE_US, price=30.0))
+    bars.advance(3 * MINUTE_US + GRACE_US)
+    assert bars.last["1m", 2 * MINUTE_US].indicators == {"sma_2": 20.0}
+    again = minutes(bars.add(a_trade(MINUTE_US, price=50.0)))
+    assert [bar.indicators for bar in again] == [{"sma_2": 30.0}, {"sma_2": 40.0}]
+
+
+def test_indicators_go_on_from_what_is_forgotten() -> None:
+    """After an hour only the store knows the closes of the first minutes; and after a restart too."""
+    market = replace(MARKET, indicators=Indicators("sma:50"))
+    bars = SymbolDriver(market=market)
+    for minute in range(60):
+        bars.add(a_trade(minute * MINUTE_US, price=float(minute + 1)))
+        bars.advance(minute * MINUTE_US)
+    assert len(bars.load().minutes) < 8
+    assert bars.last["1m", 59 * MINUTE_US].indicators == {"sma_50": sum(range(11, 61)) / 50}
+    bars.restart()
+    assert bars.add(a_trade(60 * MINUTE_US, price=61.0))[0].indicators == {"sma_50": sum(range(12, 62)) / 50}
+
+
+def test_other_indicators_begin_anew() -> None:
+    """The state in the store was made by another INDICATORS setting."""
+    bars = SymbolDriver(Rules(horizon=MINUTE_US), market=replace(MARKET, indicators=Indicators("sma:2")))
+    for minute in range(5):
+        bars.add(a_trade(minute * MINUTE_US))
+        bars.advance(minute * MINUTE_US)
+    bars.market = replace(MARKET, indicators=Indicators("ema:1"))
+    assert bars.add(a_trade(5 * MINUTE_US, price=7.0))[0].indicators == {"ema_1": 7.0}
+
+
+def test_a_revision_goes_so_many_bars_far() -> None:
+    """With a horizon of more minutes than the cap, what is beyond keeps its version until it is touched."""
+    bars = SymbolDriver(Rules(horizon=60 * MINUTE_US, max_revised_bars=2))
+    for minute in range(6):
+        bars.add(a_trade(minute * MINUTE_US))
+    bars.advance(10 * MINUTE_US)
+    again = minutes(bars.add(a_trade(MINUTE_US)))
+    assert versions(again) == {("1m", m * MINUTE_US): 2 * (m + 2) + 1 for m in (1, 2, 3)}
+
+
+def test_a_silent_symbol_leaves_nothing_but_counters() -> None:
+    """Once the dedup memory has passed its last bar, no event can change anything."""
+    bars = SymbolDriver()
+    bars.add(a_trade(0, correctable=True))
+    bars.correct(a_cancel("unknown"))
+    bars.advance(DAY_US + DEDUP_US - 1)
+    assert [len(kept) for kept in bars.load().bars.values()] == [0, 0, 0, 0, 0, 1]
+    bars.advance(DAY_US + DEDUP_US)
+    book = bars.load()
+    assert (book.minutes, book.waiting, bars.timers, bars.memory.trades) == ({}, 0, set(), {})
+    assert list(book.bars.values()) == [[]] * 6
+    assert bars.add(a_trade(2 * DAY_US))[0].version == 2 * 2
