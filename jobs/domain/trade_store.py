@@ -11,13 +11,15 @@ some.
 from collections.abc import Collection, MutableMapping
 
 from jobs.domain import amounts, order_key, trade_log
-from jobs.domain.totals import NOTHING, Totals
+from jobs.domain.totals import Totals
 from jobs.domain.trade_log import HIGH_LOW, OPEN_CLOSE, SKEWED, VOLUME, LoggedTrade, WaitingCorrection
 from schemas.intervals import MINUTE_US
 
 WAITING = "waiting"
 MAX_WAITING = 1_000
 """Corrections of a symbol that wait for their trade; a further one is unmatched at once."""
+
+_COUNTS = OPEN_CLOSE | HIGH_LOW | VOLUME
 
 Store = MutableMapping[str, bytes]
 
@@ -64,7 +66,7 @@ def totals(store: Store, minute: int, chunks: int) -> Totals:
     """What a minute's trades add up to with their corrections in force.
 
     Without corrections exactly what their slices add up to. ``undone`` counts each correction, and each trade
-    that is cancelled.
+    that is cancelled. Takes about 3 us a trade, and runs once for each correction.
     """
     trades: list[tuple[str, LoggedTrade]] = []
     corrections: list[WaitingCorrection] = []
@@ -73,11 +75,20 @@ def totals(store: Store, minute: int, chunks: int) -> Totals:
         trades += ((source, trade) for trade in logged)
         corrections += more
     in_force = _in_force(trades, corrections)
-    result = NOTHING._replace(undone=len(corrections))
+    counted: list[tuple[str, LoggedTrade]] = []
     for source, trade in trades:
         correction = in_force.get((source, trade.trade_id))
-        result = result.merge(_corrected(source, trade, correction))
-    return result
+        if correction is None:
+            counted.append((source, trade))
+        elif correction.price is not None:
+            flags = correction.flags | trade.flags & SKEWED
+            corrected = trade._replace(price=correction.price, size=correction.size, flags=flags)
+            counted.append((source, corrected))
+    result = _sum([trade for _, trade in counted])
+    return result._replace(
+        sources=tuple(sorted({source for source, _ in counted})),
+        undone=len(corrections) + len(trades) - len(counted),
+    )
 
 
 def load_waiting(store: Store) -> list[WaitingCorrection]:
@@ -139,15 +150,20 @@ def _in_force(
     return latest
 
 
-def _corrected(source: str, trade: LoggedTrade, correction: WaitingCorrection | None) -> Totals:
-    price, size, flags = trade.price, trade.size, trade.flags
-    if correction is not None:
-        if correction.price is None:
-            return NOTHING._replace(undone=1)
-        price, size, flags = correction.price, correction.size, correction.flags | trade.flags & SKEWED
-    key = order_key.of(trade.event_time, trade.sequence, price) if flags & OPEN_CLOSE else None
-    limit = price if flags & HIGH_LOW else None
-    volume, notional = (amounts.exact(size), amounts.exact(price * size)) if flags & VOLUME else (0, 0)
-    counts = int(bool(flags & (OPEN_CLOSE | HIGH_LOW | VOLUME)))
-    skewed = int(bool(flags & SKEWED))
-    return Totals(key, key, limit, limit, volume, notional, counts, 1, skewed, (source,), 0)
+def _sum(trades: list[LoggedTrade]) -> Totals:
+    orders = [(each.event_time, each.sequence, each.price) for each in trades if each.flags & OPEN_CLOSE]
+    prices = [each.price for each in trades if each.flags & HIGH_LOW]
+    traded = [(each.size, each.price * each.size) for each in trades if each.flags & VOLUME]
+    return Totals(
+        first=order_key.of(*min(orders)) if orders else None,
+        last=order_key.of(*max(orders)) if orders else None,
+        high=max(prices, default=None),
+        low=min(prices, default=None),
+        volume=sum(amounts.exact(size) for size, _ in traded),
+        notional=sum(amounts.exact(notional) for _, notional in traded),
+        trades=sum(each.flags & _COUNTS > 0 for each in trades),
+        events=len(trades),
+        skewed=sum(each.flags & SKEWED > 0 for each in trades),
+        sources=(),
+        undone=0,
+    )
