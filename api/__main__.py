@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import socket
 import sys
 
 import structlog
@@ -16,6 +17,8 @@ SHUTDOWN_SECONDS = 5
 """How long answers under way may take after the signal."""
 HARD_MESSAGE_BYTES = 2 * 1024 * 1024
 """A WebSocket message above this ends the connection; from WS_MAX_MESSAGE_BYTES on it gets an answer."""
+SEND_BUFFER_BYTES = 256 * 1024
+"""What the system holds for one connection that the other side has not taken."""
 NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
 """Loggers of the driver that write a stack trace for each failed reconnect; database.py says it once."""
 
@@ -26,24 +29,27 @@ def main() -> int:
     configure_logging(settings, "api")
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            host=settings.api_host,
-            port=settings.api_port,
-            log_config=None,
-            log_level="warning",
-            access_log=False,  # the middleware writes a structured line
-            ws_max_size=HARD_MESSAGE_BYTES,
-            ws_per_message_deflate=False,  # each message would be compressed anew for each client
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        )
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # the middleware writes a structured line
+        ws_max_size=HARD_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # each message would be compressed anew for each client
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    server = uvicorn.Server(config)
+    listener = config.bind_socket()
+    # Connections inherit it. The system's own limit grows to megabytes: many seconds of the market, stale
+    # before a slow client reads them, and no longer ours to skip.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     # uvicorn shuts down in order and then raises the signal once more, for whoever listened before: us.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     log.info("api_starting", address=f"http://{settings.api_host}:{settings.api_port}")
-    server.run()
+    server.run([listener])
     return 0 if server.started else 1
 
 

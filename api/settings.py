@@ -30,7 +30,7 @@ class LiveSettings(EnvironmentSettings):
         " skipped, and a `gap` message says how many",
     )
     ws_queue_kept: int = Field(
-        2_000,
+        10_000,
         ge=10,
         le=1_000_000,
         description="final bars, corrections, alerts and answers that may wait for one WebSocket client;"

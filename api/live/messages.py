@@ -43,7 +43,7 @@ class Message(NamedTuple):
 
 
 def from_event(event: Event) -> Incoming:
-    """The event with its key and JSON. Raises PoisonError where a time has no spelling, TypeError for a type
+    """The event with its key and JSON. Raises PoisonError where a time has no spelling, KeyError for a type
     of event that is on no channel."""
     kind, key_of, fields_of = SHAPES[type(event)]
     try:

@@ -52,9 +52,7 @@ class Outbox:
 
     @property
     def oldest(self) -> float | None:
-        """When the oldest waiting message was ready, seconds of the monotonic clock."""
-        if self._first:
-            return self._first[0].at
+        """When the oldest waiting message was ready, seconds of the monotonic clock. A replay apart."""
         return next(iter(self._waiting.values())).at if self._waiting else None
 
     def put(self, message: Message) -> None:

@@ -64,7 +64,9 @@ class Session:
         self._is_known = shared.is_known
         self._now = shared.now
         self._monotonic = shared.monotonic
-        self.outbox = Outbox(self._settings.ws_queue_ticks, self._settings.ws_queue_kept, self._metrics.skip)
+        # Its own snapshots must not make a client too slow.
+        kept = self._settings.ws_queue_kept + self._settings.ws_max_symbols
+        self.outbox = Outbox(self._settings.ws_queue_ticks, kept, self._metrics.skip)
         self._keys: set[Key] = set()
         self._interval_s = 0.0
         self._batch = False
@@ -222,11 +224,15 @@ class Session:
         """Sends what waits, for ever; raises FallenBehind."""
         while True:
             await self._something_to_send()
-            if self.outbox.overfull:
-                raise FallenBehind(f"more than {self._settings.ws_queue_kept} messages waited")
-            await self._send(self.outbox.take(AT_ONCE, self._monotonic()))
-            # Sending does not wait while the client is fast enough: the others want their turn, too.
-            await asyncio.sleep(0)
+            waiting = len(self.outbox)
+            while waiting > 0:
+                if self.outbox.overfull:
+                    raise FallenBehind("too much waited that must not be skipped")
+                messages = self.outbox.take(min(waiting, AT_ONCE), self._monotonic())
+                waiting -= AT_ONCE
+                await self._send(messages)
+                # Sending does not wait while the client is fast enough: the others want their turn, too.
+                await asyncio.sleep(0)
 
     async def _something_to_send(self) -> None:
         if not self.outbox.ready.is_set():
