@@ -146,7 +146,8 @@ class StaleFeed:
             return book.retract(record, "withdrawn: late trades show that there was no silence", now)
         if lasting and (newest > self.watermark or self.watermark - newest <= self.limit_then):
             until = newest + self._thresholds.horizon
-            return book.resolve(record, until, "trades come again", now)
+            silent = (newest - record.time) / SECOND_US
+            return book.resolve(record, until, f"trades come again, {silent:.1f} s after the last one", now)
         return []
 
     def _settle(self, record: Record) -> None:

@@ -91,7 +91,7 @@ def test_the_next_trade_resolves_it() -> None:
     driver.advance(60)
     (alert,) = driver.trade(61)
     assert (alert.alert_id, alert.revision, alert.status) == (f"stale_feed:AAPL:{us(19)}", 2, "resolved")
-    assert alert.message == "trades come again"
+    assert alert.message == "trades come again, 42.0 s after the last one"
     assert driver.trade(62) == []
 
 
