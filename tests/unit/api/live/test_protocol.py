@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.live import protocol
+from api.live.messages import Key
 from api.live.protocol import (
     ProtocolError,
     Subscribe,
@@ -105,7 +106,7 @@ HELD = {
         ({"symbols": ["NEVER"]}, HELD),
     ],
 )
-def test_what_an_unsubscribe_leaves(fields: dict[str, Any], left: set[protocol.Key]) -> None:
+def test_what_an_unsubscribe_leaves(fields: dict[str, Any], left: set[Key]) -> None:
     """What it does not name, it does not narrow down."""
     request = parse({"type": "unsubscribe", **fields})
     assert isinstance(request, Unsubscribe)
