@@ -1,4 +1,4 @@
-"""Payloads as they lie in a topic, and a decoder that knows their schemas."""
+"""Payloads as they lie in a topic, and readers that know their schemas."""
 
 import json
 from dataclasses import asdict
@@ -7,11 +7,12 @@ from io import BytesIO
 import numpy as np
 from fastavro import parse_schema, schemaless_writer
 
-from jobs.domain.trade_batch import TradeReader
+from jobs.domain.record_batch import QuoteReader, TradeReader
 from schemas.avro_codec import HEADER, Decoder, Encoder, schema_text
-from schemas.events import Event, Quote, Trade
+from schemas.events import Correction, Event, Quote, Trade
 
-TRADE_ID, QUOTE_ID, NULLABLE_ID, UNKNOWN_ID = 1, 2, 3, 99
+TRADE_ID, QUOTE_ID, NULLABLE_ID, CORRECTION_ID, UNKNOWN_ID = 1, 2, 3, 4, 99
+_IDS: dict[type[Event], int] = {Trade: TRADE_ID, Quote: QUOTE_ID, Correction: CORRECTION_ID}
 _TRADE_SCHEMA = json.loads(schema_text(Trade))
 _NULLABLE = {
     **_TRADE_SCHEMA,
@@ -20,12 +21,14 @@ _NULLABLE = {
         for field in _TRADE_SCHEMA["fields"]
     ],
 }
-KNOWN = {TRADE_ID: _TRADE_SCHEMA, QUOTE_ID: json.loads(schema_text(Quote)), NULLABLE_ID: _NULLABLE}
+KNOWN = {_IDS[event_type]: json.loads(schema_text(event_type)) for event_type in _IDS} | {
+    NULLABLE_ID: _NULLABLE
+}
 
 
 def payload(event: Event) -> bytes:
     """The event in the wire format, under the id of its schema."""
-    return Encoder(type(event), TRADE_ID if isinstance(event, Trade) else QUOTE_ID).encode(event)
+    return Encoder(type(event), _IDS[type(event)]).encode(event)
 
 
 def without_symbol(trade: Trade) -> bytes:
@@ -36,7 +39,11 @@ def without_symbol(trade: Trade) -> bytes:
 
 
 def reader() -> TradeReader:
-    return TradeReader(Decoder(Trade, lambda _: None, KNOWN))
+    return TradeReader(Decoder((Trade, Correction), lambda _: None, KNOWN))
+
+
+def quote_reader() -> QuoteReader:
+    return QuoteReader(Decoder(Quote, lambda _: None, KNOWN))
 
 
 def milliseconds(*times_us: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

@@ -1,0 +1,217 @@
+"""Records decoded and validated by the batch: what both jobs do with each trade and quote, once.
+
+Decoding is one fastavro call a record; everything after it works on whole columns, and only a row that fails
+there is looked at by itself, to say why. Corrections, which share the topic of the trades and are rare, are
+handed on one by one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.avro_codec import Decoder
+from schemas.errors import PoisonError
+from schemas.events import Correction
+from schemas.validation import (
+    MAX_AMOUNT,
+    MAX_NAME_LENGTH,
+    MAX_TIME_SKEW_US,
+    SYMBOL,
+    check_correction,
+    check_quote,
+    check_record_time,
+    check_trade,
+)
+
+Fields = dict[str, Any]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+COMMON = ("symbol", "event_time", "received_at", "sequence", "source", "exchange")
+TRADE_COLUMNS = (*COMMON, "price", "size", "trade_id", "conditions", "updates_open_close", "updates_high_low",
+                 "updates_volume", "correctable")  # fmt: skip
+QUOTE_COLUMNS = (*COMMON, "bid", "bid_size", "ask", "ask_size")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """The valid trades (or quotes) of a batch as columns, and whatever else was in it.
+
+    ``positions[i]`` is where row i stood in the batch; ``on_time[i]`` tells that its event time and its
+    record's timestamp are the same millisecond. ``corrections`` maps the positions of valid corrections to
+    their fields, ``poison`` the position of a refused record to why, and ``refused`` to its fields, where it
+    could be decoded at all.
+    """
+
+    positions: list[int]
+    columns: Mapping[str, Sequence[Any]]
+    integers: Mapping[str, Ints]
+    floats: Mapping[str, Floats]
+    flags: Mapping[str, Flags]
+    on_time: Flags
+    corrections: dict[int, Fields] = field(default_factory=dict)
+    poison: dict[int, PoisonError] = field(default_factory=dict)
+    refused: dict[int, Fields] = field(default_factory=dict)
+
+
+class _Reader(ABC):
+    """Turns payloads into RecordBatches. Remembers the symbols it has seen to be well formed."""
+
+    columns: tuple[str, ...]
+    names: tuple[str, ...] = ("source",)
+    floats: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    integers = ("event_time", "received_at", "sequence")
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._row_of = itemgetter(*self.columns)
+        self._good_symbols: set[str] = set()
+
+    def read(self, payloads: Iterable[bytes | None], record_ms: Ints) -> RecordBatch:
+        """Decodes and validates; a payload of None is a heartbeat and is passed over.
+
+        ``record_ms`` are the records' timestamps, milliseconds.
+        """
+        decode = self._decoder.decode_typed
+        positions: list[int] = []
+        rows: list[Fields] = []
+        others: dict[int, Fields] = {}
+        poison: dict[int, PoisonError] = {}
+        for position, payload in enumerate(payloads):
+            if payload is None:
+                continue
+            try:
+                kind, row = decode(payload)
+            except PoisonError as error:
+                poison[position] = error
+                continue
+            if kind is Correction:
+                others[position] = row
+            else:
+                rows.append(row)
+                positions.append(position)
+        batch = self._batch(positions, rows, record_ms)
+        suspects = {index: rows[index] for index in self._suspects(batch, record_ms)}
+        bad = {positions[i]: e for i, e in self._refusals(suspects, positions, record_ms, self._check)}
+        if bad:
+            kept = [index for index, position in enumerate(positions) if position not in bad]
+            at = dict(zip(positions, rows, strict=True))
+            batch = self._batch([positions[i] for i in kept], [rows[i] for i in kept], record_ms)
+            others |= {position: at[position] for position in bad}
+        places = range(len(record_ms))
+        corrections = {position: row for position, row in others.items() if position not in bad}
+        bad |= dict(self._refusals(corrections, places, record_ms, check_correction))
+        return replace(
+            batch,
+            corrections={position: row for position, row in corrections.items() if position not in bad},
+            poison=poison | bad,
+            refused={position: others[position] for position in bad},
+        )
+
+    @staticmethod
+    @abstractmethod
+    def _check(row: Mapping[str, Any]) -> None:
+        """Raises PoisonError for a row that is not valid: the rules of schemas.validation."""
+
+    @abstractmethod
+    def _good(self, batch: RecordBatch) -> Flags:
+        """Whether the numbers of each row are valid, by whole columns."""
+
+    def _batch(self, positions: list[int], rows: list[Fields], record_ms: Ints) -> RecordBatch:
+        values = zip(*map(self._row_of, rows), strict=True) if rows else ((),) * len(self.columns)
+        columns: dict[str, Sequence[Any]] = dict(zip(self.columns, values, strict=True))
+        count = len(rows)
+        integers = {name: np.fromiter(columns[name], np.int64, count) for name in self.integers}
+        return RecordBatch(
+            positions=positions,
+            columns=columns,
+            integers=integers,
+            floats={name: np.fromiter(columns[name], np.float64, count) for name in self.floats},
+            flags={name: np.fromiter(columns[name], np.bool_, count) for name in self.flags},
+            on_time=integers["event_time"] // 1000 == record_ms[positions],
+        )
+
+    def _suspects(self, batch: RecordBatch, record_ms: Ints) -> set[int]:
+        """Indices of the rows that may not be valid: the columns only find them, the rules decide."""
+        event_time = batch.integers["event_time"]
+        with np.errstate(invalid="ignore", over="ignore"):
+            good = self._good(batch) & (batch.integers["sequence"] >= 0) & (event_time >= 0)
+            good &= np.abs(event_time - record_ms[batch.positions] * 1000) <= MAX_TIME_SKEW_US
+        suspects: set[int] = set(np.flatnonzero(~good).tolist())
+        for name in self.names:
+            lengths = set(map(len, batch.columns[name]))
+            if lengths and (min(lengths) == 0 or max(lengths) > MAX_NAME_LENGTH):
+                suspects.update(
+                    index
+                    for index, text in enumerate(batch.columns[name])
+                    if not 0 < len(text) <= MAX_NAME_LENGTH
+                )
+        symbols = batch.columns["symbol"]
+        new_symbols = set(symbols) - self._good_symbols
+        self._good_symbols.update(filter(SYMBOL.fullmatch, new_symbols))
+        if not new_symbols <= self._good_symbols:
+            suspects.update(i for i, symbol in enumerate(symbols) if symbol not in self._good_symbols)
+        return suspects
+
+    @staticmethod
+    def _refusals(
+        rows: Mapping[int, Fields],
+        positions: Sequence[int],
+        record_ms: Ints,
+        check: Callable[[Mapping[str, Any]], None],
+    ) -> Iterable[tuple[int, PoisonError]]:
+        """The rows that break a rule, and which."""
+        for index, row in rows.items():
+            try:
+                check(row)
+                check_record_time(row["event_time"], int(record_ms[positions[index]]))
+            except PoisonError as error:
+                yield index, error
+
+
+class TradeReader(_Reader):
+    """Trades, and the corrections among them. The decoder must know both types."""
+
+    columns = TRADE_COLUMNS
+    names = ("trade_id", "source")
+    floats = ("price", "size")
+    flags = ("updates_open_close", "updates_high_low", "updates_volume", "correctable")
+
+    @staticmethod
+    def _check(row: Mapping[str, Any]) -> None:
+        check_trade(row)
+
+    def _good(self, batch: RecordBatch) -> Flags:
+        price, size = batch.floats["price"], batch.floats["size"]
+        return _is_price(price) & _is_size(size) & (price * size <= MAX_AMOUNT)
+
+
+class QuoteReader(_Reader):
+    """Quotes."""
+
+    columns = QUOTE_COLUMNS
+    floats = ("bid", "bid_size", "ask", "ask_size")
+
+    @staticmethod
+    def _check(row: Mapping[str, Any]) -> None:
+        check_quote(row)
+
+    def _good(self, batch: RecordBatch) -> Flags:
+        floats = batch.floats
+        prices = _is_price(floats["bid"]) & _is_price(floats["ask"])
+        return prices & _is_size(floats["bid_size"]) & _is_size(floats["ask_size"])
+
+
+def _is_price(values: Floats) -> Flags:
+    return (values > 0) & (values <= MAX_AMOUNT)
+
+
+def _is_size(values: Floats) -> Flags:
+    return (values >= 0) & (values <= MAX_AMOUNT)
