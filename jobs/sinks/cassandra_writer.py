@@ -9,7 +9,7 @@ import struct
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 from cassandra import DriverException, RequestExecutionException
@@ -30,22 +30,25 @@ MAX_IN_FLIGHT = 64
 RETRYABLE = (DriverException, RequestExecutionException, NoHostAvailable)
 
 
-@dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(NamedTuple):
     """One row for one table: its statement and its values, each already in CQL's binary form (None: null)."""
 
     statement: PreparedStatement
     values: Sequence[bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
+class Mutation(NamedTuple):
     """The rows that belong to one key of one partition, in however many tables with that partition key; of
     two mutations with the same key the later one counts."""
 
     partition: tuple[bytes, ...]
     key: tuple[bytes, ...]
     inserts: Sequence[Insert]
+
+
+def insert(table: str, columns: Sequence[str]) -> str:
+    """INSERT of these columns, with a marker for each."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
 
 
 class CassandraWriter:

@@ -23,14 +23,18 @@ class LiveBars:
         """(symbol, interval) -> the live bar that came too soon; the one held longest first"""
 
     def due(self, candles: Iterable[Candle]) -> list[Candle]:
-        """The candles to write now: of each bar the greatest version."""
+        """The candles to write now: every final version, and of each live bar the greatest one."""
         now = self._clock()
+        finals: list[Candle] = []
         newest: dict[tuple[str, str, int], Candle] = {}
         for candle in (*self._released(now), *candles):
             key = (candle.symbol, candle.interval, candle.start)
+            if candle.final:
+                finals.append(candle)
             if key not in newest or newest[key].version <= candle.version:
                 newest[key] = candle
-        return [candle for candle in newest.values() if self._is_due(candle, now)]
+        live = [candle for candle in newest.values() if self._is_due(candle, now) and not candle.final]
+        return finals + live
 
     def _released(self, now: float) -> Iterator[Candle]:
         while self._held:

@@ -12,10 +12,13 @@ from cassandra.cqltypes import (
     Int32Type,
     ListType,
     LongType,
+    MapType,
+    SimpleDateType,
     UTF8Type,
 )
 from cassandra.query import BatchStatement, PreparedStatement
 
+from jobs.sinks.cassandra_writer import Mutation, composite
 from schemas.settings import CassandraSettings
 from schemas.tables import table_ddl
 
@@ -25,12 +28,16 @@ TYPES = {
     "int": Int32Type,
     "bigint": LongType,
     "timestamp": DateType,
+    "date": SimpleDateType,
     "double": DoubleType,
     "boolean": BooleanType,
     "blob": BytesType,
     "frozen<list<text>>": ListType.apply_parameters([UTF8Type]),
+    "frozen<map<text, double>>": MapType.apply_parameters([UTF8Type, DoubleType]),
 }
-CREATE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)PRIMARY KEY \((.*?)\)\n", re.DOTALL)
+CREATE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\)", re.DOTALL)
+COLUMN = re.compile(r"(\w+) (frozen<[\w<, ]+>>|\w+)( PRIMARY KEY)?(?=,|$)")
+PARTITION = re.compile(r"PRIMARY KEY \((?:\(([^)]*)\)|(\w+))")
 
 
 class Column(NamedTuple):
@@ -46,14 +53,13 @@ def tables() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Table -> its columns' types and the names of its partition key, from the DDL."""
     found = {}
     for statement in table_ddl(CassandraSettings()):
-        if match := re.match(
-            r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)PRIMARY KEY \((.*?)\)\n", statement, re.S
-        ):
-            columns = dict(re.findall(r"(\w+) ([\w<>]+),", match[2]))
-            key = re.match(r"\(([^)]*)\)|(\w+)", match[3])
-            assert key
-            partition = (key[1] or key[2]).split(", ")
-            found[match[1]] = {name: TYPES[kind] for name, kind in columns.items()}, partition
+        if create := CREATE.match(statement):
+            columns = COLUMN.findall(create[2].partition("PRIMARY KEY (")[0])
+            partition = PARTITION.search(create[2])
+            names = [name for name, _, primary in columns if primary]
+            if partition:
+                names = (partition[1] or partition[2]).split(", ")
+            found[create[1]] = {name: TYPES[kind] for name, kind, _ in columns}, names
     return found
 
 
@@ -114,3 +120,32 @@ def row(statement: PreparedStatement, values: Any) -> dict[str, Any]:
         column.name: None if value is None else column.type.from_binary(value, PROTOCOL)
         for column, value in zip(statement.column_metadata, values, strict=True)
     }
+
+
+def written(mutation: Mutation) -> dict[str, dict[str, Any]]:
+    """Table -> the row that a mutation writes to it."""
+    return {
+        insert.statement.column_metadata[0].table_name: row(insert.statement, insert.values)
+        for insert in mutation.inserts
+    }
+
+
+def sent_rows(session: FakeSession) -> list[tuple[str, dict[str, Any]]]:
+    """(table, row) of everything that was sent."""
+    return [
+        (
+            session.statements[query_id].column_metadata[0].table_name,
+            row(session.statements[query_id], values),
+        )
+        for batch in session.sent
+        for _, query_id, values in batch._statements_and_parameters
+    ]
+
+
+def same_bytes(mutation: Mutation) -> None:
+    """Asserts that values and routing key are what the driver makes of the same row."""
+    for insert in mutation.inserts:
+        values = list(row(insert.statement, insert.values).values())
+        bound = insert.statement.bind(values)
+        assert list(insert.values) == bound.values
+        assert composite(mutation.partition) == bound.routing_key

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.sinks.rows import CandleRows
+from jobs.sinks.event_rows import CandleRows
 from schemas.errors import PoisonError
 from schemas.events import Candle
 from schemas.intervals import INTERVALS, MINUTE_US
@@ -20,16 +20,17 @@ LAST_MINUTE = 253_402_300_800_000_000 - MINUTE_US
     [
         CANDLE,
         *(replace(CANDLE, interval=interval) for interval in INTERVALS),
-        replace(CANDLE, start=LAST_MINUTE),
+        replace(CANDLE, start=LAST_MINUTE, end=LAST_MINUTE + 1),
+        replace(CANDLE, end=1, updated_at=-(2**63), late_trades=2**63 - 1, quality=float("nan")),
         replace(CANDLE, version=0),
         replace(CANDLE, version=2**63 - 1),
-        replace(CANDLE, start=MINUTE_US, version=2**63 - 1 - MINUTE_US),
+        replace(CANDLE, start=MINUTE_US, end=2 * MINUTE_US, version=2**63 - 1 - MINUTE_US),
     ],
 )
-def test_a_candle_that_is_taken_has_a_row(candle: Candle) -> None:
+def test_a_candle_that_is_taken_has_its_rows(candle: Candle) -> None:
     """Up to and including each bound."""
     check_candle(candle)
-    assert len(list(CandleRows(FakeSession()).mutations([candle]))) == 2
+    assert len(list(CandleRows(FakeSession()).mutations([candle]))) == 3
 
 
 @pytest.mark.parametrize(
@@ -39,10 +40,12 @@ def test_a_candle_that_is_taken_has_a_row(candle: Candle) -> None:
         ({"symbol": "A" * 70_000}, "invalid_symbol"),
         ({"interval": "2m"}, "invalid_identity"),
         ({"start": 1}, "invalid_identity"),
+        ({"end": 0}, "invalid_identity"),
+        ({"end": -MINUTE_US}, "invalid_identity"),
         ({"start": -MINUTE_US}, "invalid_identity"),
-        ({"start": LAST_MINUTE + MINUTE_US}, "invalid_identity"),
+        ({"start": LAST_MINUTE + MINUTE_US, "end": LAST_MINUTE + 2 * MINUTE_US}, "invalid_identity"),
         ({"version": -1}, "invalid_identity"),
-        ({"start": MINUTE_US, "version": 2**63 - MINUTE_US}, "invalid_identity"),
+        ({"start": MINUTE_US, "end": 2 * MINUTE_US, "version": 2**63 - MINUTE_US}, "invalid_identity"),
     ],
 )
 def test_any_other_is_refused(changes: dict[str, object], reason: str) -> None:

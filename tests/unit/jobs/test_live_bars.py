@@ -1,6 +1,7 @@
 """Which candles are worth a write to Cassandra."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -101,10 +102,44 @@ def test_a_final_bar_is_always_written() -> None:
     assert bars.due([corrected]) == [corrected]
 
 
-def test_of_one_batch_only_the_greatest_version_of_a_bar_counts() -> None:
-    """In whatever order they stand in it."""
-    final = replace(LIVE, final=True, version=5)
-    assert LiveBars(1.0, Clock()).due([replace(LIVE, version=4), final, LIVE]) == [final]
+def test_of_one_batch_every_final_version_is_written_and_no_live_one_beside_it() -> None:
+    """As-of reads want each final version; a live one that is overtaken is of no use. In whatever order."""
+    final, corrected = replace(LIVE, final=True, version=5), replace(LIVE, final=True, version=7)
+    for order in permutations([replace(LIVE, version=4), final, LIVE, corrected]):
+        due = LiveBars(1.0, Clock()).due(order)
+        assert sorted(candle.version for candle in due) == [5, 7]
+
+
+def test_of_one_batch_the_newest_of_the_live_versions_is_written() -> None:
+    """In whatever order they stand in it; the others are not held for later either."""
+    versions = [LIVE, replace(LIVE, version=4), replace(LIVE, version=6)]
+    for order in permutations(versions):
+        clock = Clock()
+        bars = LiveBars(1.0, clock)
+        assert bars.due(order) == [versions[2]]
+        clock.now = 5.0
+        assert bars.due([]) == []
+
+
+def test_a_final_version_of_the_bar_before_comes_with_a_live_one() -> None:
+    """Both are written, and the live one is counted as written."""
+    bars = LiveBars(1.0, Clock())
+    before = replace(LIVE, start=-MINUTE_US, end=0, final=True, version=9)
+    assert bars.due([LIVE, before]) == [before, LIVE]
+    assert bars.due([replace(LIVE, version=4), before]) == [before]
+
+
+def test_a_held_version_and_final_ones_in_the_batch_that_would_release_it() -> None:
+    """The held one is overtaken; each final one is written."""
+    clock = Clock()
+    bars = LiveBars(1.0, clock)
+    bars.due([LIVE])
+    bars.due([replace(LIVE, version=4)])
+    clock.now = 1.0
+    finals = [replace(LIVE, final=True, version=version) for version in (5, 7)]
+    assert bars.due(finals) == finals
+    clock.now = 3.0
+    assert bars.due([]) == []
 
 
 def test_every_bar_has_a_time_of_its_own() -> None:

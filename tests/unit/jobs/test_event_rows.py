@@ -1,0 +1,141 @@
+"""Candles and alerts as rows: the tables, keys and values, decoded by the driver's own types."""
+
+from dataclasses import replace
+from datetime import datetime
+from itertools import permutations
+from typing import Any
+
+from cassandra.util import Date
+
+from jobs.domain.bars import VERSIONS_PER_GENERATION
+from jobs.sinks.cassandra_writer import CassandraWriter
+from jobs.sinks.event_rows import AlertRows, CandleRows
+from schemas.events import Alert, Candle
+from schemas.intervals import INTERVALS, MINUTE_US
+from schemas.tables import GOLD_TABLES
+from tests.unit.jobs.builders import DAY_US, START_US
+from tests.unit.jobs.fake_cassandra import FakeSession, same_bytes, sent_rows, written
+
+DAY, MINUTE = datetime(2024, 8, 9), datetime(2024, 8, 9, 0, 1)  # noqa: DTZ001 -- as the driver gives them
+CANDLE = Candle("BTC-USD", "1m", START_US, START_US + MINUTE_US, 1.0, 4.0, 0.5, 2.0, 10.0, 20.0, 2.0, 3, True,
+                7, ("feed", "sim"), 2, START_US + 61_000_001, 0.875,
+                {"sma_20": 1.5, "ema_9": 0.1 + 0.2, "ü": -1.0})  # fmt: skip
+ALERT = Alert("price_spike:BTC-USD:1", 3, "BTC-USD", "price_spike", "critical", "raised",
+              START_US + 61_000_001, START_US + 61_000_002, 7.5, 5.0, "7.5 % up within 60 s: 取", "1m",
+              START_US + MINUTE_US, 2**40)  # fmt: skip
+
+
+def test_a_candle_is_a_row_of_gold_and_one_of_the_versions() -> None:
+    """Every field in both; gold is written with a timestamp that grows with the version."""
+    _, gold, version = CandleRows(FakeSession()).mutations([CANDLE])
+    values = {
+        "symbol": "BTC-USD", "start": DAY, "end": MINUTE, "open": 1.0, "high": 4.0, "low": 0.5, "close": 2.0,
+        "volume": 10.0, "notional": 20.0, "vwap": 2.0, "trades": 3, "final": True, "version": 7,
+        "sources": ["feed", "sim"], "late_trades": 2, "updated_at": START_US + 61_000_001, "quality": 0.875,
+        "indicators": {"sma_20": 1.5, "ema_9": 0.1 + 0.2, "ü": -1.0},
+    }  # fmt: skip
+    assert written(gold) == {"trades_gold_1m": values | {"bucket": "2024-08", "[timestamp]": START_US + 7}}
+    assert written(version) == {"candle_versions": values | {"interval": "1m", "day": Date("2024-08-09")}}
+
+
+def test_a_bar_without_prices_has_nulls() -> None:
+    """Every column is written, so that nothing of an older version shows through."""
+    bare = replace(CANDLE, open=None, high=None, low=None, close=None, vwap=None, volume=0.0, indicators={})
+    _, *mutations = CandleRows(FakeSession()).mutations([bare])
+    for mutation in mutations:
+        [bar] = written(mutation).values()
+        assert [bar[name] for name in ("open", "high", "low", "close", "vwap")] == [None] * 5
+        assert (bar["volume"], bar["trades"], bar["indicators"]) == (0.0, 3, {})
+
+
+def test_each_interval_has_its_table_and_each_bar_its_key() -> None:
+    """1m, 5m and 15m share a partition; the interval keeps their rows apart within it."""
+    candles = [replace(CANDLE, interval=interval) for interval in INTERVALS]
+    _, *mutations = CandleRows(FakeSession()).mutations(candles)
+    tables = [table for mutation in mutations for table in written(mutation)]
+    assert tables[::2] == list(GOLD_TABLES.values())
+    assert tables[1::2] == ["candle_versions"] * len(INTERVALS)
+    assert len({(mutation.partition, mutation.key) for mutation in mutations}) == 2 * len(INTERVALS)
+
+
+def test_the_day_of_a_version_is_that_of_its_bars_start() -> None:
+    """In UTC, up to its last minute."""
+    for start, day in ((START_US - MINUTE_US, "2024-08-08"), (START_US + DAY_US - MINUTE_US, "2024-08-09")):
+        *_, version = CandleRows(FakeSession()).mutations([replace(CANDLE, start=start)])
+        assert written(version)["candle_versions"]["day"] == Date(day)
+
+
+def test_the_greatest_version_of_the_last_generation_fits() -> None:
+    """A write's timestamp is a signed 64-bit number."""
+    far = replace(CANDLE, version=2**29 * VERSIONS_PER_GENERATION + 2**33 - 1)
+    _, gold, version = CandleRows(FakeSession()).mutations([far])
+    assert written(gold)["trades_gold_1m"]["[timestamp]"] == far.start + far.version
+    assert written(version)["candle_versions"]["version"] == far.version
+
+
+def test_a_symbol_is_listed_once() -> None:
+    """Not again with each of its candles."""
+    rows = CandleRows(FakeSession())
+    bar = ["trades_gold_1m", "candle_versions"]
+    first = [written(mutation) for mutation in rows.mutations([CANDLE, CANDLE])]
+    assert [table for tables in first for table in tables] == ["symbols", *bar, *bar]
+    assert first[0]["symbols"] == {"part": 0, "symbol": "BTC-USD"}
+    assert [table for mutation in rows.mutations([CANDLE]) for table in written(mutation)] == bar
+
+
+def test_of_one_batch_gold_has_the_greatest_version_and_the_versions_have_all() -> None:
+    """Whatever their order: of one key the writer keeps the last row."""
+    versions = [replace(CANDLE, version=5), CANDLE, replace(CANDLE, version=9), replace(CANDLE, version=8)]
+    for order in permutations(versions):
+        session = FakeSession()
+        CassandraWriter(session, 1.0).write(CandleRows(session).mutations(order))
+        rows = sent_rows(session)
+        assert [row["version"] for table, row in rows if table == "trades_gold_1m"] == [9]
+        assert {row["version"] for table, row in rows if table == "candle_versions"} == {5, 7, 8, 9}
+
+
+def test_an_alert_is_a_row_by_symbol_and_one_by_day() -> None:
+    """Every field in both, written with a timestamp that grows with the revision."""
+    by_symbol, by_day = AlertRows(FakeSession()).mutations([ALERT])
+    values: dict[str, Any] = {
+        "symbol": "BTC-USD", "event_time": START_US + 61_000_001, "alert_id": "price_spike:BTC-USD:1",
+        "revision": 3, "type": "price_spike", "severity": "critical", "status": "raised",
+        "updated_at": START_US + 61_000_002, "interval": "1m", "bar_start": MINUTE, "bar_version": 2**40,
+        "value": 7.5, "threshold": 5.0, "message": "7.5 % up within 60 s: 取",
+        "[timestamp]": START_US + 61_000_001 + 3,
+    }  # fmt: skip
+    assert written(by_symbol) == {"alerts_by_symbol": values | {"bucket": "2024-08"}}
+    assert written(by_day) == {"alerts_by_day": values | {"day": Date("2024-08-09")}}
+
+
+def test_an_alert_without_a_bar_has_nulls() -> None:
+    """A stale feed is seen on none."""
+    alert = replace(ALERT, symbol="*", interval=None, bar_start=None, bar_version=None)
+    for mutation in AlertRows(FakeSession()).mutations([alert]):
+        [row] = written(mutation).values()
+        assert [row[name] for name in ("interval", "bar_start", "bar_version")] == [None] * 3
+        assert row["symbol"] == "*"
+
+
+def test_of_one_batch_the_greatest_revision_of_an_alert_is_written() -> None:
+    """Whatever their order: a revision that comes again after a failure takes nothing back."""
+    revisions = [replace(ALERT, revision=revision) for revision in (0, 1, 2)]
+    other = replace(ALERT, alert_id="other", revision=1)
+    for order in permutations([*revisions, other]):
+        session = FakeSession()
+        CassandraWriter(session, 1.0).write(AlertRows(session).mutations(order))
+        rows = sent_rows(session)
+        for table in ("alerts_by_symbol", "alerts_by_day"):
+            found = {row["alert_id"]: row["revision"] for name, row in rows if name == table}
+            assert found == {ALERT.alert_id: 2, "other": 1}
+        assert len(rows) == 4
+
+
+def test_values_and_routing_keys_are_the_drivers_own() -> None:
+    """To the byte; by its routing key a batch finds the replicas."""
+    bare = replace(CANDLE, interval="1d", open=None, indicators={}, sources=())
+    for mutation in (
+        *CandleRows(FakeSession()).mutations([CANDLE, bare]),
+        *AlertRows(FakeSession()).mutations([ALERT, replace(ALERT, interval=None, bar_start=None)]),
+    ):
+        same_bytes(mutation)
