@@ -1,7 +1,6 @@
 """Recorded market data through the real engines, beside the live system: bars equal the exchange's own."""
 
 import csv
-import os
 import subprocess
 import sys
 import time
@@ -13,13 +12,11 @@ from typing import Any
 
 import pytest
 
-from docker.local.replay import Replayed, replay
-from docker.local.settings import PROJECT, LocalSettings
+from docker.local.settings import PROJECT
 from jobs.cluster import FlinkCluster
-from schemas.create import create_tables
 from schemas.events import Trade
 from schemas.intervals import INTERVALS
-from schemas.settings import CassandraSettings, KafkaSettings
+from schemas.settings import KafkaSettings
 from tests.support.jobs_run import running_jobs
 from tests.support.reading import (
     dead_letters,
@@ -38,6 +35,7 @@ from tests.support.recordings import (
     seeded_lines,
     write_recording,
 )
+from tests.support.replays import Done, Replays
 from tests.support.servers import free_ports
 
 pytestmark = pytest.mark.servers
@@ -56,43 +54,6 @@ class Recording:
     @property
     def symbols(self) -> set[str]:
         return {line.symbol for line in self.lines}
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A replay that is over, and where its results are."""
-
-    result: Replayed
-    kafka: KafkaSettings
-    cassandra: CassandraSettings
-
-
-class Replays:
-    """Replays into a keyspace, on the servers of the live system."""
-
-    def __init__(self, live: Any) -> None:
-        self._settings: LocalSettings = live.settings
-        self._environment: Mapping[str, str] = live.environment
-
-    def run(self, files: list[Path], keyspace: str, **changes: str) -> Done:
-        environment = {
-            **os.environ,
-            **self._environment,
-            "CASSANDRA_KEYSPACE": keyspace,
-            "REPLAY_METRICS_PORT": str(free_ports(1)[0]),
-            **changes,
-        }
-        cassandra = CassandraSettings(
-            cassandra_port=self._settings.cassandra_port, cassandra_keyspace=keyspace
-        )
-        create_tables(cassandra)
-        result = replay(files, self._settings, environment, print)
-        kafka = KafkaSettings(
-            kafka_bootstrap_servers=environment["KAFKA_BOOTSTRAP_SERVERS"],
-            schema_registry_url=environment["SCHEMA_REGISTRY_URL"],
-            topic_prefix=result.topics.prefix,
-        )
-        return Done(result, kafka, cassandra)
 
 
 @pytest.fixture(scope="module")
