@@ -8,22 +8,37 @@ import pandas as pd
 import pytest
 
 from jobs.flink import write_functions
-from jobs.flink.write_functions import WriteCandles, WriteFunction, WriteTrades
+from jobs.flink.write_functions import (
+    WriteAlerts,
+    WriteCandles,
+    WriteFunction,
+    WriteQuotes,
+    WriteTrades,
+)
 from jobs.letters import MOST_PAYLOAD_BYTES
 from jobs.settings import JobSettings
 from schemas.avro_codec import Decoder, Encoder
-from schemas.events import Candle, DeadLetter, Event, Trade
+from schemas.events import Alert, Candle, DeadLetter, Event, Quote
 from schemas.intervals import MINUTE_US
 from schemas.registry import our_schemas
 from schemas.topics import Topics
-from tests.unit.jobs.builders import START_US, a_trade
-from tests.unit.jobs.fake_cassandra import FakeSession, row
+from tests.unit.jobs.builders import START_US, a_cancel, a_trade
+from tests.unit.jobs.fake_cassandra import FakeSession, sent_rows
 
 TOPICS = Topics("market")
-IDS = {topic: number for number, topic in enumerate(TOPICS.event_types, start=1)}
+IDS = {topic: number for number, topic in enumerate(TOPICS.record_types, start=1)}
 KNOWN = our_schemas(TOPICS, IDS)
 CANDLE = Candle("AAPL", "1m", START_US, START_US + MINUTE_US, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, True, 3,
                 ("sim",))  # fmt: skip
+QUOTE = Quote("AAPL", START_US, START_US, 1.0, 2.0, 1.5, 3.0, 0, "sim")
+ALERT = Alert("a", 1, "AAPL", "price_spike", "high", "raised", START_US, START_US, 6.0, 5.0, "6 %")
+KINDS: dict[type[WriteFunction], str] = {
+    WriteTrades: TOPICS.trades,
+    WriteQuotes: TOPICS.quotes,
+    WriteCandles: TOPICS.candles,
+    WriteAlerts: TOPICS.alerts,
+}
+ID_OF = {event_type: IDS[name] for name, event_type in TOPICS.record_types.items()}
 
 
 @pytest.fixture
@@ -43,8 +58,7 @@ def write(session: FakeSession) -> Write:
     assert session.sent == []
 
     def write(kind: type[WriteFunction], *payloads: bytes | None) -> list[DeadLetter | None]:
-        topic = TOPICS.trades if kind is WriteTrades else TOPICS.candles
-        function: Any = kind(JobSettings(), topic, KNOWN, IDS[TOPICS.dead_letter])
+        function: Any = kind(JobSettings(), KINDS[kind], KNOWN, IDS[TOPICS.dead_letter])
         function.open(None)
         count = len(payloads)
         times = pd.Series(pd.to_datetime([START_US] * count, unit="us"))
@@ -58,20 +72,12 @@ def write(session: FakeSession) -> Write:
 
 
 def record(event: Event) -> bytes:
-    topic = TOPICS.trades if isinstance(event, Trade) else TOPICS.candles
-    return Encoder(type(event), IDS[topic]).encode(event)
+    return Encoder(type(event), ID_OF[type(event)]).encode(event)
 
 
-def written(session: FakeSession) -> list[tuple[str, dict[str, Any]]]:
-    """(table, row) of everything that was sent."""
-    return [
-        (
-            session.statements[query_id].column_metadata[0].table_name,
-            row(session.statements[query_id], values),
-        )
-        for batch in session.sent
-        for _, query_id, values in batch._statements_and_parameters
-    ]
+def refusals(letters: list[DeadLetter | None]) -> list[tuple[str, str, int | None, bytes | None]]:
+    """(reason, topic, offset, payload) of the letters."""
+    return [(letter.reason, letter.topic, letter.offset, letter.payload) for letter in letters if letter]
 
 
 def test_trades_are_stored_and_poison_comes_back(write: Write, session: FakeSession) -> None:
@@ -84,13 +90,50 @@ def test_trades_are_stored_and_poison_comes_back(write: Write, session: FakeSess
                    "market.trades", 2, 42, b"no Avro"),
         DeadLetter("invalid_price", "price is -1.0", "store", "market.trades", 2, 43, bad),
     ]  # fmt: skip
-    assert [(table, values["sequence"]) for table, values in written(session)] == [
+    assert [(table, values["sequence"]) for table, values in sent_rows(session)] == [
         ("trades_bronze", 1),
         ("trades_silver", 1),
         ("trades_bronze", 2),
     ]
-    bronze = written(session)[2][1]
+    bronze = sent_rows(session)[2][1]
     assert (bronze["kafka_partition"], bronze["kafka_offset"], bronze["payload"]) == (2, 43, bad)
+
+
+def test_corrections_are_stored_and_poison_among_them_comes_back(write: Write, session: FakeSession) -> None:
+    """A correction of a type that nobody knows is kept as received, like any refused record."""
+    good, bad = record(a_cancel("t")), record(a_cancel("t", correction_id="bad", kind="bust"))
+    quote = record(QUOTE)
+    letters = write(WriteTrades, record(a_trade()), good, bad, quote)
+    assert letters[:2] == [None, None]
+    assert refusals(letters) == [
+        ("invalid_correction", TOPICS.trades, 42, bad),
+        ("wrong_schema", TOPICS.trades, 43, quote),
+    ]
+    rows = [(table, row.get("correction_id", row["trade_id"])) for table, row in sent_rows(session)]
+    assert rows == [
+        ("trades_bronze", "t"),
+        ("trades_silver", "t"),
+        ("trades_bronze", "c"),
+        ("trade_corrections", "c"),
+        ("trades_bronze", "bad"),
+    ]
+
+
+def test_quotes_are_stored_and_poison_comes_back(write: Write, session: FakeSession) -> None:
+    """A crossed quote is stored like any other."""
+    crossed, bad = replace(QUOTE, sequence=1, bid=2.0), record(replace(QUOTE, ask=-1.0))
+    trade = record(a_trade())
+    letters = write(WriteQuotes, record(QUOTE), None, record(crossed), bad, trade)
+    assert letters[:3] == [None, None, None]
+    assert refusals(letters) == [
+        ("invalid_price", TOPICS.quotes, 43, bad),
+        ("wrong_schema", TOPICS.quotes, 44, trade),
+    ]
+    assert [(table, row["sequence"], row["spread"]) for table, row in sent_rows(session)] == [
+        ("quotes", 0, 0.5),
+        ("quotes", 1, -0.5),
+        ("quotes_latest", 1, -0.5),
+    ]
 
 
 def test_candles_are_stored_and_poison_comes_back(write: Write, session: FakeSession) -> None:
@@ -98,27 +141,50 @@ def test_candles_are_stored_and_poison_comes_back(write: Write, session: FakeSes
     trade, odd = record(a_trade()), record(replace(CANDLE, interval="2m"))
     letters = write(WriteCandles, record(CANDLE), None, trade, odd)
     assert letters[:2] == [None, None]
-    assert [(letter.reason, letter.offset, letter.payload) for letter in letters[2:] if letter] == [
-        ("wrong_schema", 42, trade),
-        ("invalid_identity", 43, odd),
+    assert refusals(letters) == [
+        ("wrong_schema", TOPICS.candles, 42, trade),
+        ("invalid_identity", TOPICS.candles, 43, odd),
     ]
-    tables = written(session)
-    assert [table for table, _ in tables] == ["symbols", "trades_gold_1m"]
-    assert tables[1][1]["version"] == 3
+    assert [(table, row.get("version")) for table, row in sent_rows(session)] == [
+        ("symbols", None),
+        ("trades_gold_1m", 3),
+        ("candle_versions", 3),
+    ]
 
 
-def test_of_a_bars_versions_in_a_batch_only_the_greatest_is_written(
+def test_every_final_version_of_a_batch_is_kept_and_gold_has_the_greatest(
     write: Write, session: FakeSession
 ) -> None:
-    """Whatever their order."""
+    """Whatever their order; a live one beside them is not worth a row."""
     versions = [replace(CANDLE, version=2, final=False), replace(CANDLE, version=5), CANDLE]
     assert write(WriteCandles, *map(record, versions)) == [None, None, None]
-    assert [values["version"] for table, values in written(session) if table == "trades_gold_1m"] == [5]
+    rows = sent_rows(session)
+    assert [row["version"] for table, row in rows if table == "trades_gold_1m"] == [5]
+    assert [row["version"] for table, row in rows if table == "candle_versions"] == [3, 5]
 
 
-def test_a_batch_of_heartbeats_writes_nothing(write: Write, session: FakeSession) -> None:
+def test_alerts_are_stored_and_poison_comes_back(write: Write, session: FakeSession) -> None:
+    """Of an alert's revisions in a batch the greatest is written, whatever their order."""
+    bad, candle = record(replace(ALERT, alert_id="")), record(CANDLE)
+    resolved = replace(ALERT, revision=2, status="resolved")
+    letters = write(WriteAlerts, record(resolved), record(ALERT), None, bad, candle)
+    assert letters[:3] == [None, None, None]
+    assert refusals(letters) == [
+        ("invalid_identity", TOPICS.alerts, 43, bad),
+        ("wrong_schema", TOPICS.alerts, 44, candle),
+    ]
+    assert [(table, row["revision"], row["status"]) for table, row in sent_rows(session)] == [
+        ("alerts_by_symbol", 2, "resolved"),
+        ("alerts_by_day", 2, "resolved"),
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_of_heartbeats_writes_nothing(
+    write: Write, session: FakeSession, kind: type[WriteFunction]
+) -> None:
     """And has no letters."""
-    assert write(WriteTrades, None, None) == [None, None]
+    assert write(kind, None, None) == [None, None]
     assert session.sent == []
 
 
@@ -129,7 +195,14 @@ def test_the_letter_of_a_huge_record_is_cut(write: Write) -> None:
     assert letter.payload == b"x" * MOST_PAYLOAD_BYTES
 
 
-def test_it_is_never_folded_away(session: FakeSession) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_never_folded_away(kind: type[WriteFunction]) -> None:
     """The planner may call a deterministic function twice, or not at all."""
-    assert session.sent == []
-    assert not WriteTrades(JobSettings(), TOPICS.trades, KNOWN, 4).is_deterministic()
+    assert not kind(JobSettings(), KINDS[kind], KNOWN, 4).is_deterministic()
+
+
+def test_each_topic_has_its_function() -> None:
+    """All but the dead letters are stored."""
+    assert set(write_functions.write_functions(JobSettings(), KNOWN, IDS)) == set(TOPICS.event_types) - {
+        TOPICS.dead_letter
+    }
