@@ -1,7 +1,9 @@
 """The ``store`` job: everything that is written to Cassandra, and every dead letter about it.
 
-trades  -> write to bronze and silver -+-> dead letters
-candles -> write to gold --------------+
+trades, corrections -> write to bronze and silver ---+-> dead letters
+quotes -> write to quotes ---------------------------+
+candles -> write to gold and versions ---------------+
+alerts -> write to alerts ---------------------------+
 """
 
 from pyflink.table import StatementSet, StreamTableEnvironment
