@@ -39,7 +39,6 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from producer.recorded_values import TIMES, UNITS, UPDATES, converter
-from producer.sources import Kind
 from schemas.errors import ConfigurationError, PoisonError
 from schemas.events import Correction, Quote, Trade
 
@@ -219,7 +218,7 @@ class Parser:
         mapping names none."""
         self._columns = None if columns is None else tuple(columns)
         self._source = source
-        self.kind: Kind = mapped.kind
+        self.kind = mapped.kind
         self.decides = mapped.decides
         named = mapped.fields
         loose = mapped.natural and columns is None
@@ -233,7 +232,7 @@ class Parser:
         values are of the right types, and not yet validated."""
         try:
             row = self._row(line)
-            kind = self._kind_of(row)
+            kind = self.kind if self._get_kind is None else _row_kind(self._get_kind(row))
             values = self._plans[kind].values(row)
             if not line.isascii():
                 line.encode()  # bytes that were no UTF-8 came as surrogates
@@ -258,16 +257,6 @@ class Parser:
             trade_id, time, sequence = values["trade_id"], values["event_time"], values["sequence"]
             values["correction_id"] = f"{trade_id}-{kind}-{time}-{sequence}"
         return Correction(kind=kind, **values)
-
-    def _kind_of(self, row: Row) -> RowKind:
-        if self.kind == "quote":
-            return "quote"
-        text = None if self._get_kind is None else self._get_kind(row)
-        if not text or text == "trade":
-            return "trade"
-        if text == "cancel" or text == "correct":  # noqa: PLR1714 -- mypy follows this one
-            return text
-        raise ValueError(f"kind is {text!r:.100}, neither trade, cancel nor correct")
 
     def _plan(self, kind: RowKind, named: Mapping[str, FieldSource], *, loose: bool) -> _Plan:
         """``loose``: a row may lack what is not needed."""
@@ -310,6 +299,14 @@ class Parser:
             return "", lambda _: value
         key: Column = field.column if self._columns is None else self._columns.index(field.column)
         return key, lambda row: convert(row[key])
+
+
+def _row_kind(text: Any) -> RowKind:
+    if not text or text == "trade":
+        return "trade"
+    if text == "cancel" or text == "correct":  # noqa: PLR1714 -- mypy follows this one
+        return text
+    raise ValueError(f"kind is {text!r:.100}, neither trade, cancel nor correct")
 
 
 def _sequence(identity: str, number: int) -> int:

@@ -18,7 +18,7 @@ from schemas.settings import (
 )
 from schemas.validation import SYMBOL
 
-SCENARIOS = ("price_spike", "volume_burst", "late_trade", "duplicate", "stale_symbol")
+SCENARIOS = ("price_spike", "volume_burst", "late_trade", "duplicate", "stale_symbol", "correction")
 
 
 class SimulatorSettings(SymbolSettings):

@@ -9,6 +9,7 @@ All of it within the first three minutes, then again every SIMULATOR_SCENARIO_MI
 | volume_burst | 40 s      | 15 s | sizes of one symbol are 25 times what they were                         |
 | price_spike  | 60 s      | 50 s | one symbol rises by 8 % in 20 s, stays for 10 s and comes back          |
 | stale_symbol | 115 s     | 60 s | one symbol is silent (the market has two symbols or more)               |
+| correction   | 25 s      | 10 s | trades of one symbol may be corrected; then one is, and one cancelled   |
 
 The late trade comes two seconds into the first full minute after 20 s: its bar has just become final.
 """
@@ -21,7 +22,9 @@ import structlog
 
 from producer.settings import SCENARIOS
 from producer.simulator.columns import QuoteColumns, TradeColumns
+from producer.simulator.corrections import LENGTH_S, Corrector
 from producer.simulator.market import TICK, to_ticks
+from schemas.events import Correction
 
 log = structlog.get_logger()
 
@@ -35,10 +38,16 @@ SPIKE_UP_S, SPIKE_TOP_S, SPIKE_DOWN_S = 20.0, 10.0, 20.0
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Trades and quotes of one batch."""
+    """What is published at ``now_us``."""
 
+    now_us: int
     trades: TradeColumns
     quotes: QuoteColumns
+    corrections: tuple[Correction, ...] = ()
+
+
+Apply = Callable[[Events, int, float], Events]
+"""(events, index of its symbol, seconds since it began) -> what is to be published instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +56,7 @@ class Window:
 
     start_us: int
     length_us: int
-    apply: Callable[[Events, int, float], Events]
-    """(events, index of its symbol, seconds since it began) -> what is to be published instead."""
+    begin: Callable[[], Apply]
 
 
 class Scenarios:
@@ -62,10 +70,11 @@ class Scenarios:
         self._start_us = start_us
         self._cycle_us = cycle_us
         self._begun: dict[str, int] = {}  # scenario -> its last cycle that has begun
+        self._running: dict[str, Apply] = {}
 
-    def apply(self, events: Events, now_us: int) -> Events:
-        """The events of a batch as the scenarios that are on at ``now_us`` have them."""
-        cycle, since_us = divmod(now_us - self._start_us, self._cycle_us)
+    def apply(self, events: Events) -> Events:
+        """The events of a batch as the scenarios that are on at its time have them."""
+        cycle, since_us = divmod(events.now_us - self._start_us, self._cycle_us)
         for name in self._names:
             window = _window(name, self._start_us + cycle * self._cycle_us)
             begun = self._begun.get(name, -1) == cycle
@@ -77,6 +86,7 @@ class Scenarios:
                 if window.length_us and on_us >= window.length_us:
                     continue  # the part was asleep all the while
                 self._begun[name] = cycle
+                self._running[name] = window.begin()
                 if not window.length_us:
                     symbol = int(events.trades.symbol[0])
                 log.info(
@@ -85,22 +95,24 @@ class Scenarios:
                     symbol=self._symbols[symbol],
                     seconds=window.length_us / SECOND_US,
                 )
-            events = window.apply(events, symbol, on_us / SECOND_US)
+            events = self._running[name](events, symbol, on_us / SECOND_US)
         return events
 
 
 def _window(name: str, cycle_start_us: int) -> Window:
     if name == "duplicate":
-        return Window(15 * SECOND_US, 0, duplicate)
+        return Window(15 * SECOND_US, 0, lambda: duplicate)
     if name == "late_trade":
         earliest = cycle_start_us + 20 * SECOND_US
         minute = earliest + -earliest % MINUTE_US
-        return Window(minute + 2 * SECOND_US - cycle_start_us, 0, late_trade)
+        return Window(minute + 2 * SECOND_US - cycle_start_us, 0, lambda: late_trade)
+    if name == "correction":
+        return Window(25 * SECOND_US, int(LENGTH_S * SECOND_US), corrections)
     if name == "volume_burst":
-        return Window(40 * SECOND_US, 15 * SECOND_US, volume_burst)
+        return Window(40 * SECOND_US, 15 * SECOND_US, lambda: volume_burst)
     if name == "price_spike":
-        return Window(60 * SECOND_US, 50 * SECOND_US, price_spike)
-    return Window(115 * SECOND_US, 60 * SECOND_US, stale_symbol)
+        return Window(60 * SECOND_US, 50 * SECOND_US, lambda: price_spike)
+    return Window(115 * SECOND_US, 60 * SECOND_US, lambda: stale_symbol)
 
 
 def duplicate(events: Events, _symbol: int, _seconds: float) -> Events:
@@ -131,11 +143,23 @@ def price_spike(events: Events, symbol: int, seconds: float) -> Events:
     bid = np.where(quotes.symbol == symbol, to_ticks(quotes.bid * factor), quotes.bid)
     ask = np.where(quotes.symbol == symbol, to_ticks(quotes.ask * factor), quotes.ask)
     ask = np.maximum(ask, to_ticks(bid + TICK))
-    return Events(replace(trades, price=price), replace(quotes, bid=bid, ask=ask))
+    return replace(events, trades=replace(trades, price=price), quotes=replace(quotes, bid=bid, ask=ask))
 
 
 def stale_symbol(events: Events, symbol: int, _seconds: float) -> Events:
     """Nothing of the symbol; the numbers of its trades stay unused."""
-    return Events(
-        events.trades.rows(events.trades.symbol != symbol), events.quotes.rows(events.quotes.symbol != symbol)
+    trades, quotes = events.trades, events.quotes
+    return replace(
+        events, trades=trades.rows(trades.symbol != symbol), quotes=quotes.rows(quotes.symbol != symbol)
     )
+
+
+def corrections() -> Apply:
+    """One trade of the symbol corrected and one cancelled, see ``Corrector``."""
+    corrector = Corrector()
+
+    def apply(events: Events, symbol: int, seconds: float) -> Events:
+        trades, made = corrector.take(events.trades, symbol, seconds, events.now_us)
+        return replace(events, trades=trades, corrections=made)
+
+    return apply

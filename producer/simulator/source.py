@@ -85,15 +85,16 @@ class Simulator:
                 log.warning("simulator_behind", missed_trades=missed, wanted_per_s=settings.trades_per_second)
             made = scenarios.apply(
                 Events(
+                    now_us,
                     self._market.trades(_spread(last_us, now_us, trades.due(now_us)), now_us),
                     self._market.quotes(_spread(last_us, now_us, quotes.due(now_us)), now_us),
-                ),
-                now_us,
+                )
             )
             trades.made(len(made.trades))
             quotes.made(len(made.quotes))
             last_us = now_us
-            yield Batch(now_us - settings.provider_delay_ms * 1000, made.trades, made.quotes)
+            clock_us = now_us - settings.provider_delay_ms * 1000
+            yield Batch(clock_us, made.trades, made.quotes, corrections=made.corrections)
             next_us = min(trades.next_us(), quotes.next_us())
             wait_s = (next_us - clock.now_us()) / 1e6
             clock.sleep(min(max(wait_s, LEAST_WAIT_S), most_wait_s))

@@ -10,8 +10,8 @@ import signal
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -51,15 +51,34 @@ class Acknowledged:
 
 
 def read_ledger(live: LiveSystem) -> dict[tuple[str, str, str], Acknowledged]:
-    """Every acknowledged trade by its identity; one that was sent twice counts once."""
-    text = live.ledger.read_text(encoding="utf-8")
-    complete = text[: text.rfind("\n") + 1].splitlines()  # the producer may be in the middle of a line
+    """Every acknowledged trade by its identity, as it was first reported; one that was sent twice counts
+    once."""
     trades = [
         Acknowledged(symbol, source, trade_id, int(event_time), float(price), float(size))
-        for symbol, source, trade_id, event_time, _, price, size, kind, _ in csv.reader(complete)
+        for symbol, source, trade_id, event_time, _, price, size, kind, _ in ledger_lines(live)
         if kind == "trade"
     ]
     return {(trade.symbol, trade.source, trade.trade_id): trade for trade in trades}
+
+
+def ledger_lines(live: LiveSystem) -> Iterator[list[str]]:
+    """The complete lines of the ledger: the producer may be in the middle of one."""
+    text = live.ledger.read_text(encoding="utf-8")
+    return csv.reader(text[: text.rfind("\n") + 1].splitlines())
+
+
+def corrected(
+    live: LiveSystem, trades: Mapping[tuple[str, str, str], Acknowledged]
+) -> dict[tuple[str, str, str], Acknowledged]:
+    """The trades as the corrections of the ledger leave them; the simulator corrects each once at most."""
+    left = dict(trades)
+    for symbol, source, trade_id, _, _, price, size, kind, _ in ledger_lines(live):
+        key = (symbol, source, trade_id)
+        if kind == "cancel":
+            left.pop(key, None)
+        elif kind == "correct" and key in left:
+            left[key] = replace(left[key], price=float(price), size=float(size))
+    return left
 
 
 def running_jobs(cluster: FlinkCluster) -> dict[str, Job]:
@@ -170,7 +189,7 @@ def test_nothing_is_lost_by_ctrl_c_under_load(live_system: LiveSystem) -> None:
     last = max(trade.minute for trade in stopped.values()) + MINUTE_US
     eventually(lambda: time.time() * 1_000_000 > last + SETTLED_US, 90, "the last minute is over")
     expected = {key: trade for key, trade in read_ledger(live_system).items() if trade.event_time < last}
-    bars = expected_bars(expected)
+    bars = expected_bars(corrected(live_system, expected))
     symbols = {trade.symbol for trade in expected.values()}
     session = connect(live_system.cassandra)
     try:

@@ -12,8 +12,8 @@ from producer.replay import Replay
 from producer.settings import ReplaySettings, SimulatorSettings
 from producer.simulator.source import Simulator
 from producer.sources import Batch, Source
-from schemas.events import Quote, Trade
-from schemas.validation import check_quote, check_trade
+from schemas.events import Correction, Quote, Trade
+from schemas.validation import check_correction, check_quote, check_trade
 from tests.unit.producer.fakes import START_US, FakeClock
 
 BATCHES = 400
@@ -30,12 +30,15 @@ def simulator(_: Path) -> Made:
 
 
 def recording(tmp_path: Path) -> list[str]:
-    """Two files, trades and quotes, whose rows are out of order by up to a second and a half."""
-    trades = ["symbol,event_time,price,size,trade_id"]
+    """Two files, trades with corrections and quotes, whose rows are out of order by up to a second and a
+    half."""
+    trades = ["symbol,event_time,price,size,trade_id,kind"]
     quotes = ["symbol,event_time,bid,bid_size,ask,ask_size"]
     for number in range(300):
         time = START_US + number * 100_000 - (1_500_000 if number % 7 == 3 else 0)
-        trades.append(f"AAPL,{time},{100 + number / 100},10,{number}")
+        trades.append(f"AAPL,{time},{100 + number / 100},10,{number},")
+        if number % 50 == 49:
+            trades.append(f"AAPL,{time + 1000},,,{number},cancel")
         quotes.append(f"AAPL,{time + 10},{99 + number / 100},1,{101 + number / 100},2")
     (tmp_path / "trades.csv").write_text("\n".join(trades) + "\n")
     (tmp_path / "quotes.csv").write_text("\n".join(quotes) + "\n")
@@ -67,7 +70,7 @@ def some(source: Source) -> Iterator[Batch]:
 
 
 def test_events_are_valid_and_of_one_name(made: Made) -> None:
-    """Sources hand over trades and quotes that pass the same checks as everybody's."""
+    """Sources hand over trades, corrections and quotes that pass the same checks as everybody's."""
     source, _ = made
     batches = list(some(source))
     trades = [trade for batch in batches for trade in batch.trades]
@@ -77,6 +80,9 @@ def test_events_are_valid_and_of_one_name(made: Made) -> None:
     for trade in trades:
         assert isinstance(trade, Trade)
         check_trade(asdict(trade))
+    for correction in (correction for batch in batches for correction in batch.corrections):
+        assert isinstance(correction, Correction)
+        check_correction(asdict(correction))
     for quote in quotes:
         assert isinstance(quote, Quote)
         check_quote(asdict(quote))
@@ -89,7 +95,7 @@ def test_the_clock_never_goes_back_and_no_event_is_behind_it(made: Made) -> None
     source, _ = made
     clock_us = 0
     for batch in some(source):
-        for event in (*batch.trades, *batch.quotes):
+        for event in (*batch.trades, *batch.corrections, *batch.quotes):
             assert event.event_time >= clock_us
         assert batch.clock_us >= clock_us
         clock_us = batch.clock_us
@@ -103,6 +109,18 @@ def test_no_batch_keeps_heartbeats_waiting(made: Made) -> None:
         assert clock.now_us() - before <= HEARTBEAT_US
         before = clock.now_us()
         assert batch is not None
+
+
+def test_a_correction_comes_with_its_trade_or_after_it(made: Made) -> None:
+    """Every trade that is taken back has been handed over by then."""
+    source, _ = made
+    seen: set[str] = set()
+    taken_back: list[str] = []
+    for batch in some(source):
+        seen |= {trade.trade_id for trade in batch.trades}
+        taken_back += [correction.trade_id for correction in batch.corrections]
+        assert seen.issuperset(taken_back)
+    assert taken_back[:2] == ([] if source.live else ["49", "99"])
 
 
 def test_only_a_source_with_an_end_closes(made: Made) -> None:
