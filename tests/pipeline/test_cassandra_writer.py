@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -13,16 +14,17 @@ from cassandra.query import BatchStatement
 
 from jobs.domain.bars import VERSIONS_PER_GENERATION
 from jobs.sinks.cassandra_writer import MAX_BATCH_BYTES, MAX_IN_FLIGHT, CassandraWriter
-from jobs.sinks.rows import CandleRows, TradeRows
+from jobs.sinks.event_rows import AlertRows, CandleRows
+from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.cassandra_session import connect
 from schemas.errors import UnavailableError
-from schemas.events import Candle, Trade
+from schemas.events import Alert, Candle, Correction, Quote, Trade
 from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.settings import CassandraSettings
-from schemas.tables import GOLD_TABLES, gold_bucket, trade_minute, trade_shard
+from schemas.tables import GOLD_TABLES, alert_bucket, gold_bucket, trade_minute, trade_shard
 from schemas.validation import MAX_NAME_LENGTH
-from tests.unit.jobs.builders import START_US
-from tests.unit.jobs.payloads import milliseconds, payload, reader
+from tests.unit.jobs.builders import START_US, a_cancel
+from tests.unit.jobs.payloads import milliseconds, payload, quote_reader, reader
 
 pytestmark = pytest.mark.servers
 RETRY_SECONDS = 60.0
@@ -43,7 +45,7 @@ def symbol() -> str:
 
 def some_trades(count: int, symbol: str, **changes: Any) -> list[Trade]:
     """Trades a microsecond apart, each with values of its own."""
-    trade = Trade(symbol, 0, 0, 0.0, 0.0, "", 0, "feed", "XNAS", ("@", "取引", ""), False, True)
+    trade = Trade(symbol, 0, 0, 0.0, 0.0, "", 0, "feed", "XNAS", ("@", "取引", ""), False, True, False, True)
     return [
         replace(
             trade, event_time=START_US + n, received_at=START_US + 2 * n + 1, price=0.1 + n, size=1e-8 * n,
@@ -53,7 +55,9 @@ def some_trades(count: int, symbol: str, **changes: Any) -> list[Trade]:
     ]  # fmt: skip
 
 
-def write_trades(session: Session, trades: Sequence[Trade], first_offset: int = 0, **changes: Any) -> None:
+def write_trades(
+    session: Session, trades: Sequence[Trade | Correction], first_offset: int = 0, **changes: Any
+) -> None:
     """As the store job does with the records of one batch."""
     payloads = [payload(trade) for trade in trades]
     batch = reader().read(payloads, milliseconds(*(trade.event_time for trade in trades)))
@@ -159,11 +163,93 @@ def test_a_refused_trade_is_in_bronze_only(session: Session, symbol: str) -> Non
     assert silver(session, symbol) == [good]
 
 
+def corrections(session: Session, symbol: str, minute: int = 0) -> list[Correction]:
+    found = []
+    for row in read(session, "trade_corrections", symbol, minute):
+        fields = {name: value for name, value in row.items() if name not in ("minute", "shard")}
+        found.append(Correction(**fields | {"conditions": tuple(row["conditions"])}))
+    return found
+
+
+def test_corrections_are_read_as_they_were_written(session: Session, symbol: str) -> None:
+    """Beside trades and what was refused, in one batch; the trade stays as it was first reported."""
+    [trade] = some_trades(1, symbol)
+    correct = Correction(symbol, START_US + 5, START_US + 6, "ü-c", 2**62, "feed", trade.trade_id, START_US,
+                         "correct", 0.1 + 0.2, 1e-8, "XNAS", ("@", "取"), False, True, False)  # fmt: skip
+    cancel = a_cancel(trade.trade_id, 7, symbol=symbol, correction_id="c-2", source="feed")
+    refused = replace(cancel, correction_id="c-3", kind="bust", event_time=START_US + 8)
+    later = replace(cancel, correction_id="c-4", event_time=START_US + MINUTE_US)
+    events = [correct, trade, refused, cancel, later]
+    for _ in range(2):  # a redelivery changes nothing
+        write_trades(session, events)
+        assert silver(session, symbol) == [trade]
+        assert corrections(session, symbol) == [correct, cancel]
+        assert corrections(session, symbol, minute=1) == [later]
+        assert bronze(session, symbol) == [(2, offset, payload(events[offset])) for offset in (1, 0, 3, 2)]
+
+
+def some_quotes(count: int, symbol: str, **changes: Any) -> list[Quote]:
+    """Quotes a microsecond apart, each with values of its own."""
+    return [
+        Quote(**{
+            "symbol": symbol, "event_time": START_US + n, "received_at": START_US + 2 * n, "bid": 0.1 + n,
+            "bid_size": 1e-8 * n, "ask": 0.3 + n, "ask_size": 3.0 * n, "sequence": n, "source": "ü",
+            "exchange": "XNAS",
+        } | changes)
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def write_quotes(session: Session, *quotes: Quote) -> None:
+    """As the store job does with the records of one batch."""
+    times = milliseconds(*(quote.event_time for quote in quotes))
+    batch = quote_reader().read(map(payload, quotes), times)
+    CassandraWriter(session, RETRY_SECONDS).write(QuoteRows(session).mutations(batch))
+
+
+def as_quote(row: dict[str, Any]) -> Quote:
+    """A row as a quote, after a look at what was computed from it."""
+    quote = Quote(**{name: row[name] for name in Quote.__dataclass_fields__})
+    assert (row["mid"], row["spread"]) == ((quote.bid + quote.ask) / 2, quote.ask - quote.bid)
+    return quote
+
+
+def latest(session: Session, symbol: str) -> Quote:
+    [row] = session.execute("SELECT * FROM quotes_latest WHERE symbol = %s", (symbol,))
+    return as_quote(row._asdict())
+
+
+def test_quotes_are_read_as_they_were_written(session: Session, symbol: str) -> None:
+    """Every field, to the bit and the microsecond, in the order of the quotes; crossed ones too."""
+    quotes = [*some_quotes(20, symbol), *some_quotes(1, f"{symbol}.B", bid=2.0, ask=1.0)]
+    write_quotes(session, *reversed(quotes))
+    assert [as_quote(row) for row in read(session, "quotes", symbol)] == quotes[:20]
+    assert [as_quote(row) for row in read(session, "quotes", f"{symbol}.B")] == quotes[20:]
+    assert (latest(session, symbol), latest(session, f"{symbol}.B")) == (quotes[19], quotes[20])
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_latest_quote_stays_whatever_the_order_of_the_writes(
+    session: Session, symbol: str, order: tuple[int, ...]
+) -> None:
+    """By time, and within a microsecond by sequence; whole, not mixed of two of them."""
+    early, one, other = some_quotes(3, symbol)
+    one = replace(one, event_time=START_US + 9, bid=50.0, ask=2.0, bid_size=1.0, exchange="ZZZZ")
+    other = replace(other, event_time=START_US + 9, bid=1.0, ask=60.0, bid_size=9.0, exchange="AAAA")
+    assert one.sequence < other.sequence
+    for number in order:
+        write_quotes(session, (early, one, other)[number])
+    assert latest(session, symbol) == other
+    assert len(read(session, "quotes", symbol)) == 3
+
+
 @pytest.fixture
 def candle(symbol: str) -> Candle:
     prices = 1.0, 4.0, 0.5, 2.0
     end = START_US + MINUTE_US
-    return Candle(symbol, "1m", START_US, end, *prices, 10.0, 25.0, 2.5, 3, False, 6, ("feed", "sim"))
+    indicators = {"sma_20": 0.1 + 0.2, "ema_9": -1.0, "ü": 5e-324}
+    return Candle(symbol, "1m", START_US, end, *prices, 10.0, 25.0, 2.5, 3, False, 6, ("feed", "sim"), 2,
+                  START_US + 61_000_001, 0.875, indicators)  # fmt: skip
 
 
 def write_candles(session: Session, *candles: Candle) -> None:
@@ -180,9 +266,21 @@ def gold(session: Session, symbol: str, interval: str = "1m") -> list[Candle]:
     candles = []
     for row in session.execute(query, (symbol, gold_bucket(interval, START_US))):
         fields = {name: value for name, value in row._asdict().items() if name != "bucket"}
-        times = {name: microseconds(fields[name]) for name in ("start", "end")}
-        candles.append(Candle(interval=interval, **fields | times | {"sources": tuple(row.sources)}))
+        candles.append(as_candle(fields | {"interval": interval}))
     return candles
+
+
+def as_candle(fields: dict[str, Any]) -> Candle:
+    times = {name: microseconds(fields[name]) for name in ("start", "end")}
+    collections = {"sources": tuple(fields["sources"]), "indicators": dict(fields["indicators"])}
+    return Candle(**fields | times | collections)
+
+
+def versions(session: Session, symbol: str, interval: str = "1m") -> list[Candle]:
+    """What is kept of the bars of START's day, in the table's order."""
+    query = "SELECT * FROM candle_versions WHERE symbol = %s AND interval = %s AND day = %s"
+    rows = session.execute(query, (symbol, interval, "2024-08-09"))
+    return [as_candle({n: v for n, v in row._asdict().items() if n != "day"}) for row in rows]
 
 
 def test_a_candle_is_read_as_it_was_written(session: Session, candle: Candle) -> None:
@@ -197,13 +295,18 @@ def test_a_candle_is_read_as_it_was_written(session: Session, candle: Candle) ->
         assert gold(session, candle.symbol, interval) == [
             c for c in reversed(candles) if c.interval == interval
         ]
+        assert versions(session, candle.symbol, interval) == [
+            c for c in reversed(candles) if c.interval == interval and c.start < START_US + INTERVALS["1d"]
+        ]
 
 
 def test_a_bar_without_prices_is_read_with_nulls(session: Session, candle: Candle) -> None:
     """Also where an older version had some, as after a cancel."""
-    bare = replace(candle, open=None, high=None, low=None, close=None, vwap=None, volume=0.0, version=8)
+    bare = replace(candle, open=None, high=None, low=None, close=None, vwap=None, volume=0.0, version=8,
+                   indicators={}, sources=())  # fmt: skip
     write_candles(session, candle, bare)
     assert gold(session, candle.symbol) == [bare]
+    assert versions(session, candle.symbol) == [bare, candle]
 
 
 def test_an_older_version_never_overwrites_a_newer_one(session: Session, candle: Candle) -> None:
@@ -223,6 +326,21 @@ def test_final_wins_over_live_of_the_same_events(session: Session, candle: Candl
     assert gold(session, candle.symbol) == [corrected]
 
 
+def test_every_version_is_kept_and_gold_has_the_greatest(session: Session, candle: Candle) -> None:
+    """In one batch and one by one, whatever the order; a version that comes again replaces itself."""
+    made = [
+        replace(candle, final=True, version=version, close=float(version), indicators={"n": float(version)})
+        for version in (7, 9, 11)
+    ]
+    writer = CassandraWriter(session, RETRY_SECONDS)
+    writer.write(CandleRows(session).mutations([made[1], made[2], made[0]]))
+    assert gold(session, candle.symbol) == [made[2]]
+    assert versions(session, candle.symbol) == made[::-1]
+    write_candles(session, made[1], replace(candle, version=6), made[0])
+    assert gold(session, candle.symbol) == [made[2]]
+    assert versions(session, candle.symbol) == [*made[::-1], replace(candle, version=6)]
+
+
 def test_a_generation_wins_over_every_version_before_it(session: Session, candle: Candle) -> None:
     """A rebuild starts counting anew, and replaces what many more events had made."""
     old = replace(candle, final=True, version=2_000_001)
@@ -237,6 +355,58 @@ def test_every_symbol_is_listed_once(session: Session, candle: Candle) -> None:
     rows = session.execute("SELECT symbol FROM symbols WHERE part = 0")
     ours = [row.symbol for row in rows if row.symbol.startswith(candle.symbol)]
     assert ours == [candle.symbol, f"{candle.symbol}.B"]
+
+
+@pytest.fixture
+def alert(symbol: str) -> Alert:
+    at = START_US + 61_000_001
+    return Alert(f"price_spike:{symbol}", 3, symbol, "price_spike", "critical", "raised", at, at + 1, 7.5,
+                 5.0, "7.5 % up: 取", "1m", START_US + MINUTE_US, 2**40)  # fmt: skip
+
+
+def write_alerts(session: Session, *alerts: Alert) -> None:
+    CassandraWriter(session, RETRY_SECONDS).write(AlertRows(session).mutations(alerts))
+
+
+def as_alert(row: Any) -> Alert:
+    fields = {name: getattr(row, name) for name in Alert.__dataclass_fields__}
+    return Alert(**fields | {"bar_start": row.bar_start and microseconds(row.bar_start)})
+
+
+def alerts_of(session: Session, symbol: str) -> list[Alert]:
+    """The alerts of a symbol; those of the day are the same."""
+    query = "SELECT * FROM alerts_by_symbol WHERE symbol = %s AND bucket = %s"
+    by_symbol = [as_alert(row) for row in session.execute(query, (symbol, alert_bucket(START_US)))]
+    by_day = session.execute("SELECT * FROM alerts_by_day WHERE day = %s", ("2024-08-09",))
+    assert [as_alert(row) for row in by_day if row.symbol == symbol] == by_symbol
+    return by_symbol
+
+
+def test_alerts_are_read_as_they_were_written(session: Session, alert: Alert) -> None:
+    """By symbol and by day, the newest first; without a bar, too."""
+    bare = replace(alert, alert_id="b", event_time=alert.event_time + 1, interval=None, bar_start=None,
+                   bar_version=None)  # fmt: skip
+    write_alerts(session, alert, bare)
+    assert alerts_of(session, alert.symbol) == [bare, alert]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_greatest_revision_of_an_alert_stays(
+    session: Session, alert: Alert, order: tuple[int, ...]
+) -> None:
+    """Whatever the order of the writes; what a revision leaves out is null, and not of the one before."""
+    revisions = [
+        replace(alert, revision=0, message="zzz", value=9.0),
+        replace(alert, revision=1, severity="high", message="mmm", interval="5m"),
+        replace(alert, revision=2, status="retracted", message="aaa", value=1.0, interval=None,
+                bar_start=None, bar_version=None),
+    ]  # fmt: skip
+    for number in order:
+        write_alerts(session, revisions[number])
+    assert alerts_of(session, alert.symbol) == [revisions[2]]
+    again = [replace(revision, alert_id=f"in one batch:{alert.symbol}") for revision in revisions]
+    write_alerts(session, *(again[number] for number in order))
+    assert alerts_of(session, alert.symbol)[0] == again[2]
 
 
 class Refusing:
