@@ -1,5 +1,6 @@
 """The producer on a real Kafka and registry, as its own process and in parts."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,7 +47,9 @@ class Record(NamedTuple):
     event: Any
 
 
-def read(settings: KafkaSettings, topic: str, event_type: type[Event]) -> list[Record]:
+def read(
+    settings: KafkaSettings, topic: str, event_type: type[Event] | tuple[type[Event], ...]
+) -> list[Record]:
     """Everything that is in a topic now, partition by partition."""
     consumer = Consumer(
         {
@@ -257,6 +261,45 @@ def test_a_replay_publishes_every_row_and_closes(topics: TopicSettings, tmp_path
         (letter.detail.split(": ")[0], letter.payload) for letter in letters if letter.payload == b"not,a,row"
     }
     assert unreadable == {("BTCUSDT.csv:4", b"not,a,row"), ("ETHUSDT.csv:4", b"not,a,row")}
+
+
+def test_a_replay_brings_corrections_behind_their_trades(topics: TopicSettings, tmp_path: Path) -> None:
+    """Trades and corrections of one recording: in one partition in their order, in the ledger by their kind;
+    a refused correction is a dead letter whose payload, put right, can be replayed."""
+    create_topics(topics, any_time=True)
+    start = 1_723_161_255_000_000
+    first = Trade("V", start, start, 10.5, 2.0, "a", 1, "tape", correctable=True)
+    second = Trade("V", start + 1000, start, 11.5, 3.0, "b", 2, "tape", correctable=True)
+    cancel = Correction("V", start + 2000, start, "c", 3, "tape", "a", start)
+    correct = Correction("V", start + 3000, start, "d", 4, "tape", "b", None, "correct", 11.0, 4.0)
+    bad = Correction("V", start + 4000, start, "e", 5, "tape", "b", None, "correct", -1.0, 4.0)
+    recording = tmp_path / "r.jsonl"
+
+    def replay(*events: Trade | Correction) -> None:
+        recording.write_text("".join(json.dumps(asdict(event)) + "\n" for event in events))
+        code, log = Producer(topics, tmp_path, SOURCE="replay", REPLAY_FILES=str(recording)).end()
+        assert code == 0, log
+
+    replay(first, second, cancel, correct, bad)
+    names = Topics(topics.topic_prefix)
+    (letter,) = [record.event for record in read(topics, names.dead_letter, DeadLetter)]
+    assert (letter.reason, letter.topic) == ("invalid_price", names.trades)
+    values = json.loads(letter.payload) | {"price": 12.0, "conditions": ()}
+    replay(repaired := Correction(**values))
+
+    records = [record for record in read(topics, names.trades, (Trade, Correction)) if record.event]
+    assert [record.event for record in records] == [first, second, cancel, correct, repaired]
+    assert {record.key for record in records} == {b"V"}
+    assert [record.timestamp_ms for record in records] == [
+        record.event.event_time // 1000 for record in records
+    ]
+    assert (tmp_path / "ledger.csv").read_text().splitlines() == [
+        f"V,tape,a,{start},1,10.5,2.0,trade,",
+        f"V,tape,b,{start + 1000},2,11.5,3.0,trade,",
+        f"V,tape,a,{start + 2000},3,,,cancel,c",
+        f"V,tape,b,{start + 3000},4,11.0,4.0,correct,d",
+        f"V,tape,b,{start + 4000},5,12.0,4.0,correct,e",
+    ]
 
 
 def test_the_end_of_the_log_is_found_behind_other_records(
