@@ -18,8 +18,8 @@ LOCAL := $(ENV) $(BIN)/python -m docker.local
 CODE := schemas producer jobs api docker tests $(wildcard grafana)
 TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e
 
-.PHONY: help run down up status logs clean clean-all install dev test test-unit test-integration lint format \
-	check smoke topics cassandra-init producer job api replay
+.PHONY: help run down up status logs clean clean-all install dev test test-unit test-integration test-faults \
+	lint format check smoke topics cassandra-init producer job api replay
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ test-unit: $(VENV)/dev ## the fast tests, which need no server
 
 test-integration: $(VENV)/dev ## the tests on the real servers
 	@$(BIN)/pytest tests/contract tests/pipeline tests/e2e
+
+test-faults: $(VENV)/dev ## kill, pause and stop every part under load, compare everything; 20 minutes
+	@$(BIN)/pytest tests/faults -v
 
 check: lint ## lint, format and types
 	@$(BIN)/ruff format --check $(CODE)

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +44,14 @@ class JobsRun:
 
 @contextmanager
 def running_jobs(
-    environment: Mapping[str, str], folder: Path, prefix: str, **changes: object
+    environment: Mapping[str, str],
+    folder: Path,
+    prefix: str,
+    jobs: Sequence[str] = ("bars", "store"),
+    **changes: object,
 ) -> Iterator[JobsRun]:
-    """Starts both jobs with the settings changed as given (``HORIZON_SECONDS=5``), from the newest state that
-    ``folder`` holds, and stops them with a savepoint at the end."""
+    """Starts both jobs, or those named, with the settings changed as given (``HORIZON_SECONDS=5``), from the
+    newest state that ``folder`` holds, and stops them with a savepoint at the end."""
     variables = {
         **os.environ,
         **environment,
@@ -66,10 +70,14 @@ def running_jobs(
     ids = register_schemas(topic_settings.schema_registry_url, create_topics(topic_settings, any_time=True))
     with FlinkCluster(variables["FLINK_REST_URL"]) as cluster, (folder / "jobs.log").open("ab") as log:
         run = JobsRun(variables, topic_settings, cassandra, ids, cluster)
-        keeper = subprocess.Popen([sys.executable, "-m", "jobs", "run"], env=variables, stderr=log)
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "jobs", "run", *(f"--job={job}" for job in jobs)],
+            env=variables,
+            stderr=log,
+        )
         try:
             eventually(
-                lambda: all((job := run.job(name)) and job.state == "RUNNING" for name in ("bars", "store")),
+                lambda: all((job := run.job(name)) and job.state == "RUNNING" for name in jobs),
                 120,
                 f"both jobs of {prefix} run; see {folder / 'jobs.log'}",
             )
