@@ -107,6 +107,12 @@ class JobCheck:
         if not mine:
             return not_ready(f"Flink has no job {self.job}: run `make job`")
         newest = max(mine, key=lambda job: (job["state"] == "RUNNING", job["start-time"]))
+        if newest["state"] in {"CANCELED", "FINISHED"}:
+            short = self.job.rpartition(".")[2]
+            return not_ready(
+                f"job {self.job} is {newest['state']}: somebody has stopped it, and it stays down until it is"
+                f" submitted: `python -m jobs submit --job {short}`"
+            )
         if newest["state"] != "RUNNING":
             return not_ready(f"job {self.job} is {newest['state']}")
         checkpoints = await self.http.get(f"{self.url}/jobs/{newest['jid']}/checkpoints")

@@ -1,4 +1,4 @@
-"""``python -m jobs run | submit [--job JOB]``: see ``--help``."""
+"""``python -m jobs run | submit | stop [--job JOB]``: see ``--help``."""
 
 import argparse
 import signal
@@ -21,8 +21,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m jobs", description="Runs the Flink jobs.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="submit the jobs and keep them running until SIGTERM or SIGINT")
-    submit = commands.add_parser("submit", help="submit the jobs, each from its newest state, and return")
-    for command in (run, submit):
+    submit = commands.add_parser(
+        "submit", help="submit those of the jobs that do not run, each from its newest state, and return"
+    )
+    stop = commands.add_parser(
+        "stop", help="stop the jobs with a savepoint; they stay down until they are submitted"
+    )
+    for command in (run, submit, stop):
         command.add_argument(
             "--job", action="append", choices=JOBS, help="only this one; may be given again (default: all)"
         )
@@ -40,6 +45,9 @@ def main() -> int:
             from jobs.submit import submit as submit_jobs  # noqa: PLC0415 -- brings up a JVM
 
             submit_jobs(settings, jobs)
+        elif arguments.command == "stop":
+            with FlinkCluster(settings.flink_rest_url) as cluster:
+                Keeper(settings, cluster, jobs).stop_jobs()
         else:
             keep(settings, jobs)
     except TickstreamError as error:

@@ -11,6 +11,9 @@ from schemas.errors import TickstreamError, UnavailableError
 GONE = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 """States of a job that will do nothing any more."""
 
+STOPPED = frozenset({"CANCELED", "FINISHED"})
+"""Of those, the ones of a job that was told to end: by a cancel, or by a stop with a savepoint."""
+
 STOP_TIMEOUT_S = 120.0
 
 
@@ -31,6 +34,10 @@ class Job:
     @property
     def is_gone(self) -> bool:
         return self.state in GONE
+
+    @property
+    def was_stopped(self) -> bool:
+        return self.state in STOPPED
 
 
 class FlinkCluster:

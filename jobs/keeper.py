@@ -1,13 +1,16 @@
-"""Keeps the jobs running: submits them, submits them again when the cluster has forgotten them, and stops
-them with a savepoint at the end.
+"""Keeps the jobs running: submits them, submits them again when they have failed or the cluster has forgotten
+them, and stops them with a savepoint at the end.
 
 A standalone JobManager that was killed comes back without its jobs; they go on from their newest checkpoint.
+A job that somebody cancels or stops with a savepoint, in Flink's Web UI say, stays down until it is submitted
+by hand or a new keeper comes.
 """
 
 import subprocess
 import sys
 import threading
 import time
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 import structlog
@@ -44,6 +47,9 @@ class Keeper:
     stopping: threading.Event = field(default_factory=threading.Event)
     _attempts: dict[str, Attempts] = field(default_factory=dict)
     _pruned: set[str] = field(default_factory=set)
+    _gone_before: dict[str, str] = field(default_factory=dict)
+    """By job, the id of the one that was gone when this keeper first looked; empty if there was none."""
+    _left_down: set[str] = field(default_factory=set)
     _unavailable: bool = False
 
     def run(self) -> None:
@@ -59,20 +65,56 @@ class Keeper:
                     log.warning("flink_unavailable", error=str(error))
                 self._unavailable = True
             self.stopping.wait(POLL_S)
-        self._stop_jobs()
+        self.stop_jobs()
+
+    def stop_jobs(self) -> None:
+        """Stops them with a savepoint, all at once; cancels the one whose savepoint fails."""
+        # With our context: it holds what every line of the log says, and a thread begins without any.
+        threads = [
+            threading.Thread(target=copy_context().run, args=(self._stop_job, job)) for job in self.jobs
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def _look_after_jobs(self) -> None:
         missing = []
         for job in self.jobs:
             current = self.cluster.job(self._name(job))
-            if current is None or current.is_gone:
-                if self._may_submit(job, current):
-                    missing.append(job)
-            elif current.job_id not in self._pruned and self.cluster.completed_checkpoints(current.job_id):
-                Snapshots.of(self.settings, current.name).drop_all_but(current.job_id)
-                self._pruned.add(current.job_id)
+            if current is not None and not current.is_gone:
+                self._watch(job, current)
+            elif not self._stays_down(job, current) and self._may_submit(job, current):
+                missing.append(job)
         if missing:
             self._submit(missing)
+
+    def _watch(self, job: str, current: Job) -> None:
+        """Of a job that lives."""
+        self._gone_before.setdefault(job, "")
+        self._left_down.discard(job)
+        if current.job_id not in self._pruned and self.cluster.completed_checkpoints(current.job_id):
+            Snapshots.of(self.settings, current.name).drop_all_but(current.job_id)
+            self._pruned.add(current.job_id)
+
+    def _stays_down(self, job: str, gone: Job | None) -> bool:
+        """Whether somebody wants it so: the job was cancelled or stopped while this keeper ran. That holds on
+        when the JobManager has forgotten it, until a job of its name runs or fails."""
+        before = self._gone_before.setdefault(job, gone.job_id if gone else "")
+        if gone is None:
+            return job in self._left_down
+        if not gone.was_stopped or gone.job_id == before:
+            self._left_down.discard(job)
+            return False
+        if job not in self._left_down:
+            self._left_down.add(job)
+            log.warning(
+                "job_left_down",
+                job=gone.name,
+                state=gone.state,
+                resume=f"python -m jobs submit --job {job}, or start this part again",
+            )
+        return True
 
     def _may_submit(self, job: str, gone: Job | None) -> bool:
         now = time.monotonic()
@@ -99,13 +141,6 @@ class Keeper:
                 submitting.terminate()
         if submitting.returncode and not self.stopping.is_set():
             log.error("submission_failed", jobs=jobs, exit_code=submitting.returncode)
-
-    def _stop_jobs(self) -> None:
-        threads = [threading.Thread(target=self._stop_job, args=(job,)) for job in self.jobs]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
 
     def _stop_job(self, job: str) -> None:
         name = self._name(job)

@@ -20,13 +20,7 @@ SHIPPED = ("jobs", "schemas")
 
 def configuration(settings: JobSettings, job: str, restore_from: str | None = None) -> Configuration:
     """Flink's configuration of one job, which goes on from the checkpoint or savepoint ``restore_from``."""
-    rest = settings.flink_rest_url.removeprefix("http://").rstrip("/")
-    host, _, port = rest.partition(":")
     values = {
-        "execution.target": "remote",
-        "execution.attached": "false",
-        "rest.address": host,
-        "rest.port": port or "8081",
         "pipeline.name": job,
         "pipeline.max-parallelism": str(settings.max_parallelism),
         "pipeline.object-reuse": "true",
@@ -80,7 +74,7 @@ def use_flink_libraries(folder: Path) -> None:
 
 
 def table_environment(configuration: Configuration) -> StreamTableEnvironment:
-    """A table environment whose jobs go to the cluster that the configuration names.
+    """A table environment outside of any cluster; ``remote`` names the cluster that its jobs go to.
 
     Built from Java's constructor: outside of ``flink run``, ``get_execution_environment`` ignores the target
     and starts a cluster of its own inside this process.
@@ -88,6 +82,33 @@ def table_environment(configuration: Configuration) -> StreamTableEnvironment:
     java = get_gateway().jvm.org.apache.flink.streaming.api.environment
     environment = java.StreamExecutionEnvironment(configuration._j_configuration)
     return StreamTableEnvironment.create(StreamExecutionEnvironment(environment))
+
+
+def remote(configuration: Configuration, rest_url: str) -> Configuration:
+    """The same configuration, for jobs that go to the cluster at ``rest_url``; submitting does not wait for
+    their end."""
+    host, _, port = rest_url.removeprefix("http://").rstrip("/").partition(":")
+    target = {
+        "execution.target": "remote",
+        "execution.attached": "false",
+        "rest.address": host,
+        "rest.port": port or "8081",
+    }
+    for key, value in target.items():
+        configuration.set_string(key, value)
+    return configuration
+
+
+def inner_table_environment(configuration: Configuration) -> StreamTableEnvironment:
+    """A table environment of a program that the JobManager itself has started; its job runs there."""
+    return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(configuration))
+
+
+def asked_for() -> dict[str, str]:
+    """Flink's configuration as the JobManager hands it to a program that it has started: the cluster's, and
+    what was filled in in the Web UI."""
+    environment = StreamExecutionEnvironment.get_execution_environment()
+    return dict(environment._j_stream_execution_environment.getConfiguration().toMap())
 
 
 def shipped_files() -> list[str]:

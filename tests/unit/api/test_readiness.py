@@ -59,6 +59,11 @@ def flink(
     }
 
 
+LEFT_DOWN = (
+    "somebody has stopped it, and it stays down until it is submitted: `python -m jobs submit --job bars`"
+)
+
+
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
@@ -71,6 +76,7 @@ def flink(
             not_ready("RUNNING, but no checkpoint yet, up for 300 s"),
         ),
         (flink("RESTARTING", None, NOW_MS + 1), not_ready("job market.bars is RESTARTING")),
+        (flink("FINISHED", None, NOW_MS + 1), not_ready(f"job market.bars is FINISHED: {LEFT_DOWN}")),
         ({"/jobs/overview": (200, {"jobs": []})}, not_ready("Flink has no job market.bars: run `make job`")),
     ],
 )

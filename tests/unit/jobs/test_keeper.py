@@ -5,11 +5,13 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+import structlog
 
 from jobs import keeper as keeper_module
 from jobs.cluster import Job, StopFailedError
 from jobs.keeper import Keeper
 from jobs.settings import JobSettings
+from jobs.snapshots import state_name
 from schemas.errors import UnavailableError
 
 BARS, STORE = "market.bars", "market.store"
@@ -146,6 +148,72 @@ def test_only_the_job_that_is_gone_is_submitted(cluster: FakeCluster, run: Run) 
 
 
 @pytest.fixture
+def left_down(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, object]]:
+    """The jobs that are said to stay down, each with its state."""
+    told: list[tuple[object, object]] = []
+
+    def note(event: str, **fields: object) -> None:
+        if event == "job_left_down":
+            told.append((fields["job"], fields["state"]))
+
+    monkeypatch.setattr(keeper_module.log, "warning", note)
+    return told
+
+
+@pytest.mark.parametrize("state", ["CANCELED", "FINISHED"])
+def test_a_job_that_somebody_stops_stays_down(
+    cluster: FakeCluster, run: Run, left_down: list[tuple[object, object]], state: str
+) -> None:
+    """Cancelled, or stopped with a savepoint: it was meant, and is said once. The other one goes on."""
+    run(200, {90: lambda: cluster.set_state(BARS, state)})
+    assert cluster.submissions == [["bars", "store"]]
+    assert left_down == [(BARS, state)]
+
+
+def test_it_stays_down_when_the_cluster_forgets_it(cluster: FakeCluster, run: Run) -> None:
+    """A JobManager that dies gets back what ran, and no more."""
+    run(200, {90: lambda: cluster.set_state(BARS, "CANCELED"), 150: cluster.forget})
+    assert cluster.submissions == [["bars", "store"], ["store"]]
+
+
+def test_it_is_kept_running_again_once_it_was_submitted(
+    cluster: FakeCluster, run: Run, left_down: list[tuple[object, object]]
+) -> None:
+    """By whomever. The next cancel is told again."""
+    happenings: dict[int, Callable[[], None]] = {
+        90: lambda: cluster.set_state(BARS, "CANCELED"),
+        100: lambda: cluster.submit(["bars"]),
+        110: cluster.forget,
+        190: lambda: cluster.set_state(BARS, "CANCELED"),
+    }
+    run(300, happenings)
+    assert cluster.submissions == [["bars", "store"], ["bars"], ["bars", "store"]]
+    assert left_down == [(BARS, "CANCELED"), (BARS, "CANCELED")]
+
+
+def test_it_is_kept_running_again_even_if_it_fails_at_once(cluster: FakeCluster, run: Run) -> None:
+    """Who submits it wants it to run, and the keeper may never see it alive."""
+
+    def submit_in_vain() -> None:
+        cluster.submit(["bars"])
+        cluster.set_state(BARS, "FAILED")
+
+    run(200, {90: lambda: cluster.set_state(BARS, "CANCELED"), 100: submit_in_vain})
+    assert cluster.submissions == [["bars", "store"], ["bars"], ["bars"]]
+
+
+@pytest.mark.parametrize("state", ["CANCELED", "FINISHED", "FAILED"])
+def test_a_new_keeper_submits_what_was_stopped_before_it_came(
+    cluster: FakeCluster, run: Run, state: str
+) -> None:
+    """Every stop of the keeper itself leaves such jobs behind."""
+    cluster.submit(["bars"])
+    cluster.set_state(BARS, state)
+    run(10)
+    assert cluster.submissions == [["bars"], ["bars", "store"]]
+
+
+@pytest.fixture
 def submitted_at(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When something was submitted, in seconds since the keeper started."""
     times: list[float] = []
@@ -203,10 +271,29 @@ def test_jobs_are_stopped_with_a_savepoint(cluster: FakeCluster, run: Run, tmp_p
     """Each in a folder of its own, where the next start finds it."""
     run(3)
     assert sorted(cluster.stopped) == [
-        (f"{BARS}-1", f"{tmp_path.as_uri()}/s/{BARS}"),
-        (f"{STORE}-1", f"{tmp_path.as_uri()}/s/{STORE}"),
+        (f"{BARS}-1", f"{tmp_path.as_uri()}/s/{BARS}/{state_name(JobSettings(), BARS)}"),
+        (f"{STORE}-1", f"{tmp_path.as_uri()}/s/{STORE}/{state_name(JobSettings(), STORE)}"),
     ]
     assert cluster.cancelled == []
+
+
+def test_what_is_said_of_a_stop_names_the_part(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every line of the log does; the threads that stop the jobs know nothing of it by themselves."""
+    parts: list[object] = []
+    monkeypatch.setattr(
+        keeper_module.log, "info", lambda *_, **__: parts.append(structlog.contextvars.get_contextvars())
+    )
+    with structlog.contextvars.bound_contextvars(part="jobs"):
+        run(3)
+    assert parts == [{"part": "jobs"}, {"part": "jobs"}]
+
+
+def test_jobs_can_be_stopped_without_keeping_them(cluster: FakeCluster, tmp_path: Path) -> None:
+    """``python -m jobs stop``: those that were asked for, and no other."""
+    cluster.submit(["bars", "store"])
+    settings = JobSettings(checkpoint_dir=f"{tmp_path}/c", savepoint_dir=f"{tmp_path}/s")
+    Keeper(settings, cluster, ("store",)).stop_jobs()  # type: ignore[arg-type]
+    assert [job for job, _ in cluster.stopped] == [f"{STORE}-1"]
 
 
 def test_a_job_whose_savepoint_fails_is_cancelled(cluster: FakeCluster, run: Run) -> None:
