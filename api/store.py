@@ -297,6 +297,7 @@ def _candle(symbol: str, interval: str, row: Row) -> Candle:
 
 def _trade(symbol: str, row: Row) -> Trade:
     event_time, sequence, source, trade_id, received_at, price, size, exchange, conditions, *updates = row
+    open_close, high_low, volume = (value is not False for value in updates)  # null: from before the column
     return Trade(
         symbol=symbol,
         event_time=to_datetime(event_time),
@@ -308,7 +309,7 @@ def _trade(symbol: str, row: Row) -> Trade:
         source=source,
         exchange=exchange,
         conditions=conditions or [],
-        updates_open_close=updates[0],
-        updates_high_low=updates[1],
-        updates_volume=updates[2],
+        updates_open_close=open_close,
+        updates_high_low=high_low,
+        updates_volume=volume,
     )
