@@ -24,7 +24,7 @@ class LiveSettings(EnvironmentSettings):
     )
     ws_queue_ticks: int = Field(
         2_000,
-        ge=10,
+        ge=100,
         le=1_000_000,
         description="trades and quotes that may wait for one WebSocket client; beyond, those that wait are"
         " skipped, and a `gap` message says how many",

@@ -13,6 +13,8 @@ from api.live.outbox import Outbox
 
 MOST_PUTS = 2_000
 """So many messages are handed over before others get their turn on the event loop: about 2 ms."""
+MOST_EVENTS = 64
+"""And of so many events: no more than a client is sent in one turn, so that a burst alone skips nothing."""
 
 
 class Hub:
@@ -33,7 +35,7 @@ class Hub:
     async def publish(self, events: Iterable[Incoming]) -> None:
         """Hands events on, in their order; lets others run in between."""
         at = self._monotonic()
-        puts = 0
+        puts = taken = 0
         for incoming in events:
             if not self.latest.add(incoming):
                 continue
@@ -43,9 +45,10 @@ class Hub:
             listeners = self._listening(message.key)
             for outbox in listeners:
                 outbox.put(message)
-            puts += 1 + len(listeners)
-            if puts >= MOST_PUTS:
-                puts = 0
+            puts += len(listeners)
+            taken += 1
+            if puts >= MOST_PUTS or taken >= MOST_EVENTS:
+                puts = taken = 0
                 await asyncio.sleep(0)
 
     def listen(self, outbox: Outbox, keys: Collection[Key]) -> None:

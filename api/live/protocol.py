@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from api.errors import ApiError
 from api.live.messages import Key
 from api.parameters import Interval
+from schemas.intervals import INTERVALS
 from schemas.validation import SYMBOL
 
 Channel = Literal["trades", "quotes", "candles", "alerts"]
@@ -192,12 +193,17 @@ def unwanted_keys(request: Unsubscribe, held: Collection[Key]) -> set[Key]:
 def describe(keys: Collection[Key]) -> dict[str, Any]:
     """A whole subscription as the ack lists it: channel -> symbols, and for candles symbol -> intervals."""
     listed: dict[str, Any] = {}
-    for key in sorted(keys):
+    for key in sorted(keys, key=in_order):
         if len(key) == 3:
             listed.setdefault(key[0], {}).setdefault(key[1], []).append(key[2])
         else:
             listed.setdefault(key[0], []).append(key[1])
     return listed
+
+
+def in_order(key: Key) -> tuple[str, str, int]:
+    """For sorting: by channel, symbol and length of the interval."""
+    return key[0], key[1], INTERVALS[key[2]] if len(key) == 3 else 0
 
 
 def _text(kind: str, *, id: str | int | None = None, **fields: Any) -> str:

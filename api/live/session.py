@@ -193,7 +193,7 @@ class Session:
         """What is newest of each symbol, on the channels of these keys."""
         latest = self._hub.latest
         found: dict[str, dict[str, Any]] = {}
-        for key in sorted(keys):
+        for key in sorted(keys, key=protocol.in_order):
             if key[0] == "trades":
                 trade = latest.trade(key[1])
                 found.setdefault(key[1], {})["trade"] = trade.data if trade else None

@@ -114,10 +114,10 @@ def test_what_an_unsubscribe_leaves(fields: dict[str, Any], left: set[Key]) -> N
 
 
 def test_a_subscription_is_listed_by_channel() -> None:
-    """Candles with their intervals."""
-    assert describe(HELD) == {
+    """Candles with their intervals, short ones first."""
+    assert describe(HELD | {("candles", "A", "1h")}) == {
         "alerts": ["*"],
-        "candles": {"A": ["1m", "5m"]},
+        "candles": {"A": ["1m", "5m", "1h"]},
         "trades": ["A", "B"],
     }
 

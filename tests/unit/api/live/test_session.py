@@ -357,15 +357,15 @@ def test_a_client_that_pauses_gets_a_gap_and_goes_on() -> None:
         client.reads.clear()
         await stage.publish(trade(1))
         await asyncio.sleep(0.05)
-        await stage.publish(*(trade(number) for number in range(2, 12)), candle(3, final=True), alert())
-        await stage.publish(*(trade(number) for number in range(14, 17)))
+        await stage.publish(*(trade(number) for number in range(2, 102)), candle(3, final=True), alert())
+        await stage.publish(*(trade(number) for number in range(104, 107)))
         client.reads.set()
         heard = await client.hears(7)
-        assert numbers(heard) == [1, 12, 13, "gap", 14, 15, 16]
-        assert heard[3] == {"type": "gap", "skipped": {"trades": 10}, "from_seq": 2, "to_seq": 11}
-        assert stage.metrics.skipped.labels("trades")._value.get() == 10
+        assert numbers(heard) == [1, 102, 103, "gap", 104, 105, 106]
+        assert heard[3] == {"type": "gap", "skipped": {"trades": 100}, "from_seq": 2, "to_seq": 101}
+        assert stage.metrics.skipped.labels("trades")._value.get() == 100
 
-    play(scene, ws_queue_ticks=10)
+    play(scene, ws_queue_ticks=100)
 
 
 def test_a_client_that_takes_nothing_is_told_gets_its_final_bars_and_is_closed() -> None:
