@@ -10,6 +10,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from docker.local.settings import HOST, PROJECT, Folders, LocalSettings
+from docker.local.web_jars import make_web_jars
 
 SHARED = PROJECT / "docker"
 FLINK_HOME = next(Path(place) for place in find_spec("pyflink").submodule_search_locations)  # type: ignore[union-attr]
@@ -19,8 +20,8 @@ SYSTEM_MARK = "TICKSTREAM_SYSTEM"
 folder. So whatever is left of a system can be told from every other process of the machine."""
 
 
-def render(settings: LocalSettings) -> None:
-    """Writes all configuration files into ``conf``, replacing those of the last start."""
+def render(settings: LocalSettings, jdk: Path) -> None:
+    """Writes all configuration files into ``conf``, replacing those of the last start. Raises PartFailed."""
     folders = settings.folders
     folders.create()
     _write(folders, "kafka.properties", _with(SHARED / "kafka/server.properties", _kafka(settings), "{}={}"))
@@ -34,6 +35,8 @@ def render(settings: LocalSettings) -> None:
         _write(folders, f"flink/{name}", shipped + quiet)
     (folders.run / "tmp").mkdir(exist_ok=True)
     link_flink_libraries(folders)
+    if settings.flink_web_submit:
+        make_web_jars(_web_uploads(folders), folders.lib / "flink", jdk)
 
 
 def server_environment(settings: LocalSettings, environment: Mapping[str, str], jdk: Path) -> dict[str, str]:
@@ -76,8 +79,17 @@ def _kafka(settings: LocalSettings) -> dict[str, str]:
     }
 
 
-def _flink(settings: LocalSettings) -> dict[str, str | int]:
+def _flink(settings: LocalSettings) -> dict[str, str | int | bool]:
+    submission: dict[str, str | int | bool] = {
+        "web.submit.enable": True,
+        "web.upload.dir": str(_web_uploads(settings.folders)),
+        # Else a program that exits, such as PythonDriver without arguments, takes the JobManager with it.
+        "cluster.intercept-user-system-exit": "THROW",
+    }
     return {
+        **(submission if settings.flink_web_submit else {}),
+        # Where a JVM that crashes says why; else that is left in the folder where the system was started.
+        "env.java.opts.taskmanager": f"-XX:ErrorFile={settings.folders.logs}/taskmanager-crash-%p.txt",
         "jobmanager.rpc.address": HOST,
         "jobmanager.rpc.port": settings.flink_rpc_port,
         "jobmanager.bind-host": HOST,
@@ -94,6 +106,10 @@ def _flink(settings: LocalSettings) -> dict[str, str | int]:
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
     }
+
+
+def _web_uploads(folders: Folders) -> Path:
+    return folders.run / "web"
 
 
 def _with(shared: Path, overrides: Mapping[str, str], line: str) -> str:

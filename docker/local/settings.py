@@ -30,6 +30,11 @@ class LocalSettings(EnvironmentSettings):
     taskmanager_metrics_port: Port = Field(9250, description="Prometheus metrics of the TaskManager")
     api_port: Port = Field(8000, description="port that the API listens on")
     producer_metrics_port: Port = Field(9100, description="port that the metrics are served on")
+    flink_web_submit: bool = Field(
+        False,
+        description="whether Flink's Web UI takes programs to run, ours among them: then whoever reaches its"
+        " port can run anything as you",
+    )
     kafka_heap_mb: int = Field(512, ge=256, description="Java heap of Kafka")
     registry_heap_mb: int = Field(256, ge=128, description="Java heap of the schema registry")
     cassandra_heap_mb: int = Field(1024, ge=512, description="Java heap of Cassandra")

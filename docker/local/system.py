@@ -42,7 +42,7 @@ def plan_of(settings: LocalSettings, environment: Mapping[str, str], jdk: Path) 
     full = server_environment(settings, environment, jdk)
     archives = ClassArchives(settings.folders, jdk)
     parts = parts_of(settings, full, jdk, archives)
-    return Plan(settings.folders, parts, full, archives, lambda: render(settings))
+    return Plan(settings.folders, parts, full, archives, lambda: render(settings, jdk))
 
 
 class LocalSystem:

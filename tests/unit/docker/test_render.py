@@ -1,12 +1,18 @@
 """The servers read the files that the images read, with this machine's ports and folders after them."""
 
+import os
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
 
+from docker.local.java import find_jdk
+from docker.local.parts import JOBS
 from docker.local.render import FLINK_HOME, SYSTEM_MARK, render, server_environment
 from docker.local.settings import PROJECT, LocalSettings
+
+NO_JDK = Path("/nonexistent")
 
 
 @pytest.fixture
@@ -27,7 +33,7 @@ def properties(path: Path) -> dict[str, str]:
 
 def test_kafka_has_the_shared_settings_and_its_own_addresses(settings: LocalSettings) -> None:
     """What is not this machine's is exactly as in docker/kafka."""
-    render(settings)
+    render(settings, NO_JDK)
     shared = properties(PROJECT / "docker/kafka/server.properties")
     rendered = properties(settings.folders.conf / "kafka.properties")
     own = {
@@ -41,7 +47,7 @@ def test_kafka_has_the_shared_settings_and_its_own_addresses(settings: LocalSett
 
 def test_flink_has_the_shared_settings_and_its_own_addresses(settings: LocalSettings) -> None:
     """One valid YAML document; nested and dotted keys are the same to Flink."""
-    render(settings)
+    render(settings, NO_JDK)
     rendered = yaml.safe_load((settings.folders.conf / "flink/config.yaml").read_text(encoding="utf-8"))
     shared = yaml.safe_load((PROJECT / "docker/flink/config.yaml").read_text(encoding="utf-8"))
     assert {key: rendered[key] for key in shared} == shared
@@ -50,11 +56,37 @@ def test_flink_has_the_shared_settings_and_its_own_addresses(settings: LocalSett
     assert rendered["jobmanager.memory.process.size"] == f"{settings.jobmanager_memory_mb}m"
 
 
+def test_the_web_ui_takes_no_programs_by_default(settings: LocalSettings) -> None:
+    """Anything on this machine that reaches its port could run them."""
+    render(settings, NO_JDK)
+    rendered = yaml.safe_load((settings.folders.conf / "flink/config.yaml").read_text(encoding="utf-8"))
+    assert rendered["web"]["submit"] == {"enable": False}
+    assert "web.submit.enable" not in rendered
+
+
+def test_the_web_ui_offers_our_jobs_if_asked_to(settings: LocalSettings) -> None:
+    """A jar for each, in place of those of the last start, where Flink looks: below its folder of uploads."""
+    jdk = find_jdk(os.environ)
+    assert jdk is not None
+    settings = settings.model_copy(update={"flink_web_submit": True})
+    render(settings, jdk)
+    render(settings, jdk)
+    rendered = yaml.safe_load((settings.folders.conf / "flink/config.yaml").read_text(encoding="utf-8"))
+    assert rendered["web.submit.enable"] is True
+    jars = list(Path(rendered["web.upload.dir"]).glob("flink-web-upload/*.jar"))
+    assert {jar.name.partition("_")[2] for jar in jars} == {f"{job}.jar" for job in JOBS}
+    for jar in jars:
+        with ZipFile(jar) as archive:
+            manifest = archive.read("META-INF/MANIFEST.MF").decode()
+            main_class = manifest.split("Main-Class: ")[1].splitlines()[0]
+            assert f"{main_class}.class" in archive.namelist()
+
+
 def test_flink_finds_all_its_jars_in_one_folder(settings: LocalSettings) -> None:
     """Cluster and client share this classpath; an outdated link is replaced."""
     outdated = settings.folders.lib / "flink" / next(FLINK_HOME.glob("lib/flink-dist-*.jar")).name
     outdated.symlink_to("/nowhere.jar")
-    render(settings)
+    render(settings, NO_JDK)
     names = {path.name.rsplit("-", 1)[0] for path in (settings.folders.lib / "flink").glob("*.jar")}
     assert {"flink-dist", "flink-python", "flink-table-runtime"} <= names
     assert all(path.is_file() for path in (settings.folders.lib / "flink").iterdir())
