@@ -289,7 +289,9 @@ class SymbolBars:
             self.due.clear()
             self.live_shown_at = self.watermark
         else:
-            self._show_later(self.watermark, now, change)
+            # Ever more rarely in silence: a replay passes days of it in a second.
+            silence = max(0, self.watermark - self.greatest_event_time - now.rules.live_every)
+            self._show_later(max(self.watermark, self.greatest_event_time) + silence, now, change)
 
     def _show_later(self, since: int, now: Now, change: Change) -> None:
         if not self.live_timer:

@@ -69,10 +69,12 @@ class Burst:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A batch of events and what comes after it: the watermark (from START_US), or a restart."""
+    """A batch of events, whether live bars may be shown from then on, and what comes after it: the watermark
+    (from START_US), or a restart."""
 
     events: list[Event]
     sliced: bool
+    shows: bool
     watermark: int
     restarts: bool
 
@@ -163,7 +165,8 @@ def arrivals(draw: st.DrawFn, burst_list: list[Burst]) -> list[Arrival]:
                 first = oldest if corrections_left else min(event.event_time for event in left)
                 wanted = draw(st.integers(0, RULES.dedup_memory + RULES.horizon))
                 watermark = max(watermark, first - START_US + RULES.dedup_memory - wanted)
-            schedule.append(Arrival(batch, draw(st.booleans()), watermark, draw(st.integers(0, 5)) == 0))
+            sliced, shows, restarts = (draw(st.integers(0, 5)) for _ in range(3))
+            schedule.append(Arrival(batch, sliced > 2, shows > 1, watermark, restarts == 0))
     return schedule
 
 
@@ -182,6 +185,7 @@ def slices(batch: list[Trade]) -> Iterator[list[Trade]]:
 
 
 def feed(bars: SymbolDriver, arrival: Arrival, skewed: set[str]) -> None:
+    bars.budget.is_open = arrival.shows
     mine = [event for event in arrival.events if event.symbol == bars.symbol]
     trades = [event for event in mine if isinstance(event, Trade)]
     # Corrections come one by one; whether before or after the batch's trades, its order says.

@@ -442,6 +442,17 @@ def test_live_bars_wait_for_the_budget_and_finals_do_not() -> None:
     assert [(bar.interval, bar.version) for bar in bars.add(a_trade(1))] == [("1m", 5)]
 
 
+def test_refused_live_bars_are_tried_ever_more_rarely_in_silence() -> None:
+    """After one second, two, four and so on: a day without trades and room takes 17 timers, not 86,400."""
+    bars = SymbolDriver()
+    bars.budget.is_open = False
+    bars.add(a_trade(0))
+    bars.advance(15 * SECOND_US)
+    assert bars.budget.asked == [6, 6, 6, 6, 6]
+    bars.advance(DAY_US)
+    assert len(bars.budget.asked) < 20
+
+
 def test_the_budget_is_asked_for_what_would_be_shown() -> None:
     """All six at first, then the minute, then six of the next timer's."""
     bars = SymbolDriver()
