@@ -75,6 +75,11 @@ def is_live_bar(message: Message) -> bool:
     return message.slot is not None and not message.lossy
 
 
+def must_be_sent(message: Message) -> bool:
+    """Whether it is nothing that may be skipped or that a newer message makes worthless."""
+    return message.slot is None and not message.lossy
+
+
 def _slot(key: Key, event: Event) -> Hashable:
     if isinstance(event, Quote):
         return key

@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 
-from api.live.messages import Message, is_live_bar
+from api.live.messages import Message, is_live_bar, must_be_sent
 from api.live.protocol import gap
 
 GAP = "gap"
@@ -105,7 +105,7 @@ class Outbox:
         self._first.clear()
         self._waiting.clear()
         self._ticks = self._kept = 0
-        return [message for message in everything if message.slot is None and not message.lossy]
+        return [message for message in everything if must_be_sent(message)]
 
     def _put_tick(self, message: Message) -> None:
         slot: Hashable = message.seq

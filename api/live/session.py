@@ -1,6 +1,7 @@
 """The conversation with one client: what it asks for is answered, what waits for it is sent."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -13,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from api.errors import ApiError
 from api.live import protocol
 from api.live.hub import Hub
-from api.live.messages import Key, Message
+from api.live.messages import Key, Message, must_be_sent
 from api.live.outbox import ANSWER, Outbox
 from api.live.protocol import Ping, ProtocolError, Subscribe, Unsubscribe
 from api.metrics import LiveMetrics
@@ -26,6 +27,8 @@ IsKnown = Callable[[str], Awaitable[bool]]
 
 AT_ONCE = 64
 """Messages sent to one client before the others get their turn on the event loop."""
+SAMPLED = 16
+"""The delay of one trade in so many is measured, for each client that gets it."""
 TOO_SLOW = 4008
 """Code with which a connection is closed whose client cannot keep up."""
 REFUSED = 1008
@@ -35,10 +38,6 @@ FAULT = 1011
 
 class FallenBehind(Exception):
     """The client does not take what must not be skipped."""
-
-    def __init__(self, why: str, unsent: Iterable[Message] = ()) -> None:
-        super().__init__(why)
-        self.unsent = [message for message in unsent if message.slot is None and not message.lossy]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,13 @@ class Session:
         self._keys: set[Key] = set()
         self._interval_s = 0.0
         self._batch = False
-        self._sent_seq = self._hub.seq
         self._next_send = 0.0
+        self._turn: list[Message] = []
+        self._sent = 0  # of the turn
+        self._seen_seq = self._hub.seq
+        self._last_sent = self._monotonic()
+        self._blocked_since: float | None = None
+        self._counts: Counter[str] = Counter()
 
     async def run(self, first: Callable[[], Subscribe] | None) -> str:
         """Talks until the client leaves or has to; returns why it ended. ``first``: what the address asks
@@ -85,15 +89,19 @@ class Session:
                 self._settings.ws_max_symbols,
             )
         )
-        listening = asyncio.create_task(self._listen(first))
-        sending = asyncio.create_task(self._send_all())
+        tasks = (
+            asyncio.create_task(self._listen(first)),
+            asyncio.create_task(self._send_all()),
+            asyncio.create_task(self._watch()),
+        )
         try:
-            await asyncio.wait((listening, sending), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._hub.leave(self.outbox, self._keys)
-            for task in (listening, sending):
+            for task in tasks:
                 task.cancel()
-            outcomes = await asyncio.gather(listening, sending, return_exceptions=True)
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            self._count()
         return await self._end(outcomes)
 
     async def _end(self, outcomes: Iterable[object]) -> str:
@@ -221,73 +229,82 @@ class Session:
         return to_datetime(self._now()).isoformat().replace("+00:00", "Z")
 
     async def _send_all(self) -> None:
-        """Sends what waits, for ever; raises FallenBehind."""
+        """Sends what waits, for ever; raises FallenBehind. Most turns are of one message: what is not needed
+        for it is left to ``_watch``."""
         while True:
-            await self._something_to_send()
+            await self.outbox.ready.wait()
+            if self._interval_s:
+                await self._pause()
             waiting = len(self.outbox)
             while waiting > 0:
                 if self.outbox.overfull:
                     raise FallenBehind("too much waited that must not be skipped")
-                messages = self.outbox.take(min(waiting, AT_ONCE), self._monotonic())
+                self._turn = self.outbox.take(min(waiting, AT_ONCE), self._monotonic())
+                self._sent = 0
+                await self._send_turn()
                 waiting -= AT_ONCE
-                await self._send(messages)
-                # Sending does not wait while the client is fast enough: the others want their turn, too.
-                await asyncio.sleep(0)
+                if waiting > 0:
+                    # Sending waits for nothing while the client is fast enough: the others want their turn.
+                    await asyncio.sleep(0)
 
-    async def _something_to_send(self) -> None:
-        if not self.outbox.ready.is_set():
-            try:
-                async with asyncio.timeout(self._settings.ws_heartbeat_seconds):
-                    await self.outbox.ready.wait()
-            except TimeoutError:
-                self._answer(protocol.heartbeat(self._hub.seq, self._time()))
-        if self._interval_s and not self.outbox.urgent.is_set():
-            pause = self._next_send - self._monotonic()
-            if pause > 0:
-                try:
-                    async with asyncio.timeout(pause):
-                        await self.outbox.urgent.wait()
-                except TimeoutError:
-                    pass
+    async def _pause(self) -> None:
+        """Lets messages gather until the interval is over, or an answer is among them."""
+        pause = self._next_send - self._monotonic()
+        if pause > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self.outbox.urgent.wait()
         self._next_send = self._monotonic() + self._interval_s
 
-    async def _send(self, messages: list[Message]) -> None:
-        """Raises FallenBehind when the client does not take them in time."""
-        sent = 0
-        try:
-            async with asyncio.timeout(self._settings.ws_send_timeout_seconds):
-                if self._batch and len(messages) > 1:
-                    await self._socket.send_text(protocol.batch([message.text for message in messages]))
-                    sent = len(messages)
-                else:
-                    for message in messages:
-                        await self._socket.send_text(message.text)
-                        sent += 1
-        except TimeoutError:
-            seconds = self._settings.ws_send_timeout_seconds
-            raise FallenBehind(f"nothing was taken for {seconds:g} s", messages[sent:]) from None
-        finally:
-            self._record(messages[:sent])
+    async def _send_turn(self) -> None:
+        self._blocked_since = self._monotonic()
+        if self._batch and len(self._turn) > 1:
+            await self._socket.send_text(protocol.batch([message.text for message in self._turn]))
+            self._sent = len(self._turn)
+        else:
+            for message in self._turn:
+                await self._socket.send_text(message.text)
+                self._sent += 1
+        self._last_sent = self._blocked_since
+        self._blocked_since = None
+        for message in self._turn:
+            self._counts[message.key[0]] += 1
+            self._seen_seq = max(self._seen_seq, message.seq)
+            if message.seq % SAMPLED == 0 and message.key[0] == "trades":
+                self._metrics.delay.observe(max(0.0, (self._now() - message.event_time) / 1e6))
 
-    def _record(self, messages: list[Message]) -> None:
-        for channel, count in Counter(message.key[0] for message in messages).items():
+    async def _watch(self) -> None:
+        """Breaks silence, counts, and raises FallenBehind when the client takes nothing for too long."""
+        settings = self._settings
+        limit = settings.ws_send_timeout_seconds
+        period = min(1.0, settings.ws_heartbeat_seconds / 4, limit / 4)
+        while True:
+            await asyncio.sleep(period)
+            self._count()
+            now = self._monotonic()
+            if self._blocked_since is None:
+                if now - self._last_sent >= settings.ws_heartbeat_seconds and not self.outbox:
+                    self._answer(protocol.heartbeat(self._hub.seq, self._time()))
+            elif now - self._blocked_since >= limit:
+                raise FallenBehind(f"{limit:g} s were not enough for {len(self._turn)} messages")
+
+    def _count(self) -> None:
+        for channel, count in self._counts.items():
             self._metrics.sent.labels(channel).inc(count)
-        # One for each turn: the one that has waited longest.
-        oldest = next((message for message in messages if message.key[0] == "trades"), None)
-        if oldest is not None:
-            self._metrics.delay.observe(max(0.0, (self._now() - oldest.event_time) / 1e6))
-        self._sent_seq = max((self._sent_seq, *(message.seq for message in messages)))
+        self._counts.clear()
 
     async def _give_up(self, behind: FallenBehind) -> None:
         """Tells the client, sends what must not be skipped, and closes; all of it bounded by time."""
-        last = [*behind.unsent, *self.outbox.take_kept()]
+        sent, unsent = self._turn[: self._sent], self._turn[self._sent :]
+        seen = max((self._seen_seq, *(message.seq for message in sent)))
         told = protocol.error(
             "too_slow",
             f"{behind}: final bars and alerts follow, then the connection ends; connect again and resume",
             epoch=self._hub.epoch,
-            resume_from=self._sent_seq,
+            resume_from=seen,
         )
         self._metrics.errors.labels("too_slow").inc()
+        last = [*filter(must_be_sent, unsent), *self.outbox.take_kept()]
         await self._close(TOO_SLOW, "too_slow", [self._control(told), *last])
 
     async def _close(self, code: int, reason: str, last: list[Message]) -> None:
