@@ -37,7 +37,10 @@ class LiveSettings(EnvironmentSettings):
         " beyond, it gets those and is closed",
     )
     ws_send_timeout_seconds: float = Field(
-        10.0, gt=0, le=300, description="a WebSocket client that needs longer for some messages (64 at most) is closed"
+        10.0,
+        gt=0,
+        le=300,
+        description="a WebSocket client that needs longer for some messages (64 at most) is closed",
     )
     ws_heartbeat_seconds: float = Field(
         15.0, gt=0, le=300, description="a WebSocket client that gets nothing else for so long hears so"

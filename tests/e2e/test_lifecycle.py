@@ -8,6 +8,8 @@ import math
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -170,6 +172,27 @@ def test_a_killed_jobmanager_gets_its_jobs_back(live_system: LiveSystem) -> None
     for name, job in after.items():
         assert job.job_id != before[name].job_id
         assert before[name].job_id in restored_from(live_system, job)
+
+
+def test_a_job_that_somebody_cancels_stays_down_until_it_is_submitted(live_system: LiveSystem) -> None:
+    """The keeper and ``/ready`` say so. Then it goes on from its newest checkpoint, and the next test finds
+    what was traded meanwhile."""
+    with FlinkCluster(live_system.settings.flink_url) as cluster:
+        cancelled = running_jobs(cluster)["market.bars"]
+        eventually(lambda: cluster.completed_checkpoints(cancelled.job_id), 60, "the job has a checkpoint")
+        cluster.cancel(cancelled.job_id)
+    keeper_log = live_system.settings.folders.log("jobs")
+    eventually(
+        lambda: '"job_left_down"' in keeper_log.read_text(encoding="utf-8"), 30, "the keeper leaves it down"
+    )
+    assert "market.bars" not in jobs_that_run_now(live_system)
+    bars = httpx.get(f"{live_system.settings.api_url}/ready", timeout=30).json()["parts"]["bars"]
+    assert bars["ready"] is False
+    assert "job market.bars is CANCELED: somebody has stopped it" in bars["reason"]
+    submit = [sys.executable, "-m", "jobs", "submit", "--job=bars"]
+    subprocess.run(submit, env=dict(live_system.environment), check=True, timeout=180)
+    eventually(lambda: len(jobs_that_run_now(live_system)) == len(JOBS), 120, "both jobs run again")
+    assert cancelled.job_id in restored_from(live_system, jobs_that_run_now(live_system)["market.bars"])
 
 
 def test_nothing_is_lost_by_ctrl_c_under_load(live_system: LiveSystem) -> None:

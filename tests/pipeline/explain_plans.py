@@ -1,5 +1,6 @@
-"""Prints what Flink's planner makes of both jobs, as JSON: part -> plan. A process of its own, as it brings up
-a JVM; takes the jars from FLINK_LIB_DIR and talks to no server."""
+"""Prints what Flink's planner makes of both jobs, as JSON: part -> plan.
+
+A process of its own, as it brings up a JVM; takes the jars from FLINK_LIB_DIR and talks to no server."""
 
 import json
 import sys
