@@ -16,7 +16,7 @@ CONSTRAINTS := docker/constraints.txt
 ENV := $(if $(wildcard .env),$(BIN)/dotenv run --no-override --)
 LOCAL := $(ENV) $(BIN)/python -m docker.local
 CODE := schemas producer jobs api docker tests $(wildcard grafana)
-TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e
+TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e tests/faults
 
 .PHONY: help run down up status logs clean clean-all install dev test test-unit test-integration test-faults \
 	lint format check smoke topics cassandra-init producer job api replay
@@ -85,8 +85,8 @@ dev: $(VENV)/dev ## install, with the development tools and the pre-commit hooks
 	@$(LOCAL) fetch
 	@if [ -e .git ]; then $(BIN)/pre-commit install; fi
 
-test: $(VENV)/dev ## all tests: unit, property, contract, pipeline, end to end on the real servers
-	@$(BIN)/pytest $(TESTS) --cov --cov-report=term
+test: $(VENV)/dev ## all tests: unit, property, contract, pipeline, end to end, faults, on the real servers
+	@$(BIN)/pytest $(TESTS) -m 'not exhaustive' --cov --cov-report=term
 
 test-unit: $(VENV)/dev ## the fast tests, which need no server
 	@$(BIN)/pytest tests/unit tests/property

@@ -1,19 +1,14 @@
-"""The whole system's life: start, death of a part, Ctrl-C under load, start again; nothing lost or doubled.
+"""A live system: what the runner says of it, the death of a part, and a job that somebody cancels.
 
-The tests build on each other, in this order: one system lives through all of it.
+The tests build on each other, in this order: one system lives through all of it. What faults do to the data
+is for tests/faults.
 """
 
-import csv
-import math
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -21,66 +16,13 @@ import pytest
 
 from docker.local.parts import JOBS
 from jobs.cluster import FlinkCluster, Job
-from schemas.cassandra_session import connect
 from schemas.errors import UnavailableError
-from schemas.intervals import MINUTE_US
 from schemas.topics import Topics
-from tests.support.reading import eventually, stored_bars, stored_trades
+from tests.support.reading import eventually
 from tests.support.servers import LiveSystem, free_ports
 
 pytestmark = pytest.mark.servers
 PARTS = {"kafka", "registry", "cassandra", "jobmanager", "taskmanager", "jobs", "producer", "api"}
-ADDITIVE = 1e-12
-"""Relative: a sum of the same numbers in another order."""
-SETTLED_US = 10_000_000
-"""After the end of a minute all of its trades have been acknowledged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """A line of the ledger."""
-
-    symbol: str
-    source: str
-    trade_id: str
-    event_time: int
-    price: float
-    size: float
-
-    @property
-    def minute(self) -> int:
-        return self.event_time - self.event_time % MINUTE_US
-
-
-def read_ledger(live: LiveSystem) -> dict[tuple[str, str, str], Acknowledged]:
-    """Every acknowledged trade by its identity, as it was first reported; one that was sent twice counts
-    once."""
-    trades = [
-        Acknowledged(symbol, source, trade_id, int(event_time), float(price), float(size))
-        for symbol, source, trade_id, event_time, _, price, size, kind, _ in ledger_lines(live)
-        if kind == "trade"
-    ]
-    return {(trade.symbol, trade.source, trade.trade_id): trade for trade in trades}
-
-
-def ledger_lines(live: LiveSystem) -> Iterator[list[str]]:
-    """The complete lines of the ledger: the producer may be in the middle of one."""
-    text = live.ledger.read_text(encoding="utf-8")
-    return csv.reader(text[: text.rfind("\n") + 1].splitlines())
-
-
-def corrected(
-    live: LiveSystem, trades: Mapping[tuple[str, str, str], Acknowledged]
-) -> dict[tuple[str, str, str], Acknowledged]:
-    """The trades as the corrections of the ledger leave them; the simulator corrects each once at most."""
-    left = dict(trades)
-    for symbol, source, trade_id, _, _, price, size, kind, _ in ledger_lines(live):
-        key = (symbol, source, trade_id)
-        if kind == "cancel":
-            left.pop(key, None)
-        elif kind == "correct" and key in left:
-            left[key] = replace(left[key], price=float(price), size=float(size))
-    return left
 
 
 def running_jobs(cluster: FlinkCluster) -> dict[str, Job]:
@@ -175,8 +117,7 @@ def test_a_killed_jobmanager_gets_its_jobs_back(live_system: LiveSystem) -> None
 
 
 def test_a_job_that_somebody_cancels_stays_down_until_it_is_submitted(live_system: LiveSystem) -> None:
-    """The keeper and ``/ready`` say so. Then it goes on from its newest checkpoint, and the next test finds
-    what was traded meanwhile."""
+    """The keeper and ``/ready`` say so. Then it goes on from its newest checkpoint."""
     with FlinkCluster(live_system.settings.flink_url) as cluster:
         cancelled = running_jobs(cluster)["market.bars"]
         eventually(lambda: cluster.completed_checkpoints(cancelled.job_id), 60, "the job has a checkpoint")
@@ -193,65 +134,3 @@ def test_a_job_that_somebody_cancels_stays_down_until_it_is_submitted(live_syste
     subprocess.run(submit, env=dict(live_system.environment), check=True, timeout=180)
     eventually(lambda: len(jobs_that_run_now(live_system)) == len(JOBS), 120, "both jobs run again")
     assert cancelled.job_id in restored_from(live_system, jobs_that_run_now(live_system)["market.bars"])
-
-
-def test_nothing_is_lost_by_ctrl_c_under_load(live_system: LiveSystem) -> None:
-    """SIGINT at 1,000 trades/s, then a restart: what Kafka acknowledged is in bronze and silver once, and the
-    final bars are made of exactly that. The killed JobManager before it is covered, too."""
-    started = len(read_ledger(live_system))
-    time.sleep(5)
-    under_load = len(read_ledger(live_system))
-    assert under_load > started
-    assert live_system.stop(signal.SIGINT) == 0
-    assert set(live_system.command("status").stdout.split()) & {"running", "starting"} == set()
-    stopped = read_ledger(live_system)
-
-    # No more late trades from here on: what is expected of the minutes before stands still.
-    live_system.start(SIMULATOR_SCENARIOS="none")
-    eventually(lambda: len(read_ledger(live_system)) > len(stopped), 60, "the producer goes on")
-    last = max(trade.minute for trade in stopped.values()) + MINUTE_US
-    eventually(lambda: time.time() * 1_000_000 > last + SETTLED_US, 90, "the last minute is over")
-    expected = {key: trade for key, trade in read_ledger(live_system).items() if trade.event_time < last}
-    bars = expected_bars(corrected(live_system, expected))
-    symbols = {trade.symbol for trade in expected.values()}
-    session = connect(live_system.cassandra)
-    try:
-
-        def final_bars() -> dict[tuple[str, int], tuple[int, float]]:
-            return {
-                (symbol, start): (bar[7], bar[4])
-                for (symbol, interval, start), bar in stored_bars(session, symbols).items()
-                if interval == "1m" and bar[8] and start < last
-            }
-
-        eventually(
-            lambda: (
-                {key: trades for key, (trades, _) in final_bars().items()}
-                == {key: trades for key, (trades, _) in bars.items()}
-            ),
-            180,
-            "every bar of the ledger is final, with as many trades as the ledger has",
-        )
-        for table in ("trades_bronze", "trades_silver"):
-            rows = [row for row in stored_trades(session, table, symbols) if row.event_time < last]
-            assert {(row.symbol, row.source, row.trade_id) for row in rows} == expected.keys()
-            assert len(rows) == len(expected)
-        silver = {(row.symbol, row.source, row.trade_id): row for row in rows}
-        assert {key: (row.event_time, row.price, row.size) for key, row in silver.items()} == {
-            key: (trade.event_time, trade.price, trade.size) for key, trade in expected.items()
-        }
-        assert final_bars() == {
-            key: (trades, pytest.approx(volume, rel=ADDITIVE)) for key, (trades, volume) in bars.items()
-        }
-    finally:
-        session.cluster.shutdown()
-
-
-def expected_bars(
-    trades: Mapping[tuple[str, str, str], Acknowledged],
-) -> dict[tuple[str, int], tuple[int, float]]:
-    """``(symbol, minute)`` -> (trades, volume) of its 1m bar."""
-    sizes: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for trade in trades.values():
-        sizes[trade.symbol, trade.minute].append(trade.size)
-    return {key: (len(values), math.fsum(values)) for key, values in sizes.items()}

@@ -1,7 +1,7 @@
 """One live system through every fault, under load; then everything compared with what Kafka acknowledged.
 
-The tests build on each other, in this order. `.tickstream/faults/last.md` tells how it went, `last.json` the
-same for machines, whether or not all of it held.
+The tests build on each other, in this order. `.tickstream/faults/last.md` tells how it went, `last.json` for
+machines, whether or not all of it held. `make test` takes some of the faults, `make test-faults` all of them.
 """
 
 import os
@@ -105,7 +105,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         live.stop()
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, marks=() if fault.in_ci else pytest.mark.exhaustive) for fault in FAULTS],
+    ids=str,
+)
 def test_the_system_gets_over_it(run: Run, fault: Fault) -> None:
     """By itself: ready again, and its bars current; what does not need the broken part goes on meanwhile."""
     parts_before = run.target.started_again()

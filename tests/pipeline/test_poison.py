@@ -1,5 +1,6 @@
 """Records that no producer of ours would write, between good trades, through the real jobs."""
 
+import io
 import json
 import math
 import struct
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from confluent_kafka.schema_registry import Schema
+from fastavro import schemaless_writer
 from kafka import KafkaProducer
 
 from docker.local.probes import Probes
@@ -108,7 +110,9 @@ def test_each_poison_is_a_dead_letter_and_each_good_trade_is_stored(run: JobsRun
     quotes_id = run.ids[run.topics.quotes]
     producer = ForeignProducer(run)
     header = struct.pack(">bI", 0, run.ids[run.topics.trades])
-    null_symbol = struct.pack(">bI", 0, foreign_id) + bytes(26)
+    null_symbol = io.BytesIO(struct.pack(">bI", 0, foreign_id))
+    null_symbol.seek(0, io.SEEK_END)
+    schemaless_writer(null_symbol, json.loads(nullable_symbol_schema()), producer.trade(symbol=None))
     quote = Encoder(Quote, quotes_id).encode(
         Quote("GOOD", producer.now_us, producer.now_us, 1.0, 1.0, 2.0, 1.0, 0, "foreign")
     )
@@ -117,7 +121,7 @@ def test_each_poison_is_a_dead_letter_and_each_good_trade_is_stored(run: JobsRun
         producer.send(header + b"\x02"): "not_avro",
         producer.send(struct.pack(">bI", 0, 999_999_999) + b"\x00"): "unknown_schema",
         producer.send(quote): "wrong_schema",
-        producer.send(null_symbol): "invalid_symbol",
+        producer.send(null_symbol.getvalue()): "invalid_symbol",
         producer.send_changed(symbol=""): "invalid_symbol",
         producer.send_changed(price=math.nan): "invalid_price",
         producer.send_changed(price=math.inf): "invalid_price",
