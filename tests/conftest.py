@@ -104,12 +104,12 @@ def flink_environment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def live_system(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSystem]:
-    """The whole system as ``make run`` starts it, at 1,000 trades/s, each acknowledged one in a ledger.
+    """The whole system as ``make run`` starts it.
 
     It takes over folder and ports of the single servers, so their addresses stay good.
     """
     servers.stop()
     live = LiveSystem(servers.settings, tmp_path_factory.mktemp("live"))
-    live.start(TRADES_PER_SECOND="1000")
+    live.start()
     yield live
     live.stop()

@@ -17,7 +17,7 @@ import pytest
 
 from docker.local.settings import PROJECT
 from jobs.domain.indicators import DEFAULT
-from tests.support.reading import session_of
+from tests.support.reading import dead_letters, session_of
 from tests.support.replays import Done, Replays
 
 pytestmark = pytest.mark.servers
@@ -135,7 +135,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 @pytest.fixture(scope="module")
 def api(done: Done, live_system: Any) -> Iterator[httpx.Client]:
     """REST of the live system, after the replay."""
-    assert done.result.dead_letters == 0
+    assert [(letter.reason, letter.detail) for letter in dead_letters(done.kafka)] == []
     url = f"http://127.0.0.1:{live_system.settings.api_port}"
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
         yield client
