@@ -16,7 +16,7 @@ import pytest
 from schemas.cassandra_session import connect
 from schemas.create import create_tables, create_topics, delete_topics
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
-from tests.support.servers import LiveSystem, Servers
+from tests.support.servers import LiveSystem, Servers, Stage
 
 # How long an example takes depends on what else the machine does: no test fails for that.
 hypothesis.settings.register_profile("tickstream", deadline=None)
@@ -45,11 +45,19 @@ def uses_running_servers() -> bool:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def stage() -> Iterator[Stage]:
+    """What runs of our own servers; nothing does after the session."""
+    stage = Stage()
+    yield stage
+    stage.clear()
+
+
+@pytest.fixture(scope="session")
+def servers(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Servers:
     """Single servers of this session; ``need`` starts them."""
-    session = Servers(tmp_path_factory.mktemp("servers"))
-    yield session
-    session.stop()
+    servers = Servers(tmp_path_factory.mktemp("servers"))
+    stage.enter(servers)
+    return servers
 
 
 @pytest.fixture(scope="session")
@@ -103,13 +111,12 @@ def flink_environment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def live_system(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSystem]:
+def live_system(stage: Stage, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> LiveSystem:
     """The whole system as ``make run`` starts it.
 
     It takes over folder and ports of the single servers, so their addresses stay good.
     """
-    servers.stop()
     live = LiveSystem(servers.settings, tmp_path_factory.mktemp("live"))
+    stage.enter(live)
     live.start()
-    yield live
-    live.stop()
+    return live

@@ -36,7 +36,7 @@ from tests.support.faults_ledger import Key, Noted, corrected, corrections_of, r
 from tests.support.faults_report import HOLDS, Report, suffered
 from tests.support.faults_watch import Watch
 from tests.support.reading import dead_letters, eventually, last_candles, session_of
-from tests.support.servers import LiveSystem, local_settings
+from tests.support.servers import LiveSystem, Stage, local_settings
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1500)]
 
@@ -86,10 +86,11 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The system at 1,000 trades/s of 20 symbols, watched once a second."""
     folder = tmp_path_factory.mktemp("faults")
     live = LiveSystem(local_settings(folder), folder)
+    stage.enter(live)
     live.start(**SETTINGS)
     watch = Watch(live, SYMBOLS)
     run = Run(Target(live, SETTINGS), watch, Report(rate=TRADES_PER_SECOND, symbols=len(SYMBOLS)))
@@ -102,7 +103,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         watch.stop()
         run.report.ended_at = run.report.ended_at or time.time()
         run.report.write()
-        live.stop()
+        stage.clear()
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,24 @@ class LiveSystem:
         )
 
 
+class Stage:
+    """What runs now. Two whole systems are too much for one machine: what comes ends what was before."""
+
+    def __init__(self) -> None:
+        self._now: Servers | LiveSystem | None = None
+
+    def enter(self, system: Servers | LiveSystem) -> None:
+        """The system is about to start; the one before it is stopped."""
+        self.clear()
+        self._now = system
+
+    def clear(self) -> None:
+        """Nothing runs any more."""
+        if self._now is not None:
+            self._now.stop()
+        self._now = None
+
+
 def clean_environment() -> dict[str, str]:
     """The environment without any setting of ours: a developer's own must not change the tests."""
     ours = {name.upper() for settings in settings_classes() for name in settings.model_fields}
