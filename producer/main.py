@@ -14,18 +14,17 @@ from producer.heartbeats import Heartbeats
 from producer.metrics import MetricsServer, ProducerMetrics
 from producer.progress import ReachedRate
 from producer.publisher import Publisher
-from producer.replay import Replay
+from producer.registry import Making, check_sources, make_source
 from producer.runtime import Runtime
 from producer.settings import ProducerSettings, load_settings
-from producer.simulator.resume import find_resume
-from producer.simulator.source import Simulator
 from producer.sources import Batch, Source
-from producer.startup import Destination, StopRequestedError, find_destination, patiently
+from producer.startup import StopRequestedError, find_destination
 from producer.validation import Validator
 from schemas.conditions import ConditionRules
 from schemas.errors import ConfigurationError, TickstreamError
 from schemas.logs import configure_logging
 from schemas.symbol_classes import SymbolClasses
+from schemas.tracing import open_tracing
 
 log = structlog.get_logger()
 
@@ -37,6 +36,7 @@ def main() -> int:
     """Runs the producer as the environment says; returns the exit code of the process."""
     try:
         settings = load_settings()
+        check_sources(settings.source_names)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return MISCONFIGURED
@@ -60,10 +60,11 @@ def run(settings: ProducerSettings, runtime: Runtime) -> int:
     """Publishes until the source ends or the part is asked to stop; returns the exit code: 0 when every event
     has been acknowledged. Raises TickstreamError where it cannot go on."""
     server = MetricsServer(runtime.metrics, settings.producer_metrics_host, settings.producer_metrics_port)
+    tracing = open_tracing(settings, "producer", root_ratio=1.0)  # the publisher itself picks the trades
     try:
         destination = find_destination(settings, runtime)
-        source = make_source(settings, destination, runtime)
-        publisher = Publisher(settings, destination, runtime, live=source.live)
+        source = make_source(settings.source_names[0], Making(settings, destination, runtime))
+        publisher = Publisher(settings, destination, runtime, live=source.live, tracing=tracing)
         log.info("producer_started", source=source.name, topic_prefix=settings.topic_prefix)
         try:
             gate = gate_for(settings, source, runtime)
@@ -74,16 +75,9 @@ def run(settings: ProducerSettings, runtime: Runtime) -> int:
             report("producer_stopped", **publisher.acknowledged, unsent=unsent, failed=publisher.failed)
         return FAILED if unsent or publisher.failed else DONE
     finally:
+        if tracing is not None:
+            tracing.close()
         server.close()
-
-
-def make_source(settings: ProducerSettings, destination: Destination, runtime: Runtime) -> Source:
-    """The source that SOURCE names."""
-    heartbeat_us = settings.heartbeat_interval_ms * 1000
-    if settings.source == "replay":
-        return Replay(settings, heartbeat_us, runtime.clock)
-    resume = patiently(lambda: find_resume(settings, destination.schema_ids, settings.symbols), runtime)
-    return Simulator(settings, heartbeat_us, runtime.clock, runtime.metrics, resume)
 
 
 def validator_for(settings: ProducerSettings, source: Source, clock: Clock) -> Validator:
@@ -96,7 +90,7 @@ def validator_for(settings: ProducerSettings, source: Source, clock: Clock) -> V
 def gate_for(settings: ProducerSettings, source: Source, runtime: Runtime) -> Gate:
     """What a batch goes through before it is published: what its trades update, then validation."""
     validator = validator_for(settings, source, runtime.clock)
-    if settings.source == "simulator":
+    if settings.source_names == ("simulator",):
         return validator.check  # its trades have no conditions, and calendars take a second to make
     stamp = Stamp(ConditionRules.load(), SymbolClasses(settings), runtime.metrics)
     return lambda batch: validator.check(stamp.apply(batch))

@@ -1,7 +1,6 @@
 """The settings of the producer."""
 
 import math
-from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -16,6 +15,7 @@ from schemas.settings import (
     SymbolSettings,
     split_names,
 )
+from schemas.tracing import TracingSettings
 from schemas.validation import SYMBOL
 
 SCENARIOS = ("price_spike", "volume_burst", "late_trade", "duplicate", "stale_symbol", "correction")
@@ -40,8 +40,11 @@ class SimulatorSettings(SymbolSettings):
     simulator_scenario_minutes: float = Field(
         10.0, ge=3, description="the scenarios come again every so many minutes"
     )
-    provider_delay_ms: int = Field(
-        50, ge=0, description="heartbeats lag the clock by this; feeds over the internet need about 500"
+    provider_delay_ms: int | None = Field(
+        None,
+        ge=0,
+        description="heartbeats lag the clock by this; empty: 50 for the simulator, 500 for providers, and"
+        " what a delayed feed is behind",
     )
 
     @field_validator("symbols", mode="after")
@@ -106,7 +109,7 @@ class ReplaySettings(EnvironmentSettings):
         return None if self.replay_speed == "max" else float(self.replay_speed.removesuffix("x"))
 
 
-class PublisherSettings(KafkaSettings):
+class PublisherSettings(KafkaSettings, TracingSettings):
     """How events get to Kafka."""
 
     heartbeat_interval_ms: int = Field(
@@ -131,9 +134,6 @@ class PublisherSettings(KafkaSettings):
 class ProducerSettings(PublisherSettings, SimulatorSettings, ReplaySettings, SessionSettings, LogSettings):
     """Everything that the producer can be told."""
 
-    source: Literal["simulator", "replay"] = Field(
-        "simulator", description="where the events come from: simulator or replay"
-    )
     max_event_age_seconds: int = Field(
         86_400, ge=1, description="live events older than this are refused; recordings may be of any age"
     )

@@ -4,9 +4,10 @@ Every part composes its own frozen settings from these in its ``settings.py``. `
 all; a test holds that nothing is missing there. Defaults are the local system on loopback.
 """
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -38,14 +39,52 @@ class LogSettings(EnvironmentSettings):
     )
 
 
-class SymbolSettings(EnvironmentSettings):
+class SourceSettings(EnvironmentSettings):
+    """Where the market data comes from; the default symbols of all parts follow from it."""
+
+    source: str = Field(
+        "simulator",
+        description="where the events come from: simulator, replay, or a provider: binance, coinbase, finage,"
+        " finnhub, polygon",
+    )
+    sources: Names = Field(
+        (), description="the same as a list by priority, separated by commas; it wins over SOURCE"
+    )
+
+    _split_sources = field_validator("sources", mode="before")(split_names)
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The sources by priority, one at least."""
+        return self.sources or (self.source,)
+
+
+STOCKS = ("AAPL", "GOOGL", "MSFT", "AMZN", "META", "NVDA", "TSLA", "JPM", "V", "JNJ")
+SYMBOLS_OF: Mapping[str, tuple[str, ...]] = {
+    "binance": ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT"),
+    "coinbase": ("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD"),
+}
+"""The default symbols of sources that have no stocks."""
+
+
+class SymbolSettings(SourceSettings):
     symbols: Names = Field(
-        ("AAPL", "GOOGL", "MSFT", "AMZN", "META", "NVDA", "TSLA", "JPM", "V", "JNJ"),
+        (),
         min_length=1,
-        description="symbols that are produced and served, separated by commas",
+        description="symbols that are produced and served, separated by commas; empty: ten well-known stocks,"
+        " or five pairs where the first source is binance or coinbase",
     )
 
     _split_symbols = field_validator("symbols", mode="before")(split_names)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_symbols(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("symbols"):
+            return values
+        sources = split_names(values.get("sources")) or (values.get("source"),)
+        first = sources[0] if isinstance(sources, tuple) else ""
+        return values | {"symbols": SYMBOLS_OF.get(str(first), STOCKS)}
 
 
 class SessionSettings(EnvironmentSettings):
@@ -86,8 +125,8 @@ class KafkaSettings(EnvironmentSettings):
     topic_prefix: str = Field(
         "market",
         pattern=r"^[a-zA-Z0-9._-]{1,200}$",
-        description="topics are <prefix>.trades, .quotes, .candles, .alerts, .dead-letter; a replay has its"
-        " own",
+        description="topics are <prefix>.trades, .quotes, .candles, .alerts, .gaps, .dead-letter; a replay"
+        " has its own",
     )
 
 
@@ -116,5 +155,6 @@ class CassandraSettings(EnvironmentSettings):
     quotes_ttl_days: int = Field(7, ge=1, description="how long quotes are kept")
     versions_ttl_days: int = Field(7, ge=1, description="how long every version of a bar is kept")
     alerts_ttl_days: int = Field(365, ge=1, description="how long alerts are kept")
+    gaps_ttl_days: int = Field(365, ge=1, description="how long the record of what was not observed is kept")
     gold_minutes_ttl_days: int = Field(90, ge=1, description="how long 1m, 5m and 15m bars are kept")
     gold_hours_ttl_days: int = Field(365, ge=1, description="how long 1h, 4h and 1d bars are kept")

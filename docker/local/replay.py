@@ -77,6 +77,7 @@ def replay(
         "TOPIC_RETENTION_HOURS": "0",
         "LATENCY_ALERTS": "false",
         "SOURCE": "replay",
+        "SOURCES": "",
         "REPLAY_FILES": ",".join(str(file.resolve()) for file in files),
         "PRODUCER_METRICS_PORT": str(settings_from(ReplayRunSettings, environment).replay_metrics_port),
         "CHECKPOINT_DIR": str(folder / "checkpoints"),

@@ -19,6 +19,9 @@ log = structlog.get_logger()
 LEAST_WAIT_S = 0.005
 """Between two batches: at high rates a batch is 5 ms of trades."""
 
+DELAY_MS = 50
+"""Of the heartbeats, unless PROVIDER_DELAY_MS says otherwise: nothing lies between the market and us."""
+
 MOST_BEHIND_US = 1_000_000
 """A market does not wait for us: what is further behind than this is left out, and said to be."""
 
@@ -75,6 +78,7 @@ class Simulator:
         trades = _Schedule(settings.trades_per_second, last_us)
         quotes = _Schedule(settings.quotes_per_second, last_us)
         most_wait_s = self._heartbeat_us / 2e6
+        delay_ms = DELAY_MS if settings.provider_delay_ms is None else settings.provider_delay_ms
         while True:
             now_us = clock.now_us()
             now_us = max(now_us, last_us)  # the clock was set back: stand still until it has caught up
@@ -93,7 +97,7 @@ class Simulator:
             trades.made(len(made.trades))
             quotes.made(len(made.quotes))
             last_us = now_us
-            clock_us = now_us - settings.provider_delay_ms * 1000
+            clock_us = now_us - delay_ms * 1000
             yield Batch(clock_us, made.trades, made.quotes, corrections=made.corrections)
             next_us = min(trades.next_us(), quotes.next_us())
             wait_s = (next_us - clock.now_us()) / 1e6

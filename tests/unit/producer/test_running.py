@@ -78,6 +78,26 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(
     assert repr(value) in lines[0]
 
 
+def test_a_source_that_is_gone_is_refused_with_what_to_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """IEX Cloud has closed: nobody is sent there with a token."""
+    monkeypatch.setenv("SOURCE", "iex")
+    assert main.main() == 2
+    error = capsys.readouterr().err
+    assert "closed on 2024-08-31" in error
+    assert "SOURCE=finnhub" in error
+
+
+def test_several_sources_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rather than to use the first and leave its user in the belief that there is a second."""
+    monkeypatch.setenv("SOURCES", "simulator,replay")
+    assert main.main() == 2
+    assert "SOURCES names 2 sources (simulator, replay)" in capsys.readouterr().err
+
+
 def test_heartbeats_are_due_once_an_interval_and_never_go_back() -> None:
     """None before the first event, then one for each interval of event time, the closing one in any case."""
     beats = Heartbeats(100_000)

@@ -21,6 +21,8 @@ ALL: list[type[EnvironmentSettings]] = [
 VALUES = {
     "LOG_LEVEL": "DEBUG",
     "LOG_FORMAT": "console",
+    "SOURCE": "coinbase",
+    "SOURCES": "binance,simulator",
     "SYMBOLS": "A,B",
     "SYMBOL_CLASSES": "A*=us_equities,B=crypto",
     "US_EQUITY_HOURS": "regular",
@@ -42,6 +44,7 @@ VALUES = {
     "QUOTES_TTL_DAYS": "5",
     "VERSIONS_TTL_DAYS": "6",
     "ALERTS_TTL_DAYS": "8",
+    "GAPS_TTL_DAYS": "9",
     "GOLD_MINUTES_TTL_DAYS": "3",
     "GOLD_HOURS_TTL_DAYS": "4",
 }
@@ -103,6 +106,21 @@ def test_a_value_that_cannot_work_is_refused_at_once(
     settings = next(kind for kind in ALL if name.lower() in kind.model_fields)
     with pytest.raises(ValidationError, match=name.lower()):
         settings()
+
+
+@pytest.mark.parametrize(
+    ("source", "sources", "first"),
+    [("", "", "AAPL"), ("coinbase", "", "BTC-USD"), ("coinbase", "binance, simulator", "BTCUSDT")],
+)
+def test_default_symbols_are_those_that_the_first_source_has(
+    source: str, sources: str, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stocks, or pairs where the source has no stocks; what SYMBOLS says wins."""
+    monkeypatch.setenv("SOURCE", source)
+    monkeypatch.setenv("SOURCES", sources)
+    assert SymbolSettings().symbols[0] == first
+    monkeypatch.setenv("SYMBOLS", "V")
+    assert SymbolSettings().symbols == ("V",)
 
 
 def test_the_password_is_not_shown() -> None:

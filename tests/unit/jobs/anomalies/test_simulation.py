@@ -14,7 +14,7 @@ from producer.settings import SCENARIOS, SimulatorSettings
 from producer.simulator.columns import QuoteColumns, TradeColumns
 from producer.simulator.market import Market
 from producer.simulator.resume import Resume
-from producer.simulator.source import Simulator
+from producer.simulator.source import DELAY_MS, Simulator
 from schemas.events import Alert
 from tests.unit.jobs.anomalies.driver import SECOND_US, START_US
 from tests.unit.jobs.anomalies.market_run import MarketRun
@@ -31,7 +31,7 @@ SETTINGS = SimulatorSettings(
     simulator_scenarios=SCENARIOS,
 )
 JOB_DELAY_US = 20_000
-WATERMARK_DELAY_US = JOB_DELAY_US + SETTINGS.provider_delay_ms * 1000
+WATERMARK_DELAY_US = JOB_DELAY_US + DELAY_MS * 1000
 SPIKE, BURST, STALE = "AAPL", "GOOGL", "META"
 """The symbols of the first round of scenarios."""
 

@@ -1,0 +1,70 @@
+"""Every source by its name: what SOURCE and SOURCES may say."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from producer.replay import Replay
+from producer.runtime import Runtime
+from producer.settings import ProducerSettings
+from producer.simulator.resume import find_resume
+from producer.simulator.source import Simulator
+from producer.sources import Source
+from producer.startup import Destination, patiently
+from schemas.errors import ConfigurationError
+
+
+class Making(NamedTuple):
+    """What a source can be made of."""
+
+    settings: ProducerSettings
+    destination: Destination
+    runtime: Runtime
+
+    @property
+    def heartbeat_us(self) -> int:
+        return self.settings.heartbeat_interval_ms * 1000
+
+
+MakeSource = Callable[[Making], Source]
+
+
+def _simulator(making: Making) -> Source:
+    settings, runtime = making.settings, making.runtime
+    schema_ids = making.destination.schema_ids
+    resume = patiently(lambda: find_resume(settings, schema_ids, settings.symbols), runtime)
+    return Simulator(settings, making.heartbeat_us, runtime.clock, runtime.metrics, resume)
+
+
+def _replay(making: Making) -> Source:
+    return Replay(making.settings, making.heartbeat_us, making.runtime.clock)
+
+
+SOURCES: Mapping[str, MakeSource] = {
+    "simulator": _simulator,
+    "replay": _replay,
+}
+
+GONE: Mapping[str, str] = {
+    "iex": "IEX Cloud closed on 2024-08-31; SOURCE=finnhub with FINNHUB_API_KEY has the trades of the same"
+    " exchange",
+}
+"""Sources that people may still ask for, and what to use instead."""
+
+
+def check_sources(names: Sequence[str]) -> None:
+    """Raises ConfigurationError where a source is none of ours, or where there are several."""
+    for name in names:
+        if name in GONE:
+            raise ConfigurationError(f"no source {name!r} any more: {GONE[name]}")
+        if name not in SOURCES:
+            raise ConfigurationError(f"no source {name!r}: SOURCE is one of {', '.join(SOURCES)}")
+    if len(names) > 1:
+        raise ConfigurationError(
+            f"SOURCES names {len(names)} sources ({', '.join(names)}), and going over from one to another"
+            " when it fails is not there yet: name one"
+        )
+
+
+def make_source(name: str, making: Making) -> Source:
+    """The source of that name; raises ConfigurationError for what only its user can put right."""
+    return SOURCES[name](making)
