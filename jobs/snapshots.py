@@ -13,8 +13,8 @@ from jobs.flink_uri import as_uri
 from jobs.settings import JobSettings
 from schemas.errors import ConfigurationError
 
-STATE_LAYOUT = 2
-"""Grows whenever a job's graph or what it keeps changes so that older state cannot be read: Flink restores
+BARS_LAYOUT, STORE_LAYOUT = 2, 3
+"""Grows whenever that job's graph or what it keeps changes so that older state cannot be read: Flink restores
 all of a job's state or none."""
 
 
@@ -52,7 +52,7 @@ class Snapshots:
 
     def _refuse_older_layout(self) -> None:
         generation = self.state.partition("-")[2]
-        older = [f"layout{layout}-{generation}/" for layout in range(2, STATE_LAYOUT)]
+        older = [f"layout{layout}-{generation}/" for layout in range(2, BARS_LAYOUT)]
         if generation == "generation0":
             older.append("")  # layout 1 had no folder of its own
         found = [
@@ -78,8 +78,9 @@ class Snapshots:
 
 def state_name(settings: JobSettings, job: str) -> str:
     """Folder of the state that a job can go on from. Bars of another generation begin without any."""
-    generation = settings.generation if _makes_bars(job) else 0
-    return f"layout{STATE_LAYOUT}-generation{generation}"
+    if _makes_bars(job):
+        return f"layout{BARS_LAYOUT}-generation{settings.generation}"
+    return f"layout{STORE_LAYOUT}-generation0"
 
 
 def _makes_bars(job: str) -> bool:

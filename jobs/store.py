@@ -4,6 +4,7 @@ trades, corrections -> write to bronze and silver ---+-> dead letters
 quotes -> write to quotes ---------------------------+
 candles -> write to gold and versions ---------------+
 alerts -> write to alerts ---------------------------+
+gaps -> write to gaps -------------------------------+
 """
 
 from pyflink.table import StatementSet, StreamTableEnvironment

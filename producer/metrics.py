@@ -12,7 +12,7 @@ class ProducerMetrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        # Events handed to the Kafka client, by kind: trade, correction, quote, dead_letter, heartbeat.
+        # Events handed to the Kafka client, by kind: trade, correction, quote, gap, dead_letter, heartbeat.
         self.produced = Counter(
             "producer_events_produced", "Events handed to Kafka's client", ["kind"], registry=self.registry
         )

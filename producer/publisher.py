@@ -16,12 +16,12 @@ from producer.startup import Destination
 from producer.validation import refuse
 from schemas.avro_codec import Decoder, Encoder, schema_text
 from schemas.errors import ConfigurationError, PoisonError, TickstreamError, UnavailableError
-from schemas.events import Correction, DeadLetter, Quote, Trade
+from schemas.events import Correction, DeadLetter, Gap, Quote, Trade
 from schemas.topics import Topics
 
 log = structlog.get_logger()
 
-KINDS = ("trade", "correction", "quote", "dead_letter", "heartbeat")
+KINDS = ("trade", "correction", "quote", "gap", "dead_letter", "heartbeat")
 EVENTS: Mapping[Kind, type[Trade | Correction | Quote]] = {
     "trade": Trade,
     "correction": Correction,
@@ -70,8 +70,8 @@ class _Outgoing(NamedTuple):
 
 
 class Publisher:
-    """Writes trades and their corrections, quotes, dead letters and heartbeats. For one thread: whoever calls
-    also gets the delivery reports, in ``poll``.
+    """Writes trades and their corrections, quotes, gaps, dead letters and heartbeats. For one thread: whoever
+    calls also gets the delivery reports, in ``poll``.
 
     The queue of Kafka's client is bounded by ``publisher_queue_events``; while it is full, publishing waits,
     and with it the source. While Kafka is away nothing is given up: the client tries for ever, which is said
@@ -109,6 +109,7 @@ class Publisher:
         self._decoders: dict[str, Decoder] = {
             kind: own_decoder(EVENTS[kind], number) for kind, number in self._schemas.items()
         }
+        self._gap_encoder = Encoder(Gap, destination.schema_ids[self._topics.gaps])
         self._letter_encoder = Encoder(DeadLetter, destination.schema_ids[self._topics.dead_letter])
         self._heartbeat_places = [
             (topic, partition)
@@ -156,6 +157,8 @@ class Publisher:
         if len(batch.quotes):
             records = self._wire(batch.quotes, "quote", rejected)
             self._send_all("quote", self._topics.quotes, records, self._reports["quote"])
+        for gap in batch.gaps:
+            self._gap(gap)
         for letter in rejected:
             self._dead_letter(letter)
 
@@ -252,6 +255,11 @@ class Publisher:
             else:
                 self._produced[record.kind] += 1
                 return
+
+    def _gap(self, gap: Gap) -> None:
+        value = self._gap_encoder.encode(gap)
+        record = _Outgoing("gap", self._topics.gaps, gap.symbol.encode(), value, gap.end // 1000)
+        self._send(record, self._report("gap", record))
 
     def _dead_letter(self, rejected: Rejected) -> None:
         letter = DeadLetter(

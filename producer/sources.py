@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from schemas.events import Correction, Quote, Trade
+from schemas.events import Correction, Gap, Quote, Trade
 
 Kind = Literal["trade", "correction", "quote"]
 
@@ -31,7 +31,7 @@ class Batch:
     ``clock_us`` is the source's event time: it knows of nothing older that is still to come, as far as it can
     tell; 0 while it has seen no event. The heartbeats follow it. ``closing`` marks the last batch of a source
     that has an end. ``decided``: the source itself has said what each trade updates; its condition codes are
-    not looked at.
+    not looked at. ``gaps``: what the source could not observe.
     """
 
     clock_us: int
@@ -41,6 +41,7 @@ class Batch:
     closing: bool = False
     corrections: Sequence[Correction] = ()
     decided: bool = False
+    gaps: Sequence[Gap] = ()
 
 
 class Source(Protocol):

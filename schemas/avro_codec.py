@@ -19,7 +19,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
 
 SchemaJson = dict[str, Any]
 SchemaById = Callable[[int], SchemaJson | None]
@@ -36,6 +36,7 @@ SCHEMA_FILES: Mapping[type[Event], str] = {
     Quote: "quote",
     Candle: "candle",
     Alert: "alert",
+    Gap: "gap",
     DeadLetter: "dead_letter",
 }
 

@@ -120,6 +120,28 @@ class Alert:
     bar_version: int | None = None
 
 
+GapReason = Literal[
+    "start", "disconnect", "silence", "errors", "stale", "throttled", "sequence_hole", "shed", "failover"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time ``[start, end)`` in which what ``symbol`` traded was not observed; a consumer keeps the greatest
+    ``end`` of each ``gap_id``. While it is not ``closed`` it may still grow. A ``failover`` marks the moment
+    from which ``source`` is followed: it ends where it starts."""
+
+    gap_id: str
+    symbol: str
+    source: str
+    start: int
+    end: int
+    closed: bool
+    reason: GapReason
+    detail: str = ""
+    updated_at: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A refused record. ``partition`` and ``offset`` are None where it never reached Kafka."""
@@ -133,4 +155,4 @@ class DeadLetter:
     payload: bytes | None = None
 
 
-Event = Trade | Correction | Quote | Candle | Alert | DeadLetter
+Event = Trade | Correction | Quote | Candle | Alert | Gap | DeadLetter

@@ -41,6 +41,11 @@ def alert_bucket(event_time_us: int) -> str:
     return gold_bucket("1m", event_time_us)
 
 
+def gap_bucket(start_us: int) -> str:
+    """The ``bucket`` column of a gap: the UTC month (``2024-08``) of its start."""
+    return gold_bucket("1m", start_us)
+
+
 def keyspace_ddl(settings: CassandraSettings) -> str:
     """CREATE KEYSPACE with the configured replication."""
     return (
@@ -77,6 +82,7 @@ def _variables(settings: CassandraSettings) -> list[dict[str, str | int]]:
         "quotes": settings.quotes_ttl_days,
         "versions": settings.versions_ttl_days,
         "alerts": settings.alerts_ttl_days,
+        "gaps": settings.gaps_ttl_days,
     }
     ticks: dict[str, str | int] = {}
     for name, ttl_days in days.items():

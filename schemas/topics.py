@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
 from schemas.settings import TopicSettings
 
 MAX_CLOCK_AHEAD_MS = 60_000
@@ -33,6 +33,10 @@ class Topics:
         return f"{self.prefix}.alerts"
 
     @property
+    def gaps(self) -> str:
+        return f"{self.prefix}.gaps"
+
+    @property
     def dead_letter(self) -> str:
         return f"{self.prefix}.dead-letter"
 
@@ -54,6 +58,7 @@ class Topics:
             self.quotes: Quote,
             self.candles: Candle,
             self.alerts: Alert,
+            self.gaps: Gap,
             self.dead_letter: DeadLetter,
         }
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle
+from schemas.events import Alert, Candle, Gap
 from schemas.intervals import INTERVALS, MINUTE_US
 
 REASONS: Mapping[str, str] = {
@@ -44,6 +44,8 @@ MAX_TIME_SKEW_US = 60_000_000
 EARLIEST_US = 0
 LATEST_US = 253_402_300_800_000_000
 """The end of the year 9999; later bars have no bucket."""
+
+HOUR_US = INTERVALS["1h"]
 
 MAX_WRITE_TIME = 2**63 - 1
 """Bound of a bar's start + version, the timestamp under which its row is written."""
@@ -113,6 +115,20 @@ def check_alert(alert: Alert) -> None:
         raise PoisonError(
             "invalid_identity", f"no alert has event time {alert.event_time} us and revision {alert.revision}"
         )
+
+
+def check_gap(gap: Gap) -> None:
+    """Raises PoisonError for a gap that has no place in the table, or that a reader would not find there:
+    none may reach over a full hour of UTC."""
+    _check_symbol(gap.symbol)
+    _check_name("gap_id", gap.gap_id)
+    if not EARLIEST_US <= gap.start < LATEST_US or not gap.start <= gap.end <= gap_limit(gap.start):
+        raise PoisonError("invalid_identity", f"no gap is from {gap.start} us to {gap.end} us")
+
+
+def gap_limit(start_us: int) -> int:
+    """The latest end of a gap that starts there: the next full hour of UTC."""
+    return start_us - start_us % HOUR_US + HOUR_US
 
 
 def check_record_time(event_time_us: int, record_timestamp_ms: int) -> None:

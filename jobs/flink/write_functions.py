@@ -20,15 +20,15 @@ from jobs.flink.worker_session import shared_session
 from jobs.letters import carried
 from jobs.settings import JobSettings
 from jobs.sinks.cassandra_writer import CassandraWriter
-from jobs.sinks.event_rows import AlertRows, CandleRows
+from jobs.sinks.event_rows import AlertRows, CandleRows, GapRows
 from jobs.sinks.live_bars import LiveBars
 from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.avro_codec import Decoder, Encoder, SchemaJson
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
 from schemas.registry import RegistryLookup
 from schemas.topics import Topics
-from schemas.validation import check_alert, check_candle
+from schemas.validation import check_alert, check_candle, check_gap
 
 
 class WriteFunction(ScalarFunction):
@@ -155,6 +155,28 @@ class WriteAlerts(WriteFunction):
         return self._letters(poison, values, partitions.tolist(), offsets.tolist())
 
 
+class WriteGaps(WriteFunction):
+    """Gaps by symbol."""
+
+    def open(self, function_context: FunctionContext) -> None:
+        super().open(function_context)
+        self._rows = GapRows(self._session)
+        self._decode = self._decoder(Gap).decode
+
+    def eval(
+        self,
+        payloads: "pd.Series[Any]",
+        partitions: "pd.Series[Any]",
+        offsets: "pd.Series[Any]",
+        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for all functions
+    ) -> "pd.Series[Any]":
+        values = payloads.tolist()
+        poison: dict[int, PoisonError] = {}
+        gaps = list(valid_events(values, self._decode, check_gap, poison))
+        self._writer.write(self._rows.mutations(gaps))
+        return self._letters(poison, values, partitions.tolist(), offsets.tolist())
+
+
 def valid_events(
     payloads: list[bytes | None],
     decode: Callable[[bytes], Any],
@@ -189,6 +211,7 @@ def write_functions(
         topics.quotes: WriteQuotes,
         topics.candles: WriteCandles,
         topics.alerts: WriteAlerts,
+        topics.gaps: WriteGaps,
     }
     letter_id = ids[topics.dead_letter]
     return {topic: as_udf(kind(settings, topic, schemas, letter_id)) for topic, kind in kinds.items()}

@@ -1,4 +1,4 @@
-"""Candles and alerts as rows: which tables they go to, under which key, with which values."""
+"""Candles, alerts and gaps as rows: which tables they go to, under which key, with which values."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,8 +6,8 @@ from cassandra.cluster import Session
 
 from jobs.sinks import cql
 from jobs.sinks.cassandra_writer import Insert, Mutation, insert
-from schemas.events import Alert, Candle
-from schemas.tables import GOLD_TABLES, SYMBOLS_PART, alert_bucket, gold_bucket
+from schemas.events import Alert, Candle, Gap
+from schemas.tables import GOLD_TABLES, SYMBOLS_PART, alert_bucket, gap_bucket, gold_bucket
 
 BAR_VALUES = ("open", "high", "low", "close", "volume", "notional", "vwap", "trades", "final", "sources",
               "late_trades", "updated_at", "quality", "indicators")  # fmt: skip
@@ -17,6 +17,7 @@ ALERT_VALUES = ("revision", "type", "severity", "status", "updated_at", "interva
                 "bar_version", "value", "threshold", "message")  # fmt: skip
 BY_SYMBOL = ("symbol", "bucket", "event_time", "alert_id", *ALERT_VALUES)
 BY_DAY = ("day", "event_time", "alert_id", "symbol", *ALERT_VALUES)
+GAP = ("symbol", "bucket", "start", "gap_id", "end", "closed", "source", "reason", "detail", "updated_at")
 AT_TIME = " USING TIMESTAMP ?"
 
 
@@ -92,3 +93,28 @@ class AlertRows:
             partition = (cql.date(alert.event_time),)
             by_day = (*partition, event_time, alert_id, symbol, *values)
             yield Mutation(partition, (event_time, alert_id), (Insert(self._by_day, by_day),))
+
+
+class GapRows:
+    """Gaps to the table of a symbol's month."""
+
+    def __init__(self, session: Session) -> None:
+        self._gap = session.prepare(insert("gaps", GAP) + AT_TIME)
+
+    def mutations(self, gaps: Sequence[Gap]) -> Iterator[Mutation]:
+        """A row for each, written with a timestamp that grows with the gap; of one batch, the longest is
+        written."""
+        for gap in sorted(gaps, key=_seen_last):
+            partition = (gap.symbol.encode(), gap_bucket(gap.start).encode())
+            key = (cql.bigint(gap.start), gap.gap_id.encode())
+            values = (
+                cql.bigint(gap.end), cql.boolean(gap.closed),
+                *(text.encode() for text in (gap.source, gap.reason, gap.detail)),
+                cql.bigint(gap.updated_at), cql.bigint(_seen_last(gap)),
+            )  # fmt: skip
+            yield Mutation(partition, key, (Insert(self._gap, (*partition, *key, *values)),))
+
+
+def _seen_last(gap: Gap) -> int:
+    """Grows with each record of a gap: its end moves on, and when it is known the gap is closed."""
+    return gap.end + gap.closed

@@ -24,7 +24,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from schemas.avro_codec import HEADER, SCHEMA_FILES, Decoder, Encoder, schema_text
 from schemas.errors import ConfigurationError, PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
 from schemas.registry import RegistryLookup, our_schemas, register_schemas, registry_client
 from schemas.settings import TopicSettings
 from schemas.topics import Topics
@@ -54,6 +54,10 @@ EVENTS: dict[type[Event], list[Event]] = {
         Alert("a-1", 0, "AAPL", "price_spike", "high", "raised", TIME, TIME + 1, 6.5, 5.0, "up 6.5 %", "1m",
               TIME - 9, 7),
         Alert("a-2", 1, "*", "latency", "low", "resolved", TIME, TIME + 1, 0.1, 0.1, "it is over"),
+    ],
+    Gap: [
+        Gap("g-1", "AAPL", "finnhub", TIME, TIME + 1, True, "silence", "нет сделок", TIME + 2),
+        Gap("g-2", "BTC-USD", "coinbase", 0, 0, False, "failover"),
     ],
     DeadLetter: [
         DeadLetter("not_avro", "why", "store", "t", 3, 2**40, b"\x00\xff"),

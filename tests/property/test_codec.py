@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.avro_codec import SCHEMA_FILES, Decoder, Encoder, SchemaJson, schema_text
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
 
 LONG = st.integers(-(2**63), 2**63 - 1)
 INT = st.integers(-(2**31), 2**31 - 1)
@@ -45,6 +45,10 @@ EVENTS = {
         Alert, alert_id=TEXT, revision=INT, symbol=TEXT, type=TEXT, severity=TEXT, status=TEXT,
         event_time=LONG, updated_at=LONG, value=DOUBLE, threshold=DOUBLE, message=TEXT,
         interval=st.none() | TEXT, bar_start=st.none() | LONG, bar_version=st.none() | LONG,
+    ),
+    Gap: st.builds(
+        Gap, gap_id=TEXT, symbol=TEXT, source=TEXT, start=LONG, end=LONG, closed=BOOL, reason=TEXT,
+        detail=TEXT, updated_at=LONG,
     ),
     DeadLetter: st.builds(
         DeadLetter, reason=TEXT, detail=TEXT, origin=TEXT, topic=TEXT, partition=st.none() | INT,

@@ -1,4 +1,4 @@
-"""Candles and alerts as rows: the tables, keys and values, decoded by the driver's own types."""
+"""Candles, alerts and gaps as rows: the tables, keys and values, decoded by the driver's own types."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -9,8 +9,8 @@ from cassandra.util import Date
 
 from jobs.domain.bars import VERSIONS_PER_GENERATION
 from jobs.sinks.cassandra_writer import CassandraWriter
-from jobs.sinks.event_rows import AlertRows, CandleRows
-from schemas.events import Alert, Candle
+from jobs.sinks.event_rows import AlertRows, CandleRows, GapRows
+from schemas.events import Alert, Candle, Gap
 from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.tables import GOLD_TABLES
 from tests.unit.jobs.builders import DAY_US, START_US
@@ -23,6 +23,9 @@ CANDLE = Candle("BTC-USD", "1m", START_US, START_US + MINUTE_US, 1.0, 4.0, 0.5, 
 ALERT = Alert("price_spike:BTC-USD:1", 3, "BTC-USD", "price_spike", "critical", "raised",
               START_US + 61_000_001, START_US + 61_000_002, 7.5, 5.0, "7.5 % up within 60 s: 取", "1m",
               START_US + MINUTE_US, 2**40)  # fmt: skip
+
+GAP = Gap("silence:BTC-USD:coinbase:1", "BTC-USD", "coinbase", START_US + 1, START_US + 30_000_001, True,
+          "silence", "no trade for 30 s: 取", START_US + 30_000_002)  # fmt: skip
 
 
 def test_a_candle_is_a_row_of_gold_and_one_of_the_versions() -> None:
@@ -131,11 +134,34 @@ def test_of_one_batch_the_greatest_revision_of_an_alert_is_written() -> None:
         assert len(rows) == 4
 
 
+def test_a_gap_is_a_row_of_its_symbols_month() -> None:
+    """Every field, written with a timestamp that grows with the gap and once more when it is closed."""
+    [gap] = GapRows(FakeSession()).mutations([GAP])
+    assert written(gap) == {
+        "gaps": {
+            "symbol": "BTC-USD", "bucket": "2024-08", "start": START_US + 1,
+            "gap_id": "silence:BTC-USD:coinbase:1", "end": START_US + 30_000_001, "closed": True,
+            "source": "coinbase", "reason": "silence", "detail": "no trade for 30 s: 取",
+            "updated_at": START_US + 30_000_002, "[timestamp]": START_US + 30_000_002,
+        }
+    }  # fmt: skip
+
+
+def test_of_one_batch_the_longest_record_of_a_gap_is_written() -> None:
+    """Whatever their order; of two with the same end the closed one."""
+    records = [replace(GAP, end=START_US + 9, closed=False), replace(GAP, closed=False), GAP]
+    for order in permutations(records):
+        session = FakeSession()
+        CassandraWriter(session, 1.0).write(GapRows(session).mutations(order))
+        assert [(row["end"], row["closed"]) for _, row in sent_rows(session)] == [(GAP.end, True)]
+
+
 def test_values_and_routing_keys_are_the_drivers_own() -> None:
     """To the byte; by its routing key a batch finds the replicas."""
     bare = replace(CANDLE, interval="1d", open=None, indicators={}, sources=())
     for mutation in (
         *CandleRows(FakeSession()).mutations([CANDLE, bare]),
         *AlertRows(FakeSession()).mutations([ALERT, replace(ALERT, interval=None, bar_start=None)]),
+        *GapRows(FakeSession()).mutations([GAP]),
     ):
         same_bytes(mutation)

@@ -10,7 +10,7 @@ from jobs.settings import JobSettings
 from jobs.snapshots import Snapshots, checkpoint_uri, local_path, savepoint_uri, state_name
 from schemas.errors import ConfigurationError
 
-STATE = "layout2-generation0"
+STATE, STORE_STATE = "layout2-generation0", "layout3-generation0"
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def files(folder: Path) -> set[str]:
 def test_each_job_has_folders_of_its_own(tmp_path: Path) -> None:
     """Under the configured ones, given as path or URI."""
     settings = JobSettings(checkpoint_dir=f"{tmp_path}/c", savepoint_dir=f"{tmp_path.as_uri()}/s")
-    for job in ("market.bars", "market.store"):
-        assert Snapshots.of(settings, job) == Snapshots(tmp_path / "c" / job, tmp_path / "s" / job, STATE)
+    for job, state in (("market.bars", STATE), ("market.store", STORE_STATE)):
+        assert Snapshots.of(settings, job) == Snapshots(tmp_path / "c" / job, tmp_path / "s" / job, state)
 
 
 def test_flink_writes_where_the_newest_is_looked_for(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_bars_of_another_generation_begin_without_state(tmp_path: Path) -> None:
     """They are rebuilt from Kafka; what was stored need not be stored again."""
     settings = JobSettings(generation=4)
     assert state_name(settings, "market.bars") == "layout2-generation4"
-    assert state_name(settings, "market.store") == "layout2-generation0"
+    assert state_name(settings, "market.store") == STORE_STATE
     old = checkpoint(of(tmp_path, generation=3), "a", 1, 10)
     assert of(tmp_path, generation=3).newest() == old
     assert of(tmp_path, generation=4).newest() is None

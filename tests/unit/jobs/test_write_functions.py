@@ -12,13 +12,14 @@ from jobs.flink.write_functions import (
     WriteAlerts,
     WriteCandles,
     WriteFunction,
+    WriteGaps,
     WriteQuotes,
     WriteTrades,
 )
 from jobs.letters import MOST_PAYLOAD_BYTES
 from jobs.settings import JobSettings
 from schemas.avro_codec import Decoder, Encoder
-from schemas.events import Alert, Candle, DeadLetter, Event, Quote
+from schemas.events import Alert, Candle, DeadLetter, Event, Gap, Quote
 from schemas.intervals import MINUTE_US
 from schemas.registry import our_schemas
 from schemas.topics import Topics
@@ -32,11 +33,13 @@ CANDLE = Candle("AAPL", "1m", START_US, START_US + MINUTE_US, 1.0, 1.0, 1.0, 1.0
                 ("sim",))  # fmt: skip
 QUOTE = Quote("AAPL", START_US, START_US, 1.0, 2.0, 1.5, 3.0, 0, "sim")
 ALERT = Alert("a", 1, "AAPL", "price_spike", "high", "raised", START_US, START_US, 6.0, 5.0, "6 %")
+GAP = Gap("g", "AAPL", "finnhub", START_US, START_US + 5, True, "disconnect", "reset", START_US + 6)
 KINDS: dict[type[WriteFunction], str] = {
     WriteTrades: TOPICS.trades,
     WriteQuotes: TOPICS.quotes,
     WriteCandles: TOPICS.candles,
     WriteAlerts: TOPICS.alerts,
+    WriteGaps: TOPICS.gaps,
 }
 ID_OF = {event_type: IDS[name] for name, event_type in TOPICS.record_types.items()}
 
@@ -176,6 +179,20 @@ def test_alerts_are_stored_and_poison_comes_back(write: Write, session: FakeSess
     assert [(table, row["revision"], row["status"]) for table, row in sent_rows(session)] == [
         ("alerts_by_symbol", 2, "resolved"),
         ("alerts_by_day", 2, "resolved"),
+    ]
+
+
+def test_gaps_are_stored_and_poison_comes_back(write: Write, session: FakeSession) -> None:
+    """Of a gap's records in a batch the longest is written; one over a full hour has no place."""
+    growing = replace(GAP, end=START_US + 4, closed=False)
+    hour = START_US + 60 * MINUTE_US
+    bad = record(replace(GAP, end=hour + 1))
+    letters = write(WriteGaps, record(GAP), record(growing), record(replace(GAP, gap_id="h", end=hour)), bad)
+    assert letters[:3] == [None, None, None]
+    assert refusals(letters) == [("invalid_identity", TOPICS.gaps, 43, bad)]
+    assert [(table, row["gap_id"], row["end"], row["closed"]) for table, row in sent_rows(session)] == [
+        ("gaps", "g", START_US + 5, True),
+        ("gaps", "h", hour, True),
     ]
 
 

@@ -16,14 +16,16 @@ from producer.sources import Batch, Rejected
 from producer.startup import Destination
 from schemas.avro_codec import Decoder, parsed_schema
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.events import Correction, DeadLetter, Quote, Trade
+from schemas.events import Correction, DeadLetter, Gap, Quote, Trade
 from tests.unit.producer.fakes import START_US, FakeClient, FakeError, FakeMessage, fake_runtime
 
 SCHEMA_IDS: Mapping[str, int] = {
-    "t.trades": 1, "t.quotes": 2, "t.dead-letter": 3, "t.trades-market.Correction": 4
+    "t.trades": 1, "t.quotes": 2, "t.dead-letter": 3, "t.trades-market.Correction": 4,
+    "t.gaps": 5,
 }  # fmt: skip
 LETTERS = Decoder(DeadLetter, lambda _: None, {3: parsed_schema(DeadLetter)})
 TRADES = Decoder((Trade, Correction), lambda _: None, {1: parsed_schema(Trade), 4: parsed_schema(Correction)})
+GAPS = Decoder(Gap, lambda _: None, {5: parsed_schema(Gap)})
 QUOTES = Decoder(Quote, lambda _: None, {2: parsed_schema(Quote)})
 INVALID, DIFFERENT = KafkaError.INVALID_RECORD, KafkaError._INVALID_DIFFERENT_RECORD
 QUOTE = Quote("AAPL", START_US, START_US, 9.0, 1.0, 11.0, 1.0, 1, "test")
@@ -80,11 +82,23 @@ def test_events_are_written_under_their_symbol_and_time() -> None:
     assert {(message.key(), message.timestamp()[1]) for message in sent} == {(b"AAPL", START_US // 1000)}
     assert [QUOTES.decode(message.value() or b"") for message in setup.sent("t.quotes")] == [QUOTE]
     assert setup.publisher.acknowledged == {
-        "trade": 2, "correction": 0, "quote": 1, "dead_letter": 0, "heartbeat": 0
+        "trade": 2, "correction": 0, "quote": 1, "gap": 0, "dead_letter": 0, "heartbeat": 0
     }  # fmt: skip
     assert setup.metric("producer_events_produced_total", kind="trade") == 2
     assert setup.metric("producer_events_acknowledged_total", kind="trade") == 2
     assert setup.metric("producer_publish_latency_seconds_count") == 1
+
+
+def test_gaps_are_written_under_their_symbol_and_end() -> None:
+    """To a topic of their own; a gap may have begun long ago, but it ended just now."""
+    setup = Setup()
+    gap = Gap("g", "AAPL", "test", START_US - 10**9, START_US, True, "silence", "why", START_US + 1)
+    setup.publisher.publish(Batch(0, gaps=[gap]))
+    setup.publisher.poll()
+    [message] = setup.sent("t.gaps")
+    assert GAPS.decode(message.value() or b"") == gap
+    assert (message.key(), message.timestamp()[1]) == (b"AAPL", START_US // 1000)
+    assert setup.metric("producer_events_acknowledged_total", kind="gap") == 1
 
 
 def test_corrections_follow_the_trades_of_their_batch() -> None:

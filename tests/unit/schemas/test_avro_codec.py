@@ -21,7 +21,7 @@ from schemas.avro_codec import (
     without_logical_types,
 )
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
 
 TRADE = Trade(
     "AAPL", 1_723_204_800_123_456, 1_723_204_800_123_999, 187.25, 100.0, "t-1", 7, "sim", "X", ("@", "I"),
@@ -39,6 +39,7 @@ CANDLE = Candle(
 ALERT = Alert(
     "a", 2, "A", "price_spike", "high", "raised", 1, 2, 1.5, 2.0, "m", interval="1m", bar_start=60_000_000
 )
+GAP = Gap("g", "A", "s", 1, 64, True, "shed", "d", 2)
 DEAD_LETTER = DeadLetter("r", "d", "o", "t", 3, None, b"\x00\xff")
 
 # Written by hand from the Avro specification: zig-zag varints, little-endian doubles, length before text.
@@ -87,6 +88,7 @@ GOLDEN: list[tuple[Event, int, str]] = [
         "00 00000001 02 61 04 02 41 16 70726963655f7370696b65 08 68696768 0c 726169736564 02 04"
         "02 04 316d 02 809c9c39 00 000000000000f83f 0000000000000040 02 6d",
     ),
+    (GAP, 1, "00 00000001 02 67 02 41 02 73 02 8001 01 08 73686564 02 64 04"),
     (DEAD_LETTER, 1, "00 00000001 02 72 02 64 02 6f 02 74 02 06 00 02 04 00ff"),
 ]
 

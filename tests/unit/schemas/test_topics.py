@@ -1,6 +1,6 @@
 """Topic names and their configuration."""
 
-from schemas.events import Alert, Candle, Correction, DeadLetter, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Gap, Quote, Trade
 from schemas.settings import TopicSettings
 from schemas.topics import Topics, topic_config
 
@@ -12,6 +12,7 @@ def test_topics_are_named_by_their_prefix() -> None:
         "market.quotes": Quote,
         "market.candles": Candle,
         "market.alerts": Alert,
+        "market.gaps": Gap,
         "market.dead-letter": DeadLetter,
     }
     assert Topics("replay-1").trades == "replay-1.trades"
@@ -27,6 +28,7 @@ def test_corrections_are_beside_the_trades_under_a_subject_of_their_own() -> Non
         "market.quotes": "market.quotes-value",
         "market.candles": "market.candles-value",
         "market.alerts": "market.alerts-value",
+        "market.gaps": "market.gaps-value",
         "market.dead-letter": "market.dead-letter-value",
         topics.corrections: "market.trades-market.Correction",
     }
