@@ -45,7 +45,8 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        return run(settings, Runtime(SystemClock(stop), ProducerMetrics(), stop))
+        tracing = open_tracing(settings, "producer", root_ratio=1.0)  # the publisher picks the trades
+        return run(settings, Runtime(SystemClock(stop), ProducerMetrics(), stop, tracing))
     except StopRequestedError:
         return DONE
     except ConfigurationError as error:
@@ -60,11 +61,10 @@ def run(settings: ProducerSettings, runtime: Runtime) -> int:
     """Publishes until the source ends or the part is asked to stop; returns the exit code: 0 when every event
     has been acknowledged. Raises TickstreamError where it cannot go on."""
     server = MetricsServer(runtime.metrics, settings.producer_metrics_host, settings.producer_metrics_port)
-    tracing = open_tracing(settings, "producer", root_ratio=1.0)  # the publisher itself picks the trades
     try:
         destination = find_destination(settings, runtime)
         source = make_source(settings.source_names[0], Making(settings, destination, runtime))
-        publisher = Publisher(settings, destination, runtime, live=source.live, tracing=tracing)
+        publisher = Publisher(settings, destination, runtime, live=source.live)
         log.info("producer_started", source=source.name, topic_prefix=settings.topic_prefix)
         try:
             gate = gate_for(settings, source, runtime)
@@ -75,8 +75,8 @@ def run(settings: ProducerSettings, runtime: Runtime) -> int:
             report("producer_stopped", **publisher.acknowledged, unsent=unsent, failed=publisher.failed)
         return FAILED if unsent or publisher.failed else DONE
     finally:
-        if tracing is not None:
-            tracing.close()
+        if runtime.tracing is not None:
+            runtime.tracing.close()
         server.close()
 
 

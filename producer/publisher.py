@@ -13,11 +13,13 @@ from producer.runtime import Runtime
 from producer.settings import PublisherSettings
 from producer.sources import Batch, Columns, Kind, Rejected, WireRecord
 from producer.startup import Destination
+from producer.trade_spans import TradeSpans, ended_by
 from producer.validation import refuse
 from schemas.avro_codec import Decoder, Encoder, schema_text
 from schemas.errors import ConfigurationError, PoisonError, TickstreamError, UnavailableError
 from schemas.events import Correction, DeadLetter, Gap, Quote, Trade
 from schemas.topics import Topics
+from schemas.tracing import RecordHeaders
 
 log = structlog.get_logger()
 
@@ -67,6 +69,7 @@ class _Outgoing(NamedTuple):
     partition: int = -1
     suspect: bool = False
     again: bool = False
+    headers: RecordHeaders = ()
 
 
 class Publisher:
@@ -110,6 +113,10 @@ class Publisher:
             kind: own_decoder(EVENTS[kind], number) for kind, number in self._schemas.items()
         }
         self._gap_encoder = Encoder(Gap, destination.schema_ids[self._topics.gaps])
+        self._spans: TradeSpans | None = None
+        if runtime.tracing is not None and settings.tracing_trade_ratio:
+            decoder, ratio = own_decoder(Trade, self._schemas["trade"]), settings.tracing_trade_ratio
+            self._spans = TradeSpans(runtime.tracing, ratio, decoder, live=live)
         self._letter_encoder = Encoder(DeadLetter, destination.schema_ids[self._topics.dead_letter])
         self._heartbeat_places = [
             (topic, partition)
@@ -148,6 +155,8 @@ class Publisher:
         rejected = list(batch.rejected)
         if len(batch.trades):
             records = self._wire(batch.trades, "trade", rejected)
+            if self._spans is not None:
+                records = self._send_traced(self._spans, records)
             self._send_all("trade", self._topics.trades, records[:-1], self._reports["trade"])
             sampled = self._sampled if self._live else self._reports["trade"]
             self._send_all("trade", self._topics.trades, records[-1:], sampled)
@@ -227,9 +236,23 @@ class Publisher:
                 self._send(_Outgoing(kind, topic, key, value, timestamp_ms), report)
         self._produced[kind] += count
 
+    def _send_traced(self, spans: TradeSpans, records: Sequence[WireRecord]) -> Sequence[WireRecord]:
+        """Sends the records up to the last one that is traced; returns those behind it."""
+        topic, report, sent = self._topics.trades, self._reports["trade"], 0
+        for position in spans.picked(len(records)):
+            self._send_all("trade", topic, records[sent:position], report)
+            key, value, timestamp_ms = records[position]
+            span, headers = spans.begin(topic, value)
+            record = _Outgoing("trade", topic, key, value, timestamp_ms, headers=headers)
+            self._send(record, ended_by(report, span))
+            sent = position + 1
+        return records[sent:]
+
     def _send(self, record: _Outgoing, report: Report | None = None) -> None:
         """One record; waits for room in the client's queue."""
-        where = {} if record.partition < 0 else {"partition": record.partition}
+        where: dict[str, Any] = {} if record.partition < 0 else {"partition": record.partition}
+        if record.headers:
+            where["headers"] = list(record.headers)
         waited = False
         while True:
             try:

@@ -52,9 +52,17 @@ class FakeError:
 class FakeMessage:
     """A record as a delivery report shows it."""
 
-    def __init__(self, topic: str, value: bytes | None, key: bytes | None, partition: int, timestamp: int):
+    def __init__(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> None:
         self._topic, self._value, self._key = topic, value, key
-        self._partition, self._timestamp = partition, timestamp
+        self._partition, self._timestamp, self._headers = partition, timestamp, headers
 
     def topic(self) -> str:
         return self._topic
@@ -70,6 +78,12 @@ class FakeMessage:
 
     def timestamp(self) -> tuple[int, int]:
         return 1, self._timestamp
+
+    def offset(self) -> int:
+        return 7
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return self._headers
 
     def without_timestamp(self) -> "FakeMessage":
         """As the real client reports a record that was refused."""
@@ -99,10 +113,11 @@ class FakeClient:
         partition: int = -1,
         on_delivery: Any = None,
         timestamp: int = 0,
+        headers: list[tuple[str, bytes]] | None = None,
     ) -> None:
         if len(self.queue) >= self.capacity:
             raise BufferError
-        self.queue.append((FakeMessage(topic, value, key, partition, timestamp), on_delivery))
+        self.queue.append((FakeMessage(topic, value, key, partition, timestamp, headers), on_delivery))
 
     def poll(self, _timeout: float) -> int:
         if self.away:
