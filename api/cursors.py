@@ -1,4 +1,4 @@
-"""Opaque cursors: a place in the order of bars, trades or alerts, as text for a URL."""
+"""Opaque cursors: a place in the order of bars, trades, alerts or gaps, as text for a URL."""
 
 import base64
 import binascii
@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from api.alert_store import AlertPlace
 from api.errors import InvalidParameter
+from api.gap_store import GapPlace
 from api.store import Position
 
 T = TypeVar("T")
@@ -16,6 +17,7 @@ CANDLE_PLACE = TypeAdapter(tuple[Time])
 TRADE_PLACE = TypeAdapter(tuple[Time, Annotated[int, Field(ge=0, lt=2**63)], str, str])
 
 ALERT_PLACE = TypeAdapter(tuple[Time, str | None])
+GAP_PLACE = TypeAdapter(tuple[Time, str])
 
 
 def candle_cursor(start: int) -> str:
@@ -46,6 +48,16 @@ def alert_cursor(place: AlertPlace) -> str:
 def alert_place(cursor: str) -> AlertPlace:
     """The place that a cursor was made for; raises InvalidParameter."""
     return AlertPlace(*_decode(cursor, ALERT_PLACE))
+
+
+def gap_cursor(place: GapPlace) -> str:
+    """The place in the order of a symbol's gaps, going back in time."""
+    return _encode(GAP_PLACE.dump_json((*place,)))
+
+
+def gap_place(cursor: str) -> GapPlace:
+    """The place that a cursor was made for; raises InvalidParameter."""
+    return GapPlace(*_decode(cursor, GAP_PLACE))
 
 
 def _encode(place: bytes) -> str:

@@ -8,10 +8,11 @@ from fastapi import Depends, Path, Query, Request
 from api.alert_store import AlertStore
 from api.cached import Cached
 from api.errors import UnknownSymbol
+from api.gap_store import GapStore
 from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
-from api.parameters import AlertPage, CandlePage, IndicatorPage, Page, SymbolList
+from api.parameters import AlertPage, CandlePage, GapPage, IndicatorPage, Page, SymbolList
 from api.quote_store import QuoteStore
 from api.store import Store
 from schemas.validation import SYMBOL
@@ -23,6 +24,7 @@ class Services:
 
     store: Store
     alerts: AlertStore
+    gaps: GapStore
     quotes: QuoteStore
     symbols: Cached[list[Symbol]]
     readiness: Cached[Readiness]
@@ -59,4 +61,5 @@ TradePageDep = Annotated[Page, Query()]
 CandlePageDep = Annotated[CandlePage, Query()]
 IndicatorPageDep = Annotated[IndicatorPage, Query()]
 AlertPageDep = Annotated[AlertPage, Query()]
+GapPageDep = Annotated[GapPage, Query()]
 SymbolListDep = Annotated[SymbolList, Query()]

@@ -8,19 +8,20 @@ from importlib.metadata import version
 import httpx
 from fastapi import FastAPI
 
-from api import alert_store, quote_store
+from api import alert_store, gap_store, quote_store
 from api.alert_store import AlertStore
 from api.cached import Cached
 from api.database import Database
 from api.dependencies import Services
 from api.errors import install_error_handlers
+from api.gap_store import GapStore
 from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.middleware import RequestMiddleware
 from api.models import Readiness, Symbol
 from api.quote_store import QuoteStore
 from api.readiness import all_checks, assess
-from api.routes import alerts, live, market, operations
+from api.routes import alerts, gaps, live, market, operations
 from api.settings import ApiSettings
 from api.store import Store, statements
 from api.times import Now, wall_clock
@@ -41,6 +42,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     metrics = ApiMetrics()
     keyspace = settings.cassandra_keyspace
     queries = statements(keyspace) | alert_store.statements(keyspace) | quote_store.statements(keyspace)
+    queries |= gap_store.statements(keyspace)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -64,6 +66,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
             app.state.services = Services(
                 store=store,
                 alerts=AlertStore(database, settings.alerts_ttl_days),
+                gaps=GapStore(database, settings.gaps_ttl_days),
                 quotes=QuoteStore(database, store, now),
                 symbols=symbols,
                 readiness=Cached(look, READY_CACHE_SECONDS),
@@ -87,6 +90,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.include_router(market.router)
     app.include_router(alerts.router)
+    app.include_router(gaps.router)
     app.include_router(operations.router)
     app.include_router(live.router)
     return app

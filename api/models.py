@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.events import AlertStatus, Severity
+from schemas.events import AlertStatus, GapReason, Severity
 
 NextCursor = Annotated[
     str | None,
@@ -178,6 +178,35 @@ class Alert(Answer):
 
 class Alerts(Answer):
     alerts: list[Alert] = Field(description="newest first")
+    next_cursor: NextCursor
+
+
+class Gap(Answer):
+    """A time `[start, end)` at which nobody watched what the symbol traded."""
+
+    gap_id: str = Field(examples=["disconnect:AAPL:finnhub:1767623472500000"])
+    symbol: str = Field(examples=["AAPL"])
+    source: str = Field(
+        description="the provider whose trades are missing; of a failover the one followed from then on",
+        examples=["finnhub"],
+    )
+    start: datetime = Field(
+        description="the last time at which it was observed", examples=["2026-01-05T14:31:12.500000Z"]
+    )
+    end: datetime = Field(
+        description="when it was observed again, or so far", examples=["2026-01-05T14:31:15.750000Z"]
+    )
+    closed: bool = Field(description="false: it may still grow", examples=[True])
+    reason: GapReason = Field(examples=["disconnect"])
+    detail: str = Field(description="for people", examples=["connection reset by peer"])
+    updated_at: datetime = Field(
+        description="when this was recorded, by our clock", examples=["2026-01-05T14:31:15.751000Z"]
+    )
+
+
+class Gaps(Answer):
+    symbol: str = Field(examples=["AAPL"])
+    gaps: list[Gap] = Field(description="newest first")
     next_cursor: NextCursor
 
 

@@ -135,6 +135,10 @@ class AlertPage(Page):
         return AlertFilter(frozenset(self.type), frozenset(self.severity), frozenset(self.status))
 
 
+class GapPage(Page):
+    symbol: str = Field(max_length=100, description="upper or lower case", examples=["AAPL"])
+
+
 class SymbolList(BaseModel):
     """The symbols to answer with."""
 

@@ -15,10 +15,18 @@ from typing import Any
 import httpx
 from cassandra.cluster import Session
 
-from schemas.events import Alert, Candle, Quote, Trade
+from schemas.events import Alert, Candle, Gap, Quote, Trade
 from schemas.intervals import INTERVALS
 from schemas.settings import CassandraSettings
-from schemas.tables import GOLD_TABLES, SYMBOLS_PART, alert_bucket, gold_bucket, trade_minute, trade_shard
+from schemas.tables import (
+    GOLD_TABLES,
+    SYMBOLS_PART,
+    alert_bucket,
+    gap_bucket,
+    gold_bucket,
+    trade_minute,
+    trade_shard,
+)
 
 CANDLE_FIELDS = (
     "symbol", "interval", "start", "end", "open", "high", "low", "close", "volume", "notional", "vwap",
@@ -69,6 +77,9 @@ class Tables:
         }
         self.insert("alerts_by_symbol", **values, bucket=alert_bucket(alert.event_time))
         self.insert("alerts_by_day", **values, day=utc(alert.event_time)[:10])
+
+    def gap(self, gap: Gap) -> None:
+        self.insert("gaps", **dataclasses.asdict(gap), bucket=gap_bucket(gap.start))
 
     def symbol(self, name: str) -> None:
         self.insert("symbols", part=SYMBOLS_PART, symbol=name)
@@ -124,6 +135,12 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "updated_at": utc(alert.updated_at),
         "bar_start": None if alert.bar_start is None else utc(alert.bar_start),
     }
+
+
+def gap_json(gap: Gap) -> dict[str, Any]:
+    """A gap as the API must write it."""
+    times = {name: utc(getattr(gap, name)) for name in ("start", "end", "updated_at")}
+    return dataclasses.asdict(gap) | times
 
 
 def free_port() -> int:

@@ -89,6 +89,7 @@ def test_without_storage_the_answer_says_when_to_try_again() -> None:
         "/api/v1/symbols",
         "/api/v1/indicators/AAPL",
         "/api/v1/alerts",
+        "/api/v1/gaps?symbol=AAPL",
         "/api/v1/quotes/AAPL",
         "/api/v1/quotes?symbols=AAPL,MSFT",
     ):
@@ -125,6 +126,9 @@ def test_without_storage_the_answer_says_when_to_try_again() -> None:
         ("/api/v1/alerts?symbol=no%20symbol", 404, "unknown_symbol", "no symbol 'no symbol'"),
         ("/api/v1/alerts?cursor=WzVd", 422, "invalid_parameter", "cursor: give next_cursor"),
         ("/api/v1/alerts?from=2024-08-09&to=2024-08-09", 422, "invalid_parameter", "from must be before to"),
+        ("/api/v1/gaps", 422, "invalid_parameter", "symbol: "),
+        ("/api/v1/gaps?symbol=no%20symbol", 404, "unknown_symbol", "no symbol 'no symbol'"),
+        ("/api/v1/gaps?symbol=AAPL&cursor=WzVd", 422, "invalid_parameter", "cursor: give next_cursor"),
         ("/api/v1/quotes", 422, "invalid_parameter", "symbols: "),
         ("/api/v1/quotes?symbols=,", 422, "invalid_parameter", "symbols: "),
         ("/api/v1/quotes?symbols=AAPL,no%20symbol", 404, "unknown_symbol", "no symbol 'no symbol'"),
@@ -239,6 +243,7 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/quotes",
         "/api/v1/quotes/{symbol}",
         "/api/v1/alerts",
+        "/api/v1/gaps",
         "/health",
         "/ready",
         "/metrics",
@@ -256,6 +261,7 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/indicators/{symbol}": ["symbol", *page, "interval", "names"],
         "/api/v1/trades/{symbol}": ["symbol", *page],
         "/api/v1/alerts": [*page, "symbol", "type", "severity", "status"],
+        "/api/v1/gaps": [*page, "symbol"],
         "/api/v1/quotes": ["symbols"],
         "/api/v1/quotes/{symbol}": ["symbol"],
     }.items():

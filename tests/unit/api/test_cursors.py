@@ -10,10 +10,13 @@ from api.cursors import (
     alert_place,
     candle_cursor,
     candle_place,
+    gap_cursor,
+    gap_place,
     trade_cursor,
     trade_place,
 )
 from api.errors import InvalidParameter
+from api.gap_store import GapPlace
 from api.store import Position
 
 
@@ -26,6 +29,8 @@ def test_a_cursor_leads_back_to_its_place() -> None:
     assert candle_place(candle_cursor(1_723_161_600_000_000)) == 1_723_161_600_000_000
     position = Position(1_723_161_600_123_456, 7, "binance", 'ä"/+?&')
     assert trade_place(trade_cursor(position)) == position
+    gap = GapPlace(1_723_161_600_123_456, "silence:BRK.B:ä")
+    assert gap_place(gap_cursor(gap)) == gap
     for place in (AlertPlace(1_723_161_600_123_456, 'stale:ä"/+?&'), AlertPlace(5)):
         assert alert_place(alert_cursor(place)) == place
 
