@@ -1,11 +1,27 @@
-"""One value that is expensive to get, kept for a moment and never fetched twice at the same time."""
+"""What is expensive to get, fetched once for all who ask at the same time."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+
+class Flights(Generic[T]):
+    """Of those who want the same thing at the same time the first one fetches it; the others wait for it."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Hashable, asyncio.Task[T]] = {}
+
+    def start(self, key: Hashable, fetch: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """The task that fetches it, a new one where none is under way. Await it shielded: one client that
+        goes away must not take the answer from the others."""
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(fetch())
+            task.add_done_callback(lambda _: self._under_way.pop(key))
+        return task
 
 
 class Cached(Generic[T]):

@@ -5,6 +5,12 @@ tickstream_api_request_seconds{route}                  time from the request to 
 tickstream_api_queries_total{statement, outcome}       queries to Cassandra; outcome ok or failed
 tickstream_api_query_seconds{statement}                time of a query, waiting for a free slot included
 tickstream_api_queries_in_flight                       queries that wait for a slot or for Cassandra
+tickstream_api_cache_requests_total{cache, result}     what was looked for in memory: hit; fill: it waited for
+                                                       Cassandra; miss: Cassandra answered; bypass: it had to,
+                                                       memory being not (yet) to be trusted
+tickstream_api_cache_fills_total{cache, outcome}       reads of Cassandra that fill the cache; ok or failed
+tickstream_api_cache_resets_total{cache}               times that everything was dropped: the feed broke off
+tickstream_api_cache_entries{cache}                    what is held: bars of candles, symbols of quotes
 tickstream_api_part_ready{part}                        1 or 0 as /ready saw it last
 tickstream_api_feed_connected                          1 while the live feed reads from Kafka
 tickstream_api_feed_events_total{channel}              events that it has read
@@ -21,7 +27,12 @@ tickstream_api_ws_delay_seconds                        from a trade to its sendi
 and process_* (CPU, memory, open files) of this process
 """
 
+from collections import Counter as TallyOf
+from collections import defaultdict
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from api.meters import Rates, Recent
 
 DELAYS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0)
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -67,7 +78,50 @@ class ApiMetrics:
         self.part_ready = Gauge(
             "tickstream_api_part_ready", "1 or 0 as /ready saw it last", ["part"], registry=self.registry
         )
+        self.cache = CacheMetrics(self.registry)
         self.live = LiveMetrics(self.registry)
+        self.recent_requests: defaultdict[str, Recent] = defaultdict(Recent)
+        self.statuses: TallyOf[int] = TallyOf()
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered; ``route`` is a template, so there are few of them."""
+        self.requests.labels(method, route, status).inc()
+        self.request_seconds.labels(route).observe(seconds)
+        self.recent_requests[route].add(seconds)
+        self.statuses[status] += 1
+
+
+class CacheMetrics:
+    """The metrics of what is answered from memory. Caches: candles, quotes, summary."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "tickstream_api_cache_requests_total",
+            "What was looked for in memory",
+            ["cache", "result"],
+            registry=registry,
+        )
+        self.fills = Counter(
+            "tickstream_api_cache_fills_total",
+            "Reads of Cassandra that fill a cache",
+            ["cache", "outcome"],
+            registry=registry,
+        )
+        self.resets = Counter(
+            "tickstream_api_cache_resets_total",
+            "Times that everything in a cache was dropped",
+            ["cache"],
+            registry=registry,
+        )
+        self.entries = Gauge(
+            "tickstream_api_cache_entries", "What a cache holds", ["cache"], registry=registry
+        )
+        self.counts: TallyOf[tuple[str, str]] = TallyOf()
+
+    def count(self, cache: str, result: str) -> None:
+        """Something was looked for: hit, fill, miss or bypass."""
+        self._requests.labels(cache, result).inc()
+        self.counts[cache, result] += 1
 
 
 class LiveMetrics:
@@ -123,6 +177,19 @@ class LiveMetrics:
             registry=registry,
         )
 
+        self.events: Rates = Rates()
+        self.sends: Rates = Rates()
+        self.totals: TallyOf[str] = TallyOf()
+        self.recent_delay = Recent()
+        self.recent_bar_delay = Recent()
+
     def skip(self, channel: str, count: int) -> None:
         """So many messages of a channel will not be sent to a client."""
         self.skipped.labels(channel).inc(count)
+        self.totals["skipped"] += count
+
+    def send(self, channel: str, count: int) -> None:
+        """So many messages of a channel were sent."""
+        self.sent.labels(channel).inc(count)
+        self.sends.add(channel, count)
+        self.totals["sent"] += count

@@ -2,7 +2,8 @@
 
 No consumer group: it is assigned every partition of the trades, quotes, candles and alerts, and begins at
 their ends. Nothing is ever committed. At most one batch of records is under way to the event loop; what else
-comes waits in the client's queue (QUEUED_KB), and then in Kafka.
+comes waits in the client's queue (QUEUED_KB), and then in Kafka. What is collected from it holds only while
+nothing was missed: ``continuity`` tells.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from typing import Any
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from api.live.continuity import Continuity
 from api.live.messages import Incoming, from_event
 from api.metrics import LiveMetrics
 from api.times import Now
@@ -61,17 +63,17 @@ class Feed:
         client: Callable[[dict[str, Any]], Any] = Consumer,
     ) -> None:
         """``publish`` runs on the event loop that ``run`` is called on."""
+        self.continuity = Continuity(now)
         self._settings = settings
         self._publish = publish
         self._metrics = metrics
-        self._now = now
         self._client = client
         self._stopped = threading.Event()
 
     async def run(self) -> None:
         """Reads until it is cancelled."""
         loop = asyncio.get_running_loop()
-        reader = _Reader(self._settings, self._metrics, self._now, self._client, self._stopped)
+        reader = _Reader(self._settings, self._metrics, self.continuity, self._client, self._stopped)
 
         def hand_over(batch: Sequence[Incoming]) -> None:
             """Returns when the event loop has taken the batch in."""
@@ -108,16 +110,17 @@ class _Reader:
         self,
         settings: KafkaSettings,
         metrics: LiveMetrics,
-        now: Now,
+        continuity: Continuity,
         client: Callable[[dict[str, Any]], Any],
         stopped: threading.Event,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._now = now
         self._client = client
         self._stopped = stopped
+        self._continuity = continuity
         topics = Topics(settings.topic_prefix)
+        self._clock_topic = topics.trades
         lookup = RegistryLookup(settings.schema_registry_url)
         self._decoders: dict[str, Decoder] = {
             topics.trades: Decoder((Trade, Correction), lookup),
@@ -153,6 +156,7 @@ class _Reader:
                     self._step(consumer, hand_over)
                 except Exception:  # one that nobody foresaw must not end the feed of every client
                     log.exception("feed_step_failed")
+                    self._continuity.interrupt()
                     self._stopped.wait(RETRY_SECONDS)
         finally:
             consumer.close()
@@ -168,9 +172,11 @@ class _Reader:
             return
         records = [first, *consumer.consume(MOST_RECORDS - 1, 0)]
         batch = [incoming for record in records if (incoming := self._read(record)) is not None]
+        self._check_gaps(records)
         if batch:
             self._measure(batch)
             hand_over(batch)
+        self._tick(records)
 
     def _look(self, consumer: Any) -> None:
         """Assigns partitions that are not assigned yet, from their ends on."""
@@ -188,6 +194,8 @@ class _Reader:
                 place.offset = consumer.get_watermark_offsets(place, timeout=METADATA_SECONDS)[1]
             if new:
                 consumer.incremental_assign(new)
+                self._continuity.positions |= {(place.topic, place.partition): place.offset for place in new}
+                self._continuity.begin({each.partition for each in new if each.topic == self._clock_topic})
         except KafkaException as error:
             self._lost(error.args[0].str())
             return
@@ -198,6 +206,24 @@ class _Reader:
         else:
             self._look_at += LOOK_SECONDS - RETRY_SECONDS
         self._found()
+
+    def _check_gaps(self, records: Sequence[Any]) -> None:
+        """Each partition goes on where it was, or something was missed: the topic was cut off at its end by
+        retention while we were away, or is not the same one any more."""
+        positions = self._continuity.positions
+        for record in records:
+            if record.error():
+                self._continuity.interrupt()
+                continue
+            place, offset = (record.topic(), record.partition()), record.offset()
+            if positions.get(place, offset) != offset:
+                self._continuity.interrupt()
+            positions[place] = offset + 1
+
+    def _tick(self, records: Sequence[Any]) -> None:
+        for record in records:
+            if record.topic() == self._clock_topic and not record.error():
+                self._continuity.ticked(record.partition(), record.timestamp()[1])
 
     def _read(self, record: Any) -> Incoming | None:
         """The event of a record; None for a heartbeat and for what must not be shown."""
@@ -216,6 +242,7 @@ class _Reader:
             self._say_once("feed_record_refused", f"{topic}: {error.reason}", example=error.detail)
             return None
         self._metrics.feed_events.labels(incoming.key[0]).inc()
+        self._metrics.events.add(incoming.key[0])
         return incoming
 
     def _checked(self, topic: str, payload: bytes, timestamp_ms: int) -> Event:
@@ -236,12 +263,14 @@ class _Reader:
         return event
 
     def _measure(self, batch: Sequence[Incoming]) -> None:
-        """How old the newest trade of the batch is."""
-        for incoming in reversed(batch):
-            if isinstance(incoming.event, Trade):
-                age_s = (self._now() - incoming.event.event_time) / 1e6
-                self._metrics.feed_delay.observe(max(0.0, age_s))
-                return
+        """How old the newest trade of the batch is, and the newest version of a bar."""
+        newest = {type(incoming.event): incoming.event for incoming in batch}
+        if isinstance(trade := newest.get(Trade), Trade):
+            age_s = max(0.0, (self._continuity.now() - trade.event_time) / 1e6)
+            self._metrics.feed_delay.observe(age_s)
+            self._metrics.recent_delay.add(age_s)
+        if isinstance(bar := newest.get(Candle), Candle) and bar.updated_at:
+            self._metrics.recent_bar_delay.add(max(0.0, (self._continuity.now() - bar.updated_at) / 1e6))
 
     def _client_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
@@ -249,7 +278,8 @@ class _Reader:
 
     def _lost(self, why: str) -> None:
         if self._connected is not False:
-            self._connected = False
+            self._connected = self._continuity.connected = False
+            self._continuity.interrupt()
             self._metrics.feed_connected.set(0)
             log.warning(
                 "feed_waits_for_kafka",
@@ -261,7 +291,7 @@ class _Reader:
 
     def _found(self) -> None:
         if not self._connected:
-            self._connected = True
+            self._connected = self._continuity.connected = True
             self._metrics.feed_connected.set(1)
             log.info("feed_connected", partitions=len(self._assigned))
 

@@ -16,6 +16,8 @@ MOST_PUTS = 2_000
 MOST_EVENTS = 64
 """And of so many events: no more than a client is sent in one turn, so that a burst alone skips nothing."""
 
+Tap = Callable[[Incoming], None]
+
 
 class Hub:
     """Only for the event loop's thread.
@@ -29,6 +31,8 @@ class Hub:
         self.seq = 0
         self.latest = Latest()
         self._monotonic = monotonic
+        self.taps: list[Tap] = []
+        """Called with every event before anybody else learns of it."""
         self._ring: deque[Message] = deque(maxlen=remembered)
         self._listeners: dict[Key, set[Outbox]] = {}
 
@@ -37,6 +41,8 @@ class Hub:
         at = self._monotonic()
         puts = taken = 0
         for incoming in events:
+            for tap in self.taps:
+                tap(incoming)
             if not self.latest.add(incoming):
                 continue
             self.seq += 1

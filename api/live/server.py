@@ -7,8 +7,9 @@ import structlog
 from starlette.websockets import WebSocket
 
 from api.errors import StorageUnavailable
+from api.live.continuity import Continuity
 from api.live.feed import Feed
-from api.live.hub import Hub
+from api.live.hub import Hub, Tap
 from api.live.latest import Latest
 from api.live.origins import is_allowed
 from api.live.protocol import Subscribe, error
@@ -41,6 +42,15 @@ class LiveServer:
     def latest(self) -> Latest:
         """What is newest of each symbol."""
         return self._hub.latest
+
+    @property
+    def continuity(self) -> Continuity:
+        """Whether what has come is all there was."""
+        return self._feed.continuity
+
+    def watch(self, tap: Tap) -> None:
+        """Calls ``tap`` with every event that comes, on the event loop; it must be quick."""
+        self._hub.taps.append(tap)
 
     async def run(self) -> None:
         """Feeds the clients until it is cancelled."""

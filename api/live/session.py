@@ -290,7 +290,7 @@ class Session:
 
     def _count(self) -> None:
         for channel, count in self._counts.items():
-            self._metrics.sent.labels(channel).inc(count)
+            self._metrics.send(channel, count)
         self._counts.clear()
 
     async def _give_up(self, behind: FallenBehind) -> None:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from api.live import feed as feed_module
+from api.live.continuity import Continuity
 from api.live.feed import Feed
 from api.live.messages import Incoming
 from api.metrics import LiveMetrics
@@ -29,6 +30,7 @@ TOPICS = ("p.trades", "p.quotes", "p.candles", "p.alerts")
 class Record:
     def __init__(self, topic: str, value: bytes | None, at: int = NOON, error: KafkaError | None = None):
         self._topic, self._value, self._at, self._error = topic, value, at, error
+        self.partition_number = self.offset_number = 0
 
     def topic(self) -> str:
         return self._topic
@@ -41,6 +43,12 @@ class Record:
 
     def error(self) -> KafkaError | None:
         return self._error
+
+    def partition(self) -> int:
+        return self.partition_number
+
+    def offset(self) -> int:
+        return self.offset_number
 
 
 def record(topic: str, event: Event, at: int = NOON) -> Record:
@@ -119,6 +127,7 @@ class Run(NamedTuple):
     events: list[Event]
     metrics: LiveMetrics
     logs: list[Any]
+    continuity: Continuity
 
     def logged(self, event: str) -> list[Any]:
         return [entry for entry in self.logs if entry["event"] == event]
@@ -138,7 +147,7 @@ def run(
             await publish(batch)
         events.extend(incoming.event for incoming in batch)
 
-    async def play() -> None:
+    async def play() -> Continuity:
         feed = Feed(SETTINGS, collect, metrics, lambda: NOON + 500_000, client)
         running = asyncio.create_task(feed.run())
         async with asyncio.timeout(30):
@@ -147,10 +156,11 @@ def run(
         running.cancel()
         await asyncio.wait((running,))
         assert client.closed.wait(5)
+        return feed.continuity
 
     with capture_logs() as logs:
-        asyncio.run(play())
-    return Run(events, metrics, logs)
+        continuity = asyncio.run(play())
+    return Run(events, metrics, logs, continuity)
 
 
 def everything() -> dict[str, int]:
@@ -302,3 +312,51 @@ def test_one_batch_at_a_time() -> None:
 
     done = run(client, lambda seen: len(seen) == 1_001, publish)
     assert done.events == [trade(number) for number in range(1, 1_002)]
+
+
+def placed(place: tuple[str, int], offset: int, event: Event) -> Record:
+    made = record(place[0], event)
+    made.partition_number, made.offset_number = place[1], offset
+    return made
+
+
+@pytest.mark.parametrize(
+    ("offsets", "interruptions"),
+    [((100, 101, 102), 0), ((100, 105, 106), 1), ((100, 101, 0), 1), ((99, 100, 101), 1)],
+    ids=["in_order", "cut_off", "another_topic", "not_where_it_began"],
+)
+def test_what_was_missed_is_noticed_by_the_offsets(offsets: tuple[int, ...], interruptions: int) -> None:
+    """Each partition goes on where it was. The first interruption is the beginning itself."""
+    events = [candle(2 * number) for number in range(1, 4)]
+    records = [placed(("p.candles", 0), *each) for each in zip(offsets, events, strict=True)]
+    done = run(Client(everything(), records), lambda seen: len(seen) == 3)
+    assert done.continuity.epoch == 1 + interruptions
+    assert done.continuity.positions["p.candles", 0] == offsets[-1] + 1
+    assert done.continuity.positions["p.candles", 1] == 101
+
+
+def test_losing_kafka_or_a_batch_interrupts() -> None:
+    """Whoever collects events has to begin anew."""
+    client = Client(everything(), [placed(("p.trades", 0), 100, trade(1))])
+    epochs = []
+
+    async def publish(_: Sequence[Incoming]) -> None:
+        epochs.append(1)
+        if len(epochs) == 1:
+            client.records.append(placed(("p.trades", 0), 101, trade(2)))
+            raise RuntimeError("a bug")
+        client.config["error_cb"](KafkaError(KafkaError._ALL_BROKERS_DOWN))
+
+    done = run(client, bool, publish)
+    assert done.events == [trade(2)]
+    assert done.continuity.epoch == 3
+
+
+def test_heartbeats_keep_the_feed_current() -> None:
+    """Of every partition of trades, though no trade comes."""
+    records = [Record("p.trades", None) for _ in range(2)]
+    for partition, beat in enumerate(records):
+        beat.partition_number, beat.offset_number = partition, 100 + partition
+    client = Client(everything(), [*records, placed(("p.quotes", 0), 100, quote(1))])
+    done = run(client, bool)
+    assert (done.continuity.epoch, done.continuity.is_current()) == (1, True)
