@@ -56,6 +56,48 @@ class ProducerMetrics:
             ["provider"],
             registry=self.registry,
         )
+        # Frames that came from a provider, by its name.
+        self.provider_frames = Counter(
+            "producer_provider_frames", "Frames from a provider", ["provider"], registry=self.registry
+        )
+        # Items of these frames, counted before anything is made of them.
+        self.provider_items = Counter(
+            "producer_provider_items", "Items in these frames", ["provider"], registry=self.registry
+        )
+        # What they were: trade, quote, correction, rejected, control. Together as many as there were items.
+        self.provider_outcomes = Counter(
+            "producer_provider_outcomes",
+            "What the items were",
+            ["provider", "outcome"],
+            registry=self.registry,
+        )
+        # Connections that are open and subscribed.
+        self.provider_connections = Gauge(
+            "producer_provider_connections", "Open connections", ["provider"], registry=self.registry
+        )
+        # Connections that were lost, and attempts that failed, by reason (providers.socket.REASONS).
+        self.provider_disconnects = Counter(
+            "producer_provider_disconnects",
+            "Lost connections and failed attempts",
+            ["provider", "reason"],
+            registry=self.registry,
+        )
+        # Times that reading stopped because the queue was full: the provider then has to wait.
+        self.provider_waits = Counter(
+            "producer_provider_waits", "Times that reading stopped", ["provider"], registry=self.registry
+        )
+        # Trades that a provider's own numbering says we have missed.
+        self.provider_missed = Counter(
+            "producer_provider_missed_trades", "Missed trades", ["provider"], registry=self.registry
+        )
+        # Symbols that a provider has refused to serve.
+        self.provider_refused = Counter(
+            "producer_provider_refused_symbols", "Refused symbols", ["provider"], registry=self.registry
+        )
+        # Items that wait between reading and publishing; bounded by PROVIDER_QUEUE_ITEMS.
+        self.provider_queue = Gauge(
+            "producer_provider_queue_items", "Items waiting", ["provider"], registry=self.registry
+        )
         # When Kafka last acknowledged any event, seconds since 1970.
         self.last_acknowledged = Gauge(
             "producer_last_acknowledged_timestamp_seconds", "Last acknowledgement", registry=self.registry

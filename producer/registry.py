@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from producer.providers.catalogue import WEB_SOCKETS, make_adapter
+from producer.providers.feed import Feed
+from producer.providers.source import ProviderSource
 from producer.replay import Replay
 from producer.runtime import Runtime
 from producer.settings import ProducerSettings
@@ -39,9 +42,19 @@ def _replay(making: Making) -> Source:
     return Replay(making.settings, making.heartbeat_us, making.runtime.clock)
 
 
+def _provider(name: str) -> MakeSource:
+    def make(making: Making) -> Source:
+        settings = making.settings
+        feed = Feed(make_adapter(name, settings), settings.symbols, settings, making.runtime)
+        return ProviderSource(feed, making.heartbeat_us, settings.provider_delay_ms)
+
+    return make
+
+
 SOURCES: Mapping[str, MakeSource] = {
     "simulator": _simulator,
     "replay": _replay,
+    **{name: _provider(name) for name in WEB_SOCKETS},
 }
 
 GONE: Mapping[str, str] = {

@@ -4,6 +4,7 @@ import math
 
 from pydantic import Field, ValidationError, field_validator
 
+from producer.providers.settings import ProviderSettings
 from schemas.errors import ConfigurationError
 from schemas.settings import (
     EnvironmentSettings,
@@ -11,7 +12,6 @@ from schemas.settings import (
     LogSettings,
     Names,
     Port,
-    SessionSettings,
     SymbolSettings,
     split_names,
 )
@@ -131,7 +131,7 @@ class PublisherSettings(KafkaSettings, TracingSettings):
     )
 
 
-class ProducerSettings(PublisherSettings, SimulatorSettings, ReplaySettings, SessionSettings, LogSettings):
+class ProducerSettings(PublisherSettings, SimulatorSettings, ReplaySettings, ProviderSettings, LogSettings):
     """Everything that the producer can be told."""
 
     max_event_age_seconds: int = Field(

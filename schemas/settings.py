@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.symbols import one_spelling
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Names = Annotated[tuple[str, ...], NoDecode]
 """A comma-separated list in the environment; see ``split_names``."""
@@ -76,6 +78,11 @@ class SymbolSettings(SourceSettings):
     )
 
     _split_symbols = field_validator("symbols", mode="before")(split_names)
+
+    @field_validator("symbols", mode="after")
+    @classmethod
+    def _one_spelling(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(one_spelling(symbol) for symbol in symbols)
 
     @model_validator(mode="before")
     @classmethod

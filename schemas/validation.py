@@ -26,6 +26,7 @@ REASONS: Mapping[str, str] = {
     "invalid_correction": "a correction without the trade it is about, or without its new price and size",
     "unmatched_correction": "a correction whose trade did not come within the horizon",
     "unreadable_row": "a line of a recording could not be parsed",
+    "unreadable_frame": "a message of a provider, or an item of one, is not what the provider documents",
 }
 
 SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.\-/_:^=]{0,31}")

@@ -1,0 +1,291 @@
+"""The life of one connection: open it, subscribe, read, notice that it is dead or silent, and begin again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from urllib.parse import quote_plus
+
+import structlog
+
+from producer.providers.backoff import Backoff
+from producer.providers.contract import (
+    Adapter,
+    Answered,
+    Complaint,
+    Frame,
+    KeyRefused,
+    Parsed,
+    Signal,
+    SymbolRefused,
+)
+from producer.providers.counters import Counters
+from producer.providers.deliveries import Delivery, Notice
+from producer.providers.holes import Holes
+from producer.providers.socket import Dial, LostError, RefusedError, Socket, within
+from schemas.errors import ConfigurationError
+
+log = structlog.get_logger()
+
+MOST_SAID = 1000
+"""Refused symbols that are logged, each once."""
+
+Deliver = Callable[[Delivery | Notice, int], Awaitable[bool]]
+"""(what, its weight) -> whether it had to wait for room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for what, in seconds. A connection that has brought data for ``healthy`` is a success:
+    the waits between attempts, from ``backoff`` to ``backoff_cap``, begin anew."""
+
+    handshake: float
+    silence: float
+    ping: float
+    pong: float
+    healthy: float
+    backoff: float
+    backoff_cap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the links of a provider share. ``market_open``: whether data of any of the symbols is to be
+    expected at a time (us); ``random``: a number of [0, 1)."""
+
+    dial: Dial
+    deliver: Deliver
+    counters: Counters
+    patience: Patience
+    now_us: Callable[[], int]
+    random: Callable[[], float]
+    market_open: Callable[[Sequence[str], int], bool]
+
+
+class Link:
+    """One connection of a provider, for some of the symbols, kept up for ever."""
+
+    def __init__(self, adapter: Adapter, symbols: Sequence[str], around: Surroundings) -> None:
+        self._adapter = adapter
+        self._symbols = tuple(symbols)
+        self._dial = around.dial
+        self._deliver = around.deliver
+        self._counters = around.counters
+        self._patience = around.patience
+        self._now_us = around.now_us
+        self._market_open = around.market_open
+        self._backoff = Backoff(around.patience.backoff, around.patience.backoff_cap, around.random)
+        self._holes = Holes() if adapter.counts_trades else None
+        self._connection = 0
+        self._said: set[str] = set()
+
+    async def run(self) -> None:
+        """Goes on until it is cancelled. Raises ConfigurationError for what only the user can put right."""
+        while True:
+            session = _Session(self._now_us())
+            try:
+                await self._attend(session)
+            except LostError as lost:
+                await self._rest(session, lost)
+
+    async def _rest(self, session: "_Session", lost: LostError) -> None:
+        """Says that the connection is lost, and waits for as long as it should."""
+        adapter, now_us = self._adapter, self._now_us()
+        detail = self._redacted(lost.detail)
+        self._counters.disconnected(lost.reason)
+        if session.connected:
+            self._counters.connected(-1)
+            if session.data and now_us - session.began_us >= self._patience.healthy * 1e6:
+                self._backoff.reset()
+        await self._deliver(
+            Notice("disconnected", adapter.name, self._symbols, now_us, lost.reason, detail), 1
+        )
+        wait_s = self._backoff.next_s(lost.retry_after_s)
+        log.warning(
+            "provider_disconnected",
+            provider=adapter.name,
+            reason=lost.reason,
+            detail=detail,
+            after_s=round((now_us - session.began_us) / 1e6, 1),
+            retry_in_s=round(wait_s, 1),
+        )
+        await asyncio.sleep(wait_s)
+
+    async def _attend(self, session: "_Session") -> None:
+        """One connection from its beginning to its end, which is always an exception."""
+        adapter = self._adapter
+        handshake = adapter.handshake()
+        try:
+            socket = await self._dial(handshake)
+        except RefusedError as refused:
+            raise self._refusal(refused) from None
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{adapter.url_setting}: {error}") from None
+        # Unlike the number of attempts, the time is not the same again after a restart.
+        self._connection = max(self._now_us(), self._connection + 1)
+        session.answers_due = handshake.answers
+        keeper = asyncio.create_task(self._keep(session, socket))
+        reader = asyncio.create_task(self._read(session, socket))
+        opener = asyncio.create_task(self._open(session, socket, handshake.messages))
+        tasks = (reader, keeper, opener)
+        try:
+            # The opener ends when it is done, the others only with an exception.
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(LostError):
+                await socket.close()
+
+    async def _open(self, session: "_Session", socket: Socket, messages: Sequence[str]) -> None:
+        """The handshake, and all subscriptions, no faster than the provider allows."""
+        adapter = self._adapter
+        for message in messages:
+            await socket.send(message)
+        if session.answers_due:
+            await within(self._patience.handshake, session.answered.wait(), "handshake_timeout")
+        pause_s = 1 / adapter.limits.messages_per_second
+        for message in adapter.subscribe(self._symbols):
+            await socket.send(message)
+            await asyncio.sleep(pause_s)
+        session.connected = True
+        session.quiet_since_us = self._now_us()
+        self._counters.connected(1)
+        await self._deliver(Notice("connected", adapter.name, self._symbols, self._now_us()), 1)
+        log.info("provider_connected", provider=adapter.name, symbols=len(self._symbols))
+
+    async def _read(self, session: "_Session", socket: Socket) -> None:
+        """Every frame, as it comes: parsed, counted and handed over. While there is no room nothing is read,
+        and the provider has to wait."""
+        number = 0
+        while True:
+            payload = await socket.receive()
+            frame = Frame(payload, self._now_us(), self._connection, number)
+            number += 1
+            parsed = self._adapter.parse(frame)
+            if parsed.rejected:
+                parsed = self._without_secrets(parsed)
+            self._counters.received(parsed)
+            for signal in parsed.signals:
+                await self._heed(session, signal)
+            if parsed.trades and self._holes is not None:
+                await self._report_holes(self._holes, parsed)
+            if parsed.events or parsed.rejected:
+                session.paused = True
+                if await self._deliver(Delivery(frame.received_us, parsed), parsed.items):
+                    self._counters.waited()
+                session.paused = False
+                session.data = True
+                session.quiet_since_us = self._now_us()
+
+    async def _keep(self, session: "_Session", socket: Socket) -> None:
+        """Looks whether the connection is alive, and whether it brings anything."""
+        patience = self._patience
+        while True:
+            await asyncio.sleep(min(patience.ping, patience.silence))
+            if session.paused or not session.connected:
+                continue  # we do not read: an answer would not be seen, either
+            now_us = self._now_us()
+            quiet_s = (now_us - session.quiet_since_us) / 1e6
+            if not self._market_open(self._symbols, now_us):
+                session.quiet_since_us = now_us
+            elif quiet_s >= patience.silence:
+                raise LostError("silent", f"no data for {quiet_s:.0f} s")
+            try:
+                await within(patience.pong, socket.ping(), "no_pong")
+            except LostError:
+                if not session.paused:
+                    raise
+
+    async def _heed(self, session: "_Session", signal: Signal) -> None:
+        adapter = self._adapter
+        if isinstance(signal, Answered):
+            session.answers_due -= 1
+            if session.answers_due <= 0:
+                session.answered.set()
+        elif isinstance(signal, KeyRefused):
+            raise self._key_error(self._redacted(signal.detail))
+        elif isinstance(signal, SymbolRefused):
+            await self._symbol_refused(signal)
+        elif isinstance(signal, Complaint):
+            log.warning("provider_complains", provider=adapter.name, detail=self._redacted(signal.detail))
+
+    async def _symbol_refused(self, signal: SymbolRefused) -> None:
+        if signal.symbol in self._said or len(self._said) >= MOST_SAID:
+            return
+        self._said.add(signal.symbol)
+        self._counters.refused()
+        provider, detail = self._adapter.name, self._redacted(signal.detail)
+        log.warning("provider_symbol_refused", provider=provider, symbol=signal.symbol, detail=detail)
+        notice = Notice("symbol_refused", provider, (signal.symbol,), self._now_us(), detail=detail)
+        await self._deliver(notice, 1)
+
+    async def _report_holes(self, holes: Holes, parsed: Parsed) -> None:
+        for hole in holes.follow(parsed.trades):
+            self._counters.missed(hole.trades)
+            log.warning(
+                "provider_missed_trades", provider=self._adapter.name, symbol=hole.symbol, count=hole.trades
+            )
+            notice = Notice(
+                "missed_trades",
+                self._adapter.name,
+                (hole.symbol,),
+                hole.to_us,
+                since_us=hole.from_us,
+                count=hole.trades,
+            )
+            await self._deliver(notice, 1)
+
+    def _refusal(self, refused: RefusedError) -> Exception:
+        adapter = self._adapter
+        if refused.status == 451:
+            return ConfigurationError(
+                f"{adapter.name} does not serve the place that this machine is at ({refused}): name another"
+                f" source, or set {adapter.url_setting} to an address of theirs that does"
+            )
+        return (
+            self._key_error(str(refused)) if adapter.key_setting else LostError("http_status", str(refused))
+        )
+
+    def _key_error(self, detail: str) -> Exception:
+        adapter = self._adapter
+        if not adapter.key_setting:
+            return LostError("closed", detail)
+        return ConfigurationError(
+            f"{adapter.name} refuses the key ({detail}): set {adapter.key_setting} to a valid one"
+        )
+
+    def _redacted(self, text: str) -> str:
+        for secret in self._adapter.secrets:
+            text = text.replace(secret, "***").replace(quote_plus(secret), "***")
+        return text
+
+    def _without_secrets(self, parsed: Parsed) -> Parsed:
+        """What a provider sends back of what we sent must not get into the dead letters."""
+        secrets = [secret.encode() for secret in self._adapter.secrets]
+        if not any(secret in rejected.payload for secret in secrets for rejected in parsed.rejected):
+            return parsed
+        cleaned = []
+        for rejected in parsed.rejected:
+            payload = rejected.payload
+            for secret in secrets:
+                payload = payload.replace(secret, b"***")
+            cleaned.append(replace(rejected, payload=payload, detail=self._redacted(rejected.detail)))
+        return replace(parsed, rejected=cleaned)
+
+
+class _Session:
+    """What is known of one connection."""
+
+    def __init__(self, began_us: int) -> None:
+        self.began_us = began_us
+        self.connected = False  # all subscriptions have been sent
+        self.paused = False  # we do not read, because nobody takes what we have
+        self.data = False  # something came that is more than protocol
+        self.quiet_since_us = began_us
+        self.answers_due = 0
+        self.answered = asyncio.Event()
