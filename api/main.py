@@ -22,9 +22,11 @@ from api.models import Readiness, Symbol
 from api.quote_store import QuoteStore
 from api.readiness import all_checks, assess
 from api.routes import alerts, gaps, live, market, operations
+from api.routes.page import page_router
 from api.settings import ApiSettings
 from api.store import Store, statements
 from api.times import Now, wall_clock
+from api.web.assets import load_assets
 
 READY_CACHE_SECONDS = 1.0
 SYMBOLS_CACHE_SECONDS = 1.0
@@ -93,4 +95,5 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     app.include_router(gaps.router)
     app.include_router(operations.router)
     app.include_router(live.router)
+    app.include_router(page_router(load_assets(app.version)))
     return app

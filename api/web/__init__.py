@@ -1,0 +1,1 @@
+"""The live page: its files as they are served, and the chart library from its package."""

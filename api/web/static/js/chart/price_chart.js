@@ -1,0 +1,184 @@
+// The chart of one symbol and interval: candles with volume and overlays, and a pane for each oscillator.
+//
+// The library is a classic script, so it is a global; where it is missing there is no chart, and `isThere` says so.
+
+import { priceDecimals } from "../format.js";
+import { candlePoint, indicatorPoint, revisionMarks, seconds, volumePoint } from "./points.js";
+import { Zone } from "./zone.js";
+
+const HISTORY_AHEAD = 60; // bars left of what is seen, below which older ones are asked for
+const FIRST_BARS = { wide: 140, narrow: 60 };
+
+export class PriceChart {
+  #box;
+  #theme;
+  #onHistory;
+  #onHover;
+  #chart = null;
+  #colours = {};
+  #candles = null;
+  #volume = null;
+  #marks = null;
+  #lines = []; // {indicator, series}
+  #lastTime = -Infinity;
+
+  /** `onHistory` is called when older bars should be loaded, `onHover` with the time (ms) under the pointer, or null. */
+  constructor(box, theme, { onHistory, onHover }) {
+    this.#box = box;
+    this.#theme = theme;
+    this.#onHistory = onHistory;
+    this.#onHover = onHover;
+  }
+
+  static get isThere() {
+    return typeof window.LightweightCharts !== "undefined";
+  }
+
+  /** Draws everything anew: another symbol or interval, other indicators, other colours. */
+  build(bars, indicators, { keepRange = false } = {}) {
+    if (!PriceChart.isThere) return;
+    const range = keepRange ? this.#chart?.timeScale().getVisibleLogicalRange() : null;
+    this.#chart?.remove();
+    this.#readColours();
+    this.#chart = this.#makeChart();
+    this.#makeSeries(bars, indicators);
+    this.set(bars);
+    this.#layOut();
+    const scale = this.#chart.timeScale();
+    if (range) scale.setVisibleLogicalRange(range);
+    else {
+      const shown = this.#box.clientWidth > 700 ? FIRST_BARS.wide : FIRST_BARS.narrow;
+      scale.setVisibleLogicalRange({ from: bars.length - shown, to: bars.length + 4 });
+    }
+    scale.subscribeVisibleLogicalRangeChange((seen) => {
+      if (seen && seen.from < HISTORY_AHEAD) this.#onHistory();
+    });
+    this.#chart.subscribeCrosshairMove(({ time }) => this.#onHover(time === undefined ? null : time * 1000));
+  }
+
+  /** All bars: at first, and when older ones have come. What is seen stays where it is. */
+  set(bars) {
+    if (!this.#chart) return;
+    this.#candles.setData(bars.map((bar) => candlePoint(bar, this.#colours)));
+    this.#volume.setData(bars.map((bar) => volumePoint(bar, this.#colours)));
+    for (const { indicator, series } of this.#lines) {
+      series.setData(bars.map((bar) => indicatorPoint(bar, indicator, this.#colours)));
+    }
+    this.#lastTime = bars.length ? seconds(bars.at(-1)) : -Infinity;
+    this.mark(bars);
+  }
+
+  /** One bar that is new at the end, or a new version of one that is there. */
+  update(bar) {
+    if (!this.#chart) return;
+    const old = seconds(bar) < this.#lastTime;
+    this.#candles.update(candlePoint(bar, this.#colours), old);
+    this.#volume.update(volumePoint(bar, this.#colours), old);
+    for (const { indicator, series } of this.#lines) {
+      series.update(indicatorPoint(bar, indicator, this.#colours), old);
+    }
+    this.#lastTime = Math.max(this.#lastTime, seconds(bar));
+  }
+
+  /** Dots over the bars that were corrected. */
+  mark(bars) {
+    this.#marks?.setMarkers(revisionMarks(bars, this.#colours));
+  }
+
+  /** The newest bar back in sight. */
+  toNow() {
+    this.#chart?.timeScale().scrollToRealTime();
+  }
+
+  clear() {
+    this.#chart?.remove();
+    this.#chart = null;
+  }
+
+  #readColours() {
+    const { colour, shade } = { colour: (name) => this.#theme.colour(name), shade: (name, alpha) => this.#theme.shade(name, alpha) };
+    this.#colours = {
+      up: colour("--up"), down: colour("--down"), nothing: "rgba(0, 0, 0, 0)",
+      upVolume: shade("--up", 0.35), downVolume: shade("--down", 0.35), liveVolume: shade("--muted", 0.35),
+      revised: colour("--revised"), text: colour("--muted"), grid: colour("--grid"), line: colour("--line"),
+      zone: shade("--rsi", 0.08),
+    };
+  }
+
+  #makeChart() {
+    const { text, grid, line } = this.#colours;
+    return window.LightweightCharts.createChart(this.#box, {
+      autoSize: true,
+      layout: {
+        background: { color: "transparent" },
+        textColor: text,
+        fontFamily: getComputedStyle(document.body).fontFamily,
+        fontSize: 11,
+        attributionLogo: false, // the footer says whose it is; the logo would bring a style element of its own
+        panes: { separatorColor: line, separatorHoverColor: line, enableResize: true },
+      },
+      grid: { vertLines: { color: grid }, horzLines: { color: grid } },
+      crosshair: { mode: window.LightweightCharts.CrosshairMode.Normal },
+      rightPriceScale: { borderColor: line, minimumWidth: 64 },
+      timeScale: { borderColor: line, timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1 },
+    });
+  }
+
+  #makeSeries(bars, indicators) {
+    const { CandlestickSeries, HistogramSeries, createSeriesMarkers } = window.LightweightCharts;
+    const { up, down } = this.#colours;
+    const decimals = priceDecimals(bars.findLast((bar) => bar.close !== null)?.close);
+    const priceFormat = { type: "price", precision: decimals, minMove: 10 ** -decimals };
+    this.#volume = this.#chart.addSeries(HistogramSeries, {
+      priceScaleId: "", priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false,
+    });
+    this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+    this.#candles = this.#chart.addSeries(CandlestickSeries, {
+      upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down,
+      priceFormat, priceLineColor: this.#colours.text,
+    });
+    this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0.2 } });
+    this.#marks = createSeriesMarkers(this.#candles, []);
+    const panes = ["price", ...new Set(indicators.map((each) => each.pane).filter((pane) => pane !== "price"))];
+    this.#lines = indicators.map((indicator) => ({
+      indicator,
+      series: this.#makeLine(indicator, panes.indexOf(indicator.pane), priceFormat),
+    }));
+  }
+
+  #makeLine(indicator, pane, priceFormat) {
+    const { HistogramSeries, LineSeries, LineStyle } = window.LightweightCharts;
+    const { draw, colour } = indicator;
+    const common = { priceLineVisible: false, lastValueVisible: pane > 0 && draw.kind === "line" };
+    if (draw.kind === "histogram") return this.#chart.addSeries(HistogramSeries, { ...common, lastValueVisible: false }, pane);
+    const options = {
+      ...common, color: this.#theme.colour(colour), lineWidth: 1, crosshairMarkerVisible: false,
+      lineStyle: draw.dashed ? LineStyle.Dotted : LineStyle.Solid,
+    };
+    if (pane === 0) options.priceFormat = priceFormat;
+    if (draw.zones) {
+      const [low, high] = draw.zones;
+      options.priceFormat = { type: "price", precision: 1, minMove: 0.1 };
+      // The zones are always in sight, wherever the values are.
+      options.autoscaleInfoProvider = (own) => {
+        const range = own()?.priceRange;
+        return { priceRange: { minValue: Math.min(low - 8, range?.minValue ?? low), maxValue: Math.max(high + 8, range?.maxValue ?? high) } };
+      };
+    }
+    const series = this.#chart.addSeries(LineSeries, options, pane);
+    if (draw.zones) {
+      series.attachPrimitive(new Zone(...draw.zones, this.#colours.zone));
+      for (const price of draw.zones) {
+        series.createPriceLine({ price, color: this.#colours.line, lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: true });
+      }
+    }
+    return series;
+  }
+
+  /** The candles take most of the height. */
+  #layOut() {
+    const [first, ...others] = this.#chart.panes();
+    first.setStretchFactor(others.length > 1 ? 3.2 : 3.6);
+    for (const pane of others) pane.setStretchFactor(1);
+  }
+}

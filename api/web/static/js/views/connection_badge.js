@@ -1,0 +1,17 @@
+// Whether what is seen is live, in a word and a colour; everything else on the page pales when it is not.
+
+import { byId, setText } from "../dom.js";
+
+const WORDS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", stale: "Stale" };
+
+export function connectionBadge(socket) {
+  const badge = byId("connection");
+  const write = ({ name, detail }) => {
+    badge.dataset.state = name;
+    document.body.dataset.connection = name;
+    badge.title = detail;
+    setText(badge.querySelector("span"), WORDS[name]);
+  };
+  socket.on("state", write);
+  write(socket.state);
+}

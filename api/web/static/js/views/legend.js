@@ -1,0 +1,57 @@
+// The line above the chart: the bar under the pointer, or the newest.
+
+import { byId, el, setAttribute, setText } from "../dom.js";
+import * as format from "../format.js";
+import { stateOf } from "./bar_table.js";
+
+export class Legend {
+  #theme;
+  #parts = new Map();
+
+  constructor(theme) {
+    this.#theme = theme;
+  }
+
+  write(bar, interval, indicators) {
+    const box = byId("legend");
+    box.hidden = !bar;
+    if (!bar) return;
+    const decimals = format.priceDecimals(bar.close);
+    const price = (value) => format.price(value, decimals);
+    const state = stateOf(bar);
+    const shown = [
+      ["start", "", format.barStart(bar.time, interval)],
+      ["state", "", state],
+      ["O", "O", price(bar.open)],
+      ["H", "H", price(bar.high)],
+      ["L", "L", price(bar.low)],
+      ["C", "C", price(bar.close)],
+      ["V", "V", format.amount(bar.volume)],
+    ];
+    for (const { name, label, pane, colour, draw } of indicators) {
+      const value = bar.indicators[name];
+      if (value === undefined || draw.kind === "histogram" || draw.dashed) continue;
+      const short = name.startsWith("macd_signal") ? "Signal" : label;
+      shown.push([name, short, pane === "price" ? price(value) : format.price(value, 2), colour]);
+    }
+    for (const [id, part] of this.#parts) {
+      if (!shown.some(([name]) => name === id)) {
+        part.remove();
+        this.#parts.delete(id);
+      }
+    }
+    for (const [id, label, text, colour] of shown) this.#write(box, id, label, text, colour);
+    setAttribute(this.#parts.get("state"), "data-state", state);
+  }
+
+  #write(box, id, label, text, colour) {
+    let part = this.#parts.get(id);
+    if (!part) {
+      part = el("span", {}, el("i", { text: label }), el("b"));
+      this.#parts.set(id, part);
+      box.append(part);
+    }
+    if (colour) part.firstChild.style.color = this.#theme.colour(colour);
+    setText(part.lastChild, text);
+  }
+}

@@ -1,0 +1,323 @@
+// The market overview: a row for each symbol, from one request and then from its live 1m bars.
+
+import { byId, el, setAttribute, setDirection, setText } from "../dom.js";
+import * as format from "../format.js";
+import { batched } from "../frame.js";
+import { symbolAddress } from "../router.js";
+import { drawSparkline, makeSparkline } from "../sparkline.js";
+import { keyOf } from "../subscription.js";
+
+const REFRESH_MS = 10_000;
+const GATHER_MS = 250;
+const WRITE_MS = 200;
+const UNSEEN_ROWS = 25; // rows out of sight that are written in one frame
+const MINUTE_MS = 60_000;
+const POINTS = 60;
+
+/** [id, heading, what it is sorted by, classes]. */
+const COLUMNS = [
+  ["symbol", "Symbol", (row) => row.symbol, ""],
+  ["price", "Price", (row) => row.price, "n"],
+  ["change", "Change", (row) => row.change, "n wide"],
+  ["percent", "Change %", (row) => row.percent, "n"],
+  ["spark", "Last hour", null, "spark-cell"],
+  ["low", "Low", (row) => row.low, "n wide"],
+  ["high", "High", (row) => row.high, "n wide"],
+  ["volume", "Volume", (row) => row.volume, "n middle"],
+  ["quality", "Quality", (row) => row.quality, "n wide"],
+  ["age", "Age", (row) => row.time, "n middle"],
+];
+
+export class MarketView {
+  #api;
+  #socket;
+  #rows = new Map(); // symbol -> Row
+  #order = [];
+  #sort = { column: "symbol", descending: false };
+  #dirty = new Set();
+  #visible = new Set();
+  #stop = null;
+  #failed = null;
+  #write = batched(() => this.#flush(), WRITE_MS);
+  #observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "200px" });
+
+  constructor(api, socket, onSymbols) {
+    this.#api = api;
+    this.#socket = socket;
+    this.onSymbols = onSymbols;
+    this.#makeHead();
+    socket.on("candle", ({ data }) => this.#bar(data));
+    socket.on("snapshot", ({ data }) => data.candles?.forEach((bar) => this.#bar(bar)));
+    socket.on("resync", () => this.#stop && this.#load());
+    socket.on("hello", () => this.#stop && this.#subscribe());
+  }
+
+  show() {
+    this.#stop = new AbortController();
+    this.#load();
+    const timer = setInterval(() => this.#load(), REFRESH_MS);
+    const ages = setInterval(() => this.#age(), 1000);
+    this.#stop.signal.addEventListener("abort", () => {
+      clearInterval(timer);
+      clearInterval(ages);
+    });
+    this.#subscribe();
+  }
+
+  hide() {
+    this.#stop?.abort();
+    this.#stop = null;
+    this.#socket.unwant("market");
+  }
+
+  get title() {
+    return "Market";
+  }
+
+  /** Moves the focus from row to row. */
+  move(step) {
+    const links = [...byId("market").tBodies[0].querySelectorAll("a")];
+    const at = links.indexOf(document.activeElement);
+    const next = at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, at + step));
+    links[next]?.focus();
+  }
+
+  async #load() {
+    const { signal } = this.#stop;
+    try {
+      const summary = await this.#api.getPatiently("/market-summary", {}, signal, (error) => this.#tell(error));
+      this.#take(summary);
+    } catch (error) {
+      if (error.name !== "AbortError") this.#tell(error);
+    }
+  }
+
+  #tell(error) {
+    this.#failed = error;
+    const note = byId("market-empty");
+    note.hidden = !error || this.#rows.size > 0;
+    setText(note, error ? `No market data: ${error.message}` : "");
+  }
+
+  #take(summary) {
+    this.#tell(null);
+    const minute = Math.floor(Date.parse(summary.time) / MINUTE_MS);
+    for (const each of summary.symbols) {
+      let row = this.#rows.get(each.symbol);
+      if (!row) {
+        row = new Row(each.symbol);
+        this.#rows.set(each.symbol, row);
+        this.#observer.observe(row.node);
+      }
+      row.take(each, minute);
+      this.#dirty.add(row);
+    }
+    const names = new Set(summary.symbols.map((each) => each.symbol));
+    for (const [symbol, row] of this.#rows) {
+      if (names.has(symbol)) continue;
+      this.#observer.unobserve(row.node);
+      row.node.remove();
+      this.#rows.delete(symbol);
+    }
+    byId("market-empty").hidden = this.#rows.size > 0;
+    if (!this.#rows.size) setText(byId("market-empty"), "No symbol has a trade yet: as soon as one comes, it is here.");
+    this.onSymbols([...names].sort());
+    this.#arrange();
+    this.#subscribe();
+    this.#write();
+  }
+
+  /** Live bars of every symbol, as far as one connection may have them; the rest is read every few seconds. */
+  #subscribe() {
+    if (!this.#stop) return;
+    const symbols = this.#order.slice(0, this.#socket.maxSymbols - 1).map((row) => row.symbol).sort();
+    this.#socket.want("market", symbols.map((symbol) => keyOf("candles", symbol, "1m")), GATHER_MS);
+  }
+
+  #bar(bar) {
+    if (!this.#stop || bar.interval !== "1m") return;
+    const row = this.#rows.get(bar.symbol);
+    if (!row?.live(bar, this.#socket.clock.now())) return;
+    this.#dirty.add(row);
+    this.#write();
+  }
+
+  #seen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const row = this.#rows.get(target.dataset.symbol);
+      if (!row) continue;
+      if (isIntersecting) this.#visible.add(row);
+      else this.#visible.delete(row);
+    }
+    this.#write();
+  }
+
+  /** What can be seen is written at once, the rest bit by bit. */
+  #flush() {
+    const now = this.#socket.clock.now();
+    let unseen = 0;
+    for (const row of this.#dirty) {
+      if (!this.#visible.has(row) && (unseen += 1) > UNSEEN_ROWS) continue;
+      row.write(now);
+      this.#dirty.delete(row);
+    }
+    if (this.#dirty.size) this.#write();
+    const rows = [...this.#rows.values()];
+    const [up, down, stale] = [
+      rows.filter((row) => row.change > 0).length,
+      rows.filter((row) => row.change < 0).length,
+      rows.filter((row) => row.stale).length,
+    ];
+    const beyond = rows.length - Math.min(rows.length, this.#socket.maxSymbols - 1);
+    const facts = [`${rows.length} symbols`, `${up} up`, `${down} down`, `${stale} stale`];
+    if (beyond) facts.push(`${beyond} of them every ${REFRESH_MS / 1000} s only`);
+    setText(byId("market-facts"), rows.length ? facts.join(" · ") : "");
+  }
+
+  #age() {
+    for (const row of this.#visible) this.#dirty.add(row);
+    this.#write();
+  }
+
+  #makeHead() {
+    const cells = COLUMNS.map(([id, heading, value, classes]) => {
+      if (!value) return el("th", { scope: "col", class: classes, text: heading });
+      const button = el("button", { type: "button", text: heading, onclick: () => this.#sortBy(id) });
+      return el("th", { scope: "col", class: classes, "data-column": id }, button);
+    });
+    byId("market").tHead.rows[0].replaceChildren(...cells);
+    this.#nameSort();
+  }
+
+  #sortBy(column) {
+    const same = this.#sort.column === column;
+    this.#sort = { column, descending: same ? !this.#sort.descending : column !== "symbol" };
+    this.#nameSort();
+    this.#arrange();
+  }
+
+  #nameSort() {
+    for (const cell of byId("market").tHead.rows[0].cells) {
+      const sorted = cell.dataset.column === this.#sort.column;
+      setAttribute(cell, "aria-sort", sorted ? (this.#sort.descending ? "descending" : "ascending") : null);
+    }
+  }
+
+  /** Rows into their order; those that are in their place already are not touched. */
+  #arrange() {
+    const value = COLUMNS.find(([id]) => id === this.#sort.column)[2];
+    const sign = this.#sort.descending ? -1 : 1;
+    const unknown = (each) => each === null || each === undefined;
+    this.#order = [...this.#rows.values()].sort((one, other) => {
+      const [a, b] = [value(one), value(other)];
+      if (unknown(a) || unknown(b)) return unknown(a) - unknown(b) || one.symbol.localeCompare(other.symbol);
+      return sign * (a < b ? -1 : a > b ? 1 : 0) || one.symbol.localeCompare(other.symbol);
+    });
+    const body = byId("market").tBodies[0];
+    const focused = body.contains(document.activeElement) ? document.activeElement : null;
+    this.#order.forEach((row, index) => {
+      if (body.rows[index] !== row.node) body.insertBefore(row.node, body.rows[index] ?? null);
+    });
+    if (focused && document.activeElement !== focused) focused.focus();
+  }
+}
+
+class Row {
+  price = null;
+  change = null;
+  percent = null;
+  stale = false;
+  #previousClose = null;
+  #points = [];
+  #minute = 0; // of the last point
+  #version = -1; // of the newest bar
+  #start = "";
+  #shown = null;
+  #tick = 0;
+
+  constructor(symbol) {
+    this.symbol = symbol;
+    this.cells = Object.fromEntries(COLUMNS.map(([id, , , classes]) => [id, el(id === "symbol" ? "th" : "td", { class: classes })]));
+    this.cells.symbol.scope = "row";
+    this.tag = el("span", { class: "tag warn", text: "stale", hidden: true });
+    this.cells.symbol.append(el("a", { href: symbolAddress(symbol), text: symbol }), this.tag);
+    this.spark = makeSparkline();
+    this.cells.spark.append(this.spark);
+    this.node = el("tr", { "data-symbol": symbol }, ...Object.values(this.cells));
+    this.node.addEventListener("click", ({ target }) => {
+      if (!target.closest("a")) location.hash = symbolAddress(symbol);
+    });
+  }
+
+  /** What /market-summary says; a live bar that is newer wins for what it has. */
+  take(each, minute) {
+    const time = each.time ? Date.parse(each.time) : null;
+    this.#previousClose = each.previous_close;
+    this.high = each.high;
+    this.low = each.low;
+    this.volume = each.volume;
+    this.quality = each.quality;
+    this.stale = each.stale;
+    if (this.time === undefined || this.time === null || (time !== null && time >= this.time)) {
+      this.time = time;
+      this.#become(each.price);
+    } else this.#become(this.price);
+    if (minute >= this.#minute) {
+      this.#points = [...(each.sparkline ?? [])];
+      this.#minute = minute;
+    }
+  }
+
+  /** A version of its 1m bar; false where it is not news. */
+  live(bar, now) {
+    if (bar.start < this.#start || (bar.start === this.#start && bar.version <= this.#version)) return false;
+    this.#start = bar.start;
+    this.#version = bar.version;
+    if (bar.close === null) return false;
+    this.time = bar.final ? Math.max(this.time ?? 0, Date.parse(bar.end) - 1) : now;
+    this.stale = false;
+    this.quality = bar.quality;
+    if (this.high !== null && bar.high > this.high) this.high = bar.high;
+    if (this.low !== null && bar.low < this.low) this.low = bar.low;
+    this.#become(bar.close);
+    const minute = Math.floor(Date.parse(bar.start) / MINUTE_MS);
+    if (minute > this.#minute) {
+      this.#points.push(bar.close);
+      if (this.#points.length > POINTS) this.#points.shift();
+      this.#minute = minute;
+    } else if (minute === this.#minute && this.#points.length) this.#points[this.#points.length - 1] = bar.close;
+    return true;
+  }
+
+  #become(price) {
+    this.price = price;
+    const known = price !== null && this.#previousClose !== null && this.#previousClose !== undefined;
+    this.change = known ? price - this.#previousClose : null;
+    this.percent = known && this.#previousClose ? (this.change / this.#previousClose) * 100 : null;
+  }
+
+  write(now) {
+    const { cells } = this;
+    const decimals = format.priceDecimals(this.price);
+    if (this.#shown !== null && this.price !== this.#shown) {
+      this.#tick = 1 - this.#tick; // another name: the animation begins anew
+      setAttribute(cells.price, "data-tick", `${this.price > this.#shown ? "up" : "down"}${this.#tick}`);
+    }
+    this.#shown = this.price;
+    setText(cells.price, format.price(this.price, decimals));
+    setText(cells.change, format.signed(this.change, decimals));
+    setText(cells.percent, format.percent(this.percent));
+    for (const id of ["change", "percent", "spark"]) setDirection(cells[id], this.change);
+    setText(cells.low, format.price(this.low, decimals));
+    setText(cells.high, format.price(this.high, decimals));
+    setText(cells.volume, format.amount(this.volume));
+    setText(cells.quality, format.share(this.quality));
+    setAttribute(cells.quality, "data-poor", this.quality !== null && this.quality < 0.98);
+    setText(cells.age, format.age(this.time === null ? null : Math.max(0, (now - this.time) / 1000)));
+    this.tag.hidden = !this.stale;
+    setAttribute(this.node, "data-stale", this.stale);
+    setAttribute(this.node, "data-bar", this.#start);
+    setAttribute(this.node, "data-version", this.#version);
+    drawSparkline(this.spark, this.#points);
+  }
+}

@@ -1,0 +1,385 @@
+// One symbol: chart, bars, quote, trades and its alerts.
+
+import { ApiError } from "../api.js";
+import { Bars, fromJson } from "../bars.js";
+import { catalogue, groups, isShownAtFirst } from "../chart/catalogue.js";
+import { PriceChart } from "../chart/price_chart.js";
+import { byId, el, setAttribute, setText } from "../dom.js";
+import { batched } from "../frame.js";
+import { alertsAddress, stay, symbolAddress } from "../router.js";
+import { keyOf } from "../subscription.js";
+import { alertItem } from "./alert_parts.js";
+import { BarTable } from "./bar_table.js";
+import { Legend } from "./legend.js";
+import { QuotePanel } from "./quote_panel.js";
+import { Tape } from "./tape.js";
+
+export const INTERVALS = ["1m", "5m", "15m", "1h", "4h", "1d"];
+const FIRST_PAGE = 300;
+const NEXT_PAGE = 500;
+const MOST_BARS = 20_000;
+const TRADES = 50;
+const ALERTS = 5;
+const GATHER_MS = 50;
+const TABLES_MS = 250;
+const STALE_SECONDS = 30;
+const RECHECK_MS = 1500; // after a correction, until the storage has it
+const PLACE = "tickstream.indicators";
+const INTERVAL_PLACE = "tickstream.interval";
+
+export class SymbolView {
+  symbol = null;
+  interval = "1m";
+  #api;
+  #socket;
+  #theme;
+  #chart;
+  #bars = new Bars();
+  #tape = new Tape();
+  #quote = new QuotePanel();
+  #table = new BarTable();
+  #legend;
+  #alerts = new Map();
+  #indicators = []; // all there are
+  #choices = readChoices();
+  #hovered = null;
+  #stop = null; // of the symbol
+  #stopBars = null; // of the symbol and interval
+  #older = { cursor: null, loading: false };
+  #changed = []; // bars that the chart has not been given yet
+  #rebuild = false;
+  #remark = false;
+  #recheck = null;
+  #draw = batched(() => this.#drawChart());
+  #write = batched(() => this.#writeTables(), TABLES_MS);
+
+  constructor(api, socket, theme) {
+    this.#api = api;
+    this.#socket = socket;
+    this.#theme = theme;
+    this.#legend = new Legend(theme);
+    this.#chart = new PriceChart(byId("chart"), theme, {
+      onHistory: () => this.#loadOlder(),
+      onHover: (time) => {
+        this.#hovered = time;
+        this.#writeLegend();
+      },
+    });
+    this.#makeIntervals();
+    theme.on("change", () => this.symbol && this.#rebuildChart({ keepRange: true }));
+    socket.on("trade", ({ data }) => this.#trade(data));
+    socket.on("correction", ({ data }) => this.#correction(data));
+    socket.on("quote", ({ data }) => this.#takeQuote(data));
+    socket.on("candle", ({ data }) => this.#bar(data));
+    socket.on("alert", ({ data }) => this.#alert(data));
+    socket.on("snapshot", ({ symbol, data }) => this.#snapshot(symbol, data));
+    socket.on("gap", ({ skipped }) => this.#gap(skipped));
+    socket.on("resync", () => this.#resync());
+  }
+
+  get title() {
+    const price = byId("symbol-price").textContent;
+    return `${price === "–" ? "" : `${price} `}${this.symbol}`;
+  }
+
+  show({ symbol, parameters }) {
+    const asked = parameters.get("interval");
+    const interval = INTERVALS.includes(asked) ? asked : localStorage.getItem(INTERVAL_PLACE) ?? this.interval;
+    const sameSymbol = symbol === this.symbol;
+    this.symbol = symbol;
+    this.interval = INTERVALS.includes(interval) ? interval : "1m";
+    localStorage.setItem(INTERVAL_PLACE, this.interval);
+    for (const input of byId("intervals").elements) if (input.name) input.checked = input.value === this.interval;
+    this.#subscribe();
+    if (!sameSymbol) this.#openSymbol();
+    this.#openBars();
+    if (!PriceChart.isThere) {
+      this.#note("The chart library is missing on the server: pip install litecharts, then start the API again. The numbers below need no chart.");
+    }
+    this.#ages ??= setInterval(() => this.#write(), 1000);
+  }
+
+  hide() {
+    this.#stop?.abort();
+    this.#stopBars?.abort();
+    clearInterval(this.#ages);
+    this.#ages = null;
+    this.#socket.unwant("symbol");
+    this.#chart.clear();
+    this.symbol = null;
+  }
+
+  #ages = null;
+
+  chooseInterval(interval) {
+    stay(symbolAddress(this.symbol, interval));
+    this.show({ symbol: this.symbol, parameters: new URLSearchParams({ interval }) });
+  }
+
+  toNow() {
+    this.#chart.toNow();
+  }
+
+  #subscribe() {
+    const { symbol, interval } = this;
+    const intervals = new Set([interval, "1d"]);
+    this.#socket.want(
+      "symbol",
+      [
+        keyOf("trades", symbol),
+        keyOf("quotes", symbol),
+        ...[...intervals].map((each) => keyOf("candles", symbol, each)),
+      ],
+      GATHER_MS,
+    );
+  }
+
+  #openSymbol() {
+    this.#stop?.abort();
+    this.#stop = new AbortController();
+    this.#tape.clear();
+    this.#quote.clear();
+    this.#alerts.clear();
+    setText(byId("symbol-name"), this.symbol);
+    byId("symbol-alerts").href = alertsAddress({ symbol: this.symbol });
+    byId("symbol-alert-list").replaceChildren();
+    this.#loadQuote();
+    this.#loadTrades();
+    this.#loadAlerts();
+    this.#write();
+  }
+
+  #openBars() {
+    this.#stopBars?.abort();
+    this.#stopBars = new AbortController();
+    this.#bars = new Bars();
+    this.#older = { cursor: null, loading: false };
+    this.#changed = [];
+    this.#hovered = null;
+    this.#note("Loading …");
+    this.#loadNewest({ fresh: true });
+  }
+
+  /** What is read by REST while live messages come in: versions decide, so their order does not matter. */
+  async #load(path, parameters, signal, take) {
+    try {
+      take(await this.#api.getPatiently(path, parameters, signal, (error) => error && this.#note(error.message)));
+    } catch (error) {
+      if (error instanceof ApiError) this.#note(error.message);
+      else if (error.name !== "AbortError") throw error;
+    }
+  }
+
+  #path(kind) {
+    return `/${kind}/${encodeURIComponent(this.symbol)}`;
+  }
+
+  #loadNewest({ fresh }) {
+    const parameters = { interval: this.interval, limit: FIRST_PAGE, include: "indicators" };
+    return this.#load(this.#path("candles"), parameters, this.#stopBars.signal, ({ candles, next_cursor: cursor }) => {
+      const bars = candles.map(fromJson);
+      const meets = bars.length ? this.#bars.replaceNewest(bars) : true;
+      if (fresh || !meets) this.#older.cursor = cursor;
+      this.#note(this.#bars.size ? "" : "No bars yet: the first one appears as soon as there is a trade.");
+      if (!PriceChart.isThere) this.#note("The chart library is missing on the server: pip install litecharts, then start the API again. The numbers below need no chart.");
+      this.#rebuildChart({ keepRange: !fresh });
+      this.#write();
+    });
+  }
+
+  async #loadOlder() {
+    const older = this.#older;
+    if (!older.cursor || older.loading || this.#bars.size >= MOST_BARS) return;
+    older.loading = true;
+    const parameters = { interval: this.interval, limit: NEXT_PAGE, include: "indicators", cursor: older.cursor };
+    await this.#load(this.#path("candles"), parameters, this.#stopBars.signal, ({ candles, next_cursor: cursor }) => {
+      older.cursor = cursor;
+      if (this.#bars.putAll(candles.map(fromJson))) {
+        this.#changed = [];
+        this.#chart.set(this.#bars.all);
+      }
+    });
+    older.loading = false;
+  }
+
+  #loadQuote() {
+    this.#load(this.#path("quotes"), {}, this.#stop.signal, (quote) => {
+      this.#quote.takeSnapshot(quote);
+      this.#write();
+    });
+  }
+
+  #loadTrades() {
+    this.#load(this.#path("trades"), { limit: TRADES }, this.#stop.signal, ({ trades }) => {
+      this.#tape.add(trades);
+      this.#write();
+    });
+  }
+
+  #loadAlerts() {
+    this.#load("/alerts", { symbol: this.symbol, limit: ALERTS }, this.#stop.signal, ({ alerts }) => {
+      alerts.forEach((alert) => this.#alert(alert));
+    });
+  }
+
+  #snapshot(symbol, { trade, quote, candles }) {
+    if (symbol !== this.symbol) return;
+    if (trade) this.#trade(trade);
+    if (quote) this.#takeQuote(quote);
+    candles?.forEach((bar) => this.#bar(bar));
+  }
+
+  #trade(trade) {
+    if (trade.symbol !== this.symbol) return;
+    this.#pending.push(trade);
+    if (trade.updates_open_close) this.#quote.takePrice(trade.price, Date.parse(trade.event_time));
+    this.#write();
+  }
+
+  #pending = []; // trades that the tape has not been given yet
+
+  #correction(correction) {
+    if (correction.symbol !== this.symbol) return;
+    this.#tape.add(this.#pending.splice(0));
+    this.#tape.correct(correction);
+    clearTimeout(this.#recheck);
+    this.#recheck = setTimeout(() => {
+      this.#quote.forgetPrice();
+      this.#loadQuote();
+    }, RECHECK_MS);
+    this.#write();
+  }
+
+  #takeQuote(quote) {
+    if (quote.symbol !== this.symbol) return;
+    this.#quote.takeQuote(quote);
+    this.#write();
+  }
+
+  #bar(json) {
+    if (json.symbol !== this.symbol) return;
+    if (json.interval === "1d") this.#quote.takeDay(json);
+    if (json.interval === this.interval) {
+      const bar = fromJson(json);
+      const older = this.#bars.first && bar.time < this.#bars.first.time;
+      const change = older ? null : this.#bars.put(bar);
+      if (change === "inserted") this.#rebuild = true;
+      if (change === "replaced" && bar.final && bar !== this.#bars.last) this.#remark = true;
+      if (change) this.#changed.push(bar);
+      this.#draw();
+    }
+    this.#write();
+  }
+
+  #alert(alert) {
+    if (alert.symbol !== this.symbol) return;
+    const held = this.#alerts.get(alert.alert_id);
+    if (held && held.revision >= alert.revision) return;
+    this.#alerts.set(alert.alert_id, alert);
+    const newest = [...this.#alerts.values()].sort((one, other) => (one.event_time < other.event_time ? 1 : -1)).slice(0, ALERTS);
+    byId("symbol-alert-list").replaceChildren(...newest.map(alertItem));
+  }
+
+  #gap(skipped) {
+    if (!this.symbol) return;
+    this.#tape.skip(skipped.trades ?? 0);
+    this.#write();
+  }
+
+  #resync() {
+    if (!this.symbol) return;
+    this.#loadQuote();
+    this.#loadTrades();
+    this.#loadAlerts();
+    this.#loadNewest({ fresh: false });
+  }
+
+  #shownIndicators() {
+    return this.#indicators.filter(({ group }) => this.#choices[group] ?? isShownAtFirst(group));
+  }
+
+  #rebuildChart(how) {
+    this.#indicators = catalogue(this.#bars.all);
+    this.#makeChoices();
+    this.#changed = [];
+    this.#rebuild = false;
+    this.#chart.build(this.#bars.all, this.#shownIndicators(), how);
+    this.#writeLegend();
+  }
+
+  /** What has changed since the last frame, however many messages that were. */
+  #drawChart() {
+    if (!this.symbol) return;
+    const bars = [...new Map(this.#changed.map((bar) => [bar.time, bar])).values()];
+    this.#changed = [];
+    const news = bars.some((bar) => Object.keys(bar.indicators).some((name) => !this.#indicators.some((each) => each.name === name)));
+    if (news && this.#bars.size < 50) this.#rebuildChart({ keepRange: true });
+    else if (this.#rebuild) {
+      this.#rebuild = false;
+      this.#chart.set(this.#bars.all);
+    } else for (const bar of bars.sort((one, other) => one.time - other.time)) this.#chart.update(bar);
+    if (this.#remark) this.#chart.mark(this.#bars.all);
+    this.#remark = false;
+    if (this.#bars.size && PriceChart.isThere) this.#note("");
+    this.#writeLegend();
+  }
+
+  #writeTables() {
+    if (!this.symbol) return;
+    this.#tape.add(this.#pending.splice(0));
+    this.#tape.write();
+    const now = this.#socket.clock.now();
+    this.#quote.write(now);
+    this.#table.write(this.#bars.all, this.interval);
+    const last = this.#tape.last;
+    byId("symbol-stale").hidden = !last || now - last.time < STALE_SECONDS * 1000;
+  }
+
+  #writeLegend() {
+    const bar = (this.#hovered !== null && this.#bars.at(this.#hovered)) || this.#bars.last;
+    this.#legend.write(bar, this.interval, this.#shownIndicators());
+  }
+
+  #note(text) {
+    const note = byId("chart-note");
+    note.hidden = !text;
+    setText(note, text);
+  }
+
+  #makeIntervals() {
+    const box = byId("intervals");
+    INTERVALS.forEach((interval, index) => {
+      const input = el("input", { type: "radio", name: "interval", value: interval });
+      input.addEventListener("change", () => this.chooseInterval(interval));
+      box.append(el("label", { title: `${interval} (${index + 1})` }, input, el("span", { text: interval })));
+    });
+  }
+
+  #makeChoices() {
+    const box = byId("indicators");
+    const all = groups(this.#indicators);
+    const before = [...box.querySelectorAll("input")].map((input) => input.value).join();
+    if (before === all.map(([group]) => group).join()) return;
+    box.replaceChildren(
+      ...all.map(([group, label]) => {
+        const input = el("input", { type: "checkbox", value: group });
+        input.checked = this.#choices[group] ?? isShownAtFirst(group);
+        input.addEventListener("change", () => {
+          this.#choices[group] = input.checked;
+          localStorage.setItem(PLACE, JSON.stringify(this.#choices));
+          this.#rebuildChart({ keepRange: true });
+        });
+        return el("label", {}, input, ` ${label}`);
+      }),
+    );
+    setAttribute(byId("indicator-menu"), "data-empty", all.length === 0);
+  }
+}
+
+function readChoices() {
+  try {
+    return JSON.parse(localStorage.getItem(PLACE)) ?? {};
+  } catch {
+    return {};
+  }
+}

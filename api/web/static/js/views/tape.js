@@ -1,0 +1,85 @@
+// The newest trades of a symbol, and what became of them.
+
+import { byId, setAttribute, setDirection, setText } from "../dom.js";
+import { el } from "../dom.js";
+import * as format from "../format.js";
+
+const ROWS = 40;
+const KEPT = 200;
+
+export class Tape {
+  #trades = []; // newest first
+  #rows = [];
+  #skipped = 0;
+
+  clear() {
+    this.#trades = [];
+    this.#skipped = 0;
+  }
+
+  /** Trades in any order; those that are there already are left out. */
+  add(trades) {
+    const known = new Set(this.#trades.map((each) => each.id));
+    const news = trades.map(fromJson).filter((each) => !known.has(each.id));
+    if (!news.length) return;
+    this.#trades = [...news, ...this.#trades].sort((one, other) => other.time - one.time || other.sequence - one.sequence);
+    this.#trades.length = Math.min(this.#trades.length, KEPT);
+  }
+
+  correct(correction) {
+    const id = `${correction.source} ${correction.trade_id}`;
+    const found = this.#trades.find((each) => each.id === id);
+    if (!found) return;
+    found.state = correction.kind === "cancel" ? "cancelled" : "corrected";
+    if (correction.kind !== "cancel") {
+      found.price = correction.price ?? found.price;
+      found.size = correction.size ?? found.size;
+    }
+  }
+
+  skip(count) {
+    this.#skipped += count;
+  }
+
+  /** The newest trade that may set a price and was not taken back. */
+  get last() {
+    return this.#trades.find((each) => each.setsPrice && !each.state) ?? null;
+  }
+
+  write() {
+    const body = byId("tape").tBodies[0];
+    const shown = this.#trades.slice(0, ROWS);
+    while (this.#rows.length < shown.length) {
+      const cells = [el("td"), el("td", { class: "n" }), el("td", { class: "n" })];
+      const row = el("tr", {}, ...cells);
+      body.append(row);
+      this.#rows.push({ row, cells });
+    }
+    this.#rows.forEach(({ row, cells: [time, price, size] }, index) => {
+      const trade = shown[index];
+      row.hidden = !trade;
+      if (!trade) return;
+      const before = this.#trades[index + 1];
+      setText(time, format.clockTime(trade.time, 3));
+      setText(price, format.price(trade.price));
+      setText(size, format.amount(trade.size));
+      setDirection(price, before ? trade.price - before.price : 0);
+      setAttribute(row, "data-state", trade.state);
+      setAttribute(row, "title", trade.state || (trade.conditions.length ? `conditions ${trade.conditions.join(" ")}` : null));
+    });
+    setText(byId("tape-hint"), this.#skipped ? `${format.count(this.#skipped)} skipped: they came too fast` : "");
+  }
+}
+
+function fromJson(trade) {
+  return {
+    id: `${trade.source} ${trade.trade_id}`,
+    time: Date.parse(trade.event_time),
+    sequence: trade.sequence,
+    price: trade.price,
+    size: trade.size,
+    setsPrice: trade.updates_open_close,
+    conditions: trade.conditions ?? [],
+    state: null,
+  };
+}
