@@ -12,7 +12,7 @@ from docker.local.settings import PROJECT
 from schemas.settings import EnvironmentSettings
 
 PARTS = ("schemas", "producer", "jobs", "api", "docker")
-SETTINGS_CLASS = re.compile(r"^class (\w+)\(.*Settings\):", re.MULTILINE)
+SETTINGS_CLASS = re.compile(r"^class (\w+)\([^()]*Settings,?\s*\):", re.MULTILINE)
 HEADER = """\
 # Every setting of every part, with its default. Copy this file to .env and change what you like: `make run`,
 # the other targets and docker compose read it. What is set in the environment wins; an empty value counts as
