@@ -28,7 +28,7 @@ class Answer(BaseModel):
 
 
 class Candle(Answer):
-    """The newest version of the bar `[start, end)`."""
+    """One version of the bar `[start, end)`: the newest, or the one that was known at `as_of`."""
 
     symbol: str = Field(examples=["BTCUSDT"])
     interval: str = Field(examples=["5m"])
@@ -62,11 +62,27 @@ class Candle(Answer):
         examples=[1.0],
     )
     indicators: IndicatorValues = Field({}, description="only with `include=indicators`")
+    filled: bool = Field(
+        False,
+        description="only with `fill=forward`: nobody traded, so this is no bar but the close before it, with"
+        " version 0; if one comes after all, it replaces this",
+        examples=[False],
+    )
+
+
+AsOf = Annotated[
+    datetime | None,
+    Field(
+        description="with `as_of`: the time as of which this was known; null: now",
+        examples=["2024-08-09T00:07:30Z"],
+    ),
+]
 
 
 class Candles(Answer):
     symbol: str = Field(examples=["BTCUSDT"])
     interval: str = Field(examples=["5m"])
+    as_of: AsOf = None
     candles: list[Candle] = Field(description="newest first")
     next_cursor: NextCursor
 
@@ -84,6 +100,7 @@ class BarIndicators(Answer):
 class Indicators(Answer):
     symbol: str = Field(examples=["BTCUSDT"])
     interval: str = Field(examples=["5m"])
+    as_of: AsOf = None
     indicators: list[BarIndicators] = Field(description="newest first")
     next_cursor: NextCursor
 

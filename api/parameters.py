@@ -1,7 +1,7 @@
 """The query parameters, as the routes get them."""
 
 from collections.abc import Collection
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,10 @@ from schemas.intervals import ALIASES, INTERVALS, parse_interval
 
 MAX_NAMES = 50
 """Names in one parameter."""
+JSON_ROWS = 100
+"""Rows of a page as JSON where no limit is given."""
+Format = Literal["json", "csv", "parquet"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 SEVERITIES: tuple[str, ...] = get_args(Severity)
 STATUSES: tuple[str, ...] = get_args(AlertStatus)
 
@@ -61,8 +65,14 @@ Names = Annotated[
 """Text separated by commas in the URL; without repetitions inside."""
 
 
-class Page(BaseModel):
-    """A range of time and how much of it to answer with."""
+Cursor = Annotated[
+    str | None,
+    Field(max_length=1000, description="`next_cursor` of an answer: the page after it, all else unchanged"),
+]
+
+
+class Range(BaseModel):
+    """A range of time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,23 +85,57 @@ class Page(BaseModel):
     to: Instant | None = Field(
         None, description="end of the range, exclusive, written likewise. Without it: now"
     )
-    limit: int = Field(100, ge=1, le=1000, description="most rows to answer with: the newest of the range")
-    cursor: str | None = Field(
-        None, max_length=1000, description="`next_cursor` of an answer: the page after it, all else unchanged"
-    )
 
     @model_validator(mode="after")
-    def _in_order(self) -> "Page":
+    def _in_order(self) -> Self:
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
             raise ValueError("from must be before to")
         return self
 
 
-class BarPage(Page):
+class Page(Range):
+    """A range of time and how much of it to answer with."""
+
+    limit: int = Field(
+        JSON_ROWS, ge=1, le=1000, description="most rows to answer with: the newest of the range"
+    )
+    cursor: Cursor = None
+
+
+class HistoryPage(Range):
+    """Rows as JSON, a page at a time, or as a file, which may hold the whole range."""
+
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="most rows to answer with: the newest of the range. Without it: 100 as JSON; as CSV or"
+        " Parquet the whole range, up to as many rows as the setting API_DOWNLOAD_ROWS allows",
+    )
+    cursor: Cursor = None
+    format: Format | None = Field(
+        None,
+        description=f"{', '.join(FORMATS)}. Without it: what the header `Accept` names, else json",
+        examples=["csv"],
+    )
+
+
+class BarPage(HistoryPage):
     interval: Interval = Field("1m", description=f"length of a bar: {', '.join(INTERVALS)}")
+    as_of: Instant | None = Field(
+        None,
+        description="each bar as it was known at this time, written like `from`; live bars to the second. A"
+        " time to come is now. Without it: as it is known now",
+        examples=["2024-08-09T12:00:00Z"],
+    )
 
 
 class CandlePage(BarPage):
+    fill: Literal["none", "forward"] = Field(
+        "none",
+        description="`forward`: where nobody traded while the market was open, up to the newest bar, the"
+        " close before as a bar without trades, marked as `filled`",
+    )
     include: Literal["indicators"] | None = Field(
         None, description="`indicators`: with the values of the indicators in every bar"
     )

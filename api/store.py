@@ -123,7 +123,7 @@ class Store:
         """The newest ``limit`` bars that start in ``span``, newest first; with their indicators if asked."""
         statement = f"indicators_{interval}" if indicators else f"candles_{interval}"
         rows = await self._bars(statement, symbol, interval, span, limit)
-        return [_candle(symbol, interval, row) for row in rows]
+        return [to_candle(symbol, interval, row) for row in rows]
 
     async def trades(
         self, symbol: str, start: int, before: Position, limit: int
@@ -267,8 +267,9 @@ def _ceil_ms(time_us: int) -> int:
     return -(-time_us // 1000)
 
 
-def _candle(symbol: str, interval: str, row: Row) -> Candle:
-    """Rows of before some columns were added have null there; ``indicators`` is set only if it was read."""
+def to_candle(symbol: str, interval: str, row: Row) -> Candle:
+    """A bar from CANDLE_COLUMNS, and indicators where they were read: only then they are set. Rows of before
+    some columns were added have null there."""
     start, end, open_, high, low, close, volume, notional, vwap, trades, final, version, *added = row
     sources, late_trades, updated_at, quality, *indicators = added
     read = {"indicators": dict(indicators[0] or {})} if indicators else {}
