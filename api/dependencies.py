@@ -6,13 +6,15 @@ from typing import Annotated, cast
 from fastapi import Depends, Path, Query, Request
 
 from api.alert_store import AlertStore
+from api.bars import BarReader
 from api.cached import Cached
+from api.downloads import Downloads
 from api.errors import UnknownSymbol
 from api.gap_store import GapStore
 from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
-from api.parameters import AlertPage, CandlePage, GapPage, IndicatorPage, Page, SymbolList
+from api.parameters import AlertPage, CandlePage, GapPage, HistoryPage, IndicatorPage, SymbolList
 from api.quote_store import QuoteStore
 from api.store import Store
 from schemas.validation import SYMBOL
@@ -23,6 +25,8 @@ class Services:
     """What one application is made of; built in ``main.create_app``."""
 
     store: Store
+    bars: BarReader
+    downloads: Downloads
     alerts: AlertStore
     gaps: GapStore
     quotes: QuoteStore
@@ -57,7 +61,7 @@ async def known_symbol(
 
 KnownSymbol = Annotated[str, Depends(known_symbol)]
 
-TradePageDep = Annotated[Page, Query()]
+TradePageDep = Annotated[HistoryPage, Query()]
 CandlePageDep = Annotated[CandlePage, Query()]
 IndicatorPageDep = Annotated[IndicatorPage, Query()]
 AlertPageDep = Annotated[AlertPage, Query()]

@@ -8,11 +8,14 @@ from importlib.metadata import version
 import httpx
 from fastapi import FastAPI
 
-from api import alert_store, gap_store, quote_store
+from api import alert_store, as_of, gap_store, quote_store
 from api.alert_store import AlertStore
+from api.as_of import AsOfStore
+from api.bars import BarReader
 from api.cached import Cached
 from api.database import Database
 from api.dependencies import Services
+from api.downloads import Downloads
 from api.errors import install_error_handlers
 from api.gap_store import GapStore
 from api.live.server import LiveServer
@@ -21,12 +24,13 @@ from api.middleware import RequestMiddleware
 from api.models import Readiness, Symbol
 from api.quote_store import QuoteStore
 from api.readiness import all_checks, assess
-from api.routes import alerts, gaps, live, market, operations
+from api.routes import alerts, gaps, history, live, market, operations
 from api.routes.page import page_router
 from api.settings import ApiSettings
 from api.store import Store, statements
 from api.times import Now, wall_clock
 from api.web.assets import load_assets
+from schemas.symbol_classes import SymbolClasses
 
 READY_CACHE_SECONDS = 1.0
 SYMBOLS_CACHE_SECONDS = 1.0
@@ -45,6 +49,8 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     keyspace = settings.cassandra_keyspace
     queries = statements(keyspace) | alert_store.statements(keyspace) | quote_store.statements(keyspace)
     queries |= gap_store.statements(keyspace)
+    queries |= as_of.statements(keyspace)
+    classes = SymbolClasses(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -56,6 +62,9 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
             max_queries=settings.api_max_queries,
         )
         store = Store(database, settings.symbols, now)
+        known = AsOfStore(
+            database, store, settings.versions_ttl_days, settings.api_settled_seconds, now
+        )
         live_server = LiveServer(settings, metrics.live, store.is_known, now)
         symbols: Cached[list[Symbol]] = Cached(store.symbols, SYMBOLS_CACHE_SECONDS)
         # Our own servers: a proxy meant for the internet must not get between.
@@ -67,6 +76,8 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
 
             app.state.services = Services(
                 store=store,
+                bars=BarReader(store, known, classes, settings.api_settled_seconds, now),
+                downloads=Downloads(settings.api_max_downloads, settings.api_download_rows),
                 alerts=AlertStore(database, settings.alerts_ttl_days),
                 gaps=GapStore(database, settings.gaps_ttl_days),
                 quotes=QuoteStore(database, store, now),
@@ -91,6 +102,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     install_error_handlers(app)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.include_router(market.router)
+    app.include_router(history.router)
     app.include_router(alerts.router)
     app.include_router(gaps.router)
     app.include_router(operations.router)

@@ -2,6 +2,7 @@
 
 from pydantic import Field, field_validator
 
+from api.history_settings import HistorySettings
 from schemas.settings import (
     CassandraSettings,
     EnvironmentSettings,
@@ -57,7 +58,9 @@ class LiveSettings(EnvironmentSettings):
     _split_ws_origins = field_validator("ws_origins", mode="before")(split_names)
 
 
-class ApiSettings(LogSettings, KafkaSettings, CassandraSettings, SymbolSettings, LiveSettings):
+class ApiSettings(
+    LogSettings, KafkaSettings, CassandraSettings, SymbolSettings, LiveSettings, HistorySettings
+):
     api_host: str = Field(
         "127.0.0.1", description="address that the API listens on; 0.0.0.0: every interface"
     )

@@ -1,0 +1,206 @@
+"""Candles, indicators and trades: any range, as pages of JSON or as files."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api.answers import conditional
+from api.as_of import KnownBars
+from api.bars import BarQuery
+from api.columns import (
+    BAR_TIME,
+    CANDLE,
+    FILLED,
+    INDICATORS,
+    TRADE,
+    TRADE_TIME,
+    BarTable,
+    indicators_of,
+    trade_rows,
+)
+from api.cursors import candle_cursor, candle_place, trade_cursor, trade_place
+from api.dependencies import (
+    CandlePageDep,
+    IndicatorPageDep,
+    KnownSymbol,
+    Services,
+    ServicesDep,
+    TradePageDep,
+)
+from api.downloads import PAGE_ROWS, Pages, asked_format
+from api.errors import SYMBOL_RESPONSES
+from api.models import Candles, Indicators, Trades
+from api.parameters import JSON_ROWS, BarPage
+from api.store import Position
+from api.times import to_datetime
+
+router = APIRouter(prefix="/api/v1", tags=["market"])
+
+HEADERS = {
+    "ETag": {"schema": {"type": "string"}, "description": "of JSON: send it back as `If-None-Match`"},
+    "Cache-Control": {
+        "schema": {"type": "string"},
+        "description": "max-age where only a replay or a rebuild can change the page, else no-cache",
+    },
+    "Content-Disposition": {"schema": {"type": "string"}, "description": "of a file: its name"},
+}
+FILES = {"text/csv": {"schema": {"type": "string"}},
+         "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}}}  # fmt: skip
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": FILES, "headers": HEADERS},
+    304: {"description": "What `If-None-Match` names is still right"},
+    **SYMBOL_RESPONSES,
+}
+
+
+@router.get("/candles/{symbol:path}", response_model=Candles, responses=RESPONSES)
+async def candles(symbol: KnownSymbol, page: CandlePageDep, request: Request, parts: ServicesDep) -> Response:
+    """Bars that start in `[from, to)`, **newest first**: the newest `limit`, and a cursor to the older ones.
+
+    Without a range these are the latest bars there are, however old. A bar without trades does not exist,
+    unless you ask for `fill=forward`. The newest bar is usually still growing (`final` is false); a bar seen
+    again with a greater `version` replaces the one before. Bars of 4h and 1d follow the calendar of the
+    symbol's market: they may be shorter or longer than their name, so go by `start` and `end`.
+
+    With `as_of` every bar is as it was known then: the greatest version made until then, and no bar of which
+    none was. Final versions are all there, live ones at most once a second (LIVE_EVERY_MS), so a live bar may
+    be that much older; what a restarted job has published again counts from then. It reaches back as long as
+    versions are kept (VERSIONS_TTL_DAYS), less the length of a bar; a bar older than that which was replayed
+    or rebuilt since is absent. A page looks at 5,000 bars at most: it may hold fewer than `limit`, or none,
+    although `next_cursor` says that there is more.
+
+    `format=csv` and `format=parquet` send the whole range as one file where no `limit` is given, up to
+    API_DOWNLOAD_ROWS rows; to go on, take the last `start` as `to`. Indicators have a column each: those that
+    the newest bars have.
+    """
+    query = _query(parts, symbol, page, indicators=page.include == "indicators", fill=page.fill == "forward")
+    fixed = (*CANDLE, FILLED) if query.fill else CANDLE
+    table = BarTable(fixed, indicators=query.indicators)
+    if (file := await _bar_file(request, parts, page, query, table, "candles")) is not None:
+        return file
+    found = await parts.bars.page(query)
+    content = Candles(
+        symbol=symbol,
+        interval=page.interval,
+        as_of=_as_of(query),
+        candles=found.bars,
+        next_cursor=_next(found),
+    )
+    return conditional(request, content, settled=await parts.bars.is_settled(query, found.bars))
+
+
+@router.get("/indicators/{symbol:path}", response_model=Indicators, responses=RESPONSES)
+async def indicators(
+    symbol: KnownSymbol, page: IndicatorPageDep, request: Request, parts: ServicesDep
+) -> Response:
+    """Indicators of the bars that start in `[from, to)`, **newest first**, with the same pages, `as_of` and
+    formats as candles.
+
+    Which ones there are, the setting INDICATORS of the jobs decides; a name carries its parameters
+    (`sma_20`, `macd_12_26_9`, `bollinger_upper_20_2`). One that is not yet defined, because too few bars
+    have come, is absent. The values of a bar are as of its close; they are provisional while it grows.
+
+    In a file each indicator has a column: those of `names`, else those that the newest bars have.
+    """
+    query = _query(parts, symbol, page, indicators=True)
+    table = BarTable(INDICATORS, indicators=True, names=page.names)
+    if (file := await _bar_file(request, parts, page, query, table, "indicators")) is not None:
+        return file
+    found = await parts.bars.page(query)
+    wanted = frozenset(page.names)
+    content = Indicators(
+        symbol=symbol,
+        interval=page.interval,
+        as_of=_as_of(query),
+        indicators=[indicators_of(bar, wanted) for bar in found.bars],
+        next_cursor=_next(found),
+    )
+    return conditional(request, content, settled=await parts.bars.is_settled(query, found.bars))
+
+
+@router.get("/trades/{symbol:path}", response_model=Trades, responses=RESPONSES)
+async def trades(symbol: KnownSymbol, page: TradePageDep, request: Request, parts: ServicesDep) -> Response:
+    """Valid trades in `[from, to)`, **newest first**: the newest `limit`, and a cursor to the older ones.
+
+    The newest 15 minutes of the range are read as they are, before that the minutes that have a 1m bar. One
+    page looks at 2,000 minutes at most: it may hold fewer than `limit` trades, or none, although
+    `next_cursor` says that there is more. Files as with candles; where API_DOWNLOAD_ROWS ends one, it still
+    holds all trades of its last microsecond, so that its time can be taken as `to`.
+    """
+    start = page.from_ or 0
+    before = Position(parts.store.latest() if page.to is None else page.to)
+    if page.cursor is not None:
+        before = min(before, trade_place(page.cursor))
+
+    async def pages(rows: int) -> Pages:
+        place: Position | None = before
+        while place is not None:
+            found, place = await parts.store.trades(symbol, start, place, rows)
+            yield trade_rows(found)
+
+    file_format = asked_format(page.format, request.headers.get("accept"))
+    if file_format != "json":
+        return await parts.downloads.answer(
+            f"{symbol}_trades",
+            file_format,
+            lambda: TRADE,
+            pages(_page_rows(page.limit)),
+            TRADE_TIME,
+            page.limit,
+        )
+    found, more = await parts.store.trades(symbol, start, before, page.limit or JSON_ROWS)
+    # A trade that comes too late for its bar is stored all the same: no page of trades is ever settled.
+    content = Trades(symbol=symbol, trades=found, next_cursor=trade_cursor(more) if more else None)
+    return conditional(request, content, settled=False)
+
+
+def _query(parts: Services, symbol: str, page: BarPage, *, indicators: bool, fill: bool = False) -> BarQuery:
+    """What a request for a page asks; raises AsOfTooOld and InvalidParameter."""
+    end = parts.store.latest() if page.to is None else page.to
+    if page.cursor is not None:
+        end = min(end, candle_place(page.cursor))
+    return BarQuery(
+        symbol=symbol,
+        interval=page.interval,
+        start=page.from_ or 0,
+        end=end,
+        limit=page.limit or JSON_ROWS,
+        fixed=page.to is not None or page.cursor is not None,
+        indicators=indicators,
+        as_of=None if page.as_of is None else parts.bars.moment(page.as_of, page.interval),
+        fill=fill,
+    )
+
+
+async def _bar_file(  # noqa: PLR0913, PLR0917 -- what a file of bars is made of
+    request: Request, parts: Services, page: BarPage, query: BarQuery, table: BarTable, name: str
+) -> Response | None:
+    """The bars as a file, where one is asked for."""
+    file_format = asked_format(page.format, request.headers.get("accept"))
+    if file_format == "json":
+        return None
+
+    async def pages() -> Pages:
+        end: int | None = query.end
+        while end is not None:
+            found = await parts.bars.page(replace(query, end=end, limit=_page_rows(page.limit)))
+            yield table.rows(found.bars)
+            end = found.more
+
+    file = f"{query.symbol}_{query.interval}_{name}"
+    return await parts.downloads.answer(file, file_format, table.columns, pages(), BAR_TIME, page.limit)
+
+
+def _page_rows(limit: int | None) -> int:
+    """Rows to read at a time for a file."""
+    return PAGE_ROWS if limit is None else min(limit, PAGE_ROWS)
+
+
+def _as_of(query: BarQuery) -> datetime | None:
+    return None if query.as_of is None else to_datetime(query.as_of)
+
+
+def _next(found: KnownBars) -> str | None:
+    return None if found.more is None else candle_cursor(found.more)
