@@ -29,8 +29,10 @@ from api.routes.page import page_router
 from api.settings import ApiSettings
 from api.store import Store, statements
 from api.times import Now, wall_clock
+from api.tracing import telemetry_for
 from api.web.assets import load_assets
 from schemas.symbol_classes import SymbolClasses
+from schemas.tracing import open_tracing
 
 READY_CACHE_SECONDS = 1.0
 SYMBOLS_CACHE_SECONDS = 1.0
@@ -46,6 +48,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     """The API as an ASGI application. It starts whether or not any server is there; ``/ready`` says what is
     missing, and Cassandra is connected as soon as it comes."""
     metrics = ApiMetrics()
+    tracing = open_tracing(settings, "api", settings.tracing_request_ratio)
     keyspace = settings.cassandra_keyspace
     queries = statements(keyspace) | alert_store.statements(keyspace) | quote_store.statements(keyspace)
     queries |= gap_store.statements(keyspace)
@@ -66,6 +69,9 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
             database, store, settings.versions_ttl_days, settings.api_settled_seconds, now
         )
         live_server = LiveServer(settings, metrics.live, store.is_known, now)
+        if tracing is not None:
+            database.tracing = tracing
+            live_server.trace(tracing)
         symbols: Cached[list[Symbol]] = Cached(store.symbols, SYMBOLS_CACHE_SECONDS)
         # Our own servers: a proxy meant for the internet must not get between.
         async with httpx.AsyncClient(timeout=settings.ready_timeout_seconds, trust_env=False) as http:
@@ -95,9 +101,15 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
                 feeding.cancel()
                 await asyncio.wait((feeding,))
                 await asyncio.to_thread(database.close)
+                if tracing is not None:
+                    await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
-        title="Tickstream", version=version("tickstream"), description=DESCRIPTION, lifespan=lifespan
+        title="Tickstream",
+        version=version("tickstream"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        telemetry=telemetry_for(tracing),
     )
     install_error_handlers(app)
     app.add_middleware(RequestMiddleware, metrics=metrics)

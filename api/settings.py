@@ -13,6 +13,7 @@ from schemas.settings import (
     SymbolSettings,
     split_names,
 )
+from schemas.tracing import TracingSettings
 
 
 class LiveSettings(EnvironmentSettings):
@@ -59,7 +60,13 @@ class LiveSettings(EnvironmentSettings):
 
 
 class ApiSettings(
-    LogSettings, KafkaSettings, CassandraSettings, SymbolSettings, LiveSettings, HistorySettings
+    LogSettings,
+    KafkaSettings,
+    CassandraSettings,
+    SymbolSettings,
+    LiveSettings,
+    TracingSettings,
+    HistorySettings,
 ):
     api_host: str = Field(
         "127.0.0.1", description="address that the API listens on; 0.0.0.0: every interface"

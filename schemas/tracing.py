@@ -125,7 +125,11 @@ def failed(span: Span, why: str) -> None:
     span.set_status(StatusCode.ERROR, why)
 
 
-def current_trace_id() -> str | None:
-    """The id of the trace that is being recorded here, as logs and collectors write it."""
+def identify_request(request_id: str) -> dict[str, str]:
+    """Gives the span of the request that is answered here its id; returns what the lines of the log are to
+    carry: the id of the trace, where there is one."""
     span = trace.get_current_span()
-    return trace.format_trace_id(span.get_span_context().trace_id) if span.is_recording() else None
+    if not span.is_recording():
+        return {}
+    span.set_attribute("tickstream.request_id", request_id)
+    return {"trace_id": trace.format_trace_id(span.get_span_context().trace_id)}

@@ -8,6 +8,7 @@ from starlette.websockets import WebSocket
 
 from api.errors import StorageUnavailable
 from api.live.continuity import Continuity
+from api.live.deliveries import Deliveries
 from api.live.feed import Feed
 from api.live.hub import Hub, Tap
 from api.live.latest import Latest
@@ -17,6 +18,7 @@ from api.live.session import IsKnown, Session, Shared
 from api.metrics import LiveMetrics
 from api.settings import ApiSettings
 from api.times import Now
+from schemas.tracing import Tracing
 
 log = structlog.get_logger()
 TRY_AGAIN = 1013
@@ -51,6 +53,10 @@ class LiveServer:
     def watch(self, tap: Tap) -> None:
         """Calls ``tap`` with every event that comes, on the event loop; it must be quick."""
         self._hub.taps.append(tap)
+
+    def trace(self, tracing: Tracing) -> None:
+        """To be called before ``run``: what comes with a trace is followed to the clients' outboxes."""
+        self._feed.deliveries = Deliveries(tracing)
 
     async def run(self) -> None:
         """Feeds the clients until it is cancelled."""

@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind
 from structlog.testing import capture_logs
 
 from schemas import otlp
-from schemas.tracing import Tracing, TracingSettings, current_trace_id, followed, headers_of, open_tracing
+from schemas.tracing import Tracing, TracingSettings, followed, headers_of, identify_request, open_tracing
 from tests.support.collector import Collector, running_collector
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -72,16 +72,20 @@ def test_steps_are_recorded_inside_a_trace_only(collector: Collector) -> None:
     """What nobody traces leaves nothing, and has no trace id for the logs."""
     tracing = tracing_to(collector.endpoint)
     with tracing.inside("alone", {}):
-        assert current_trace_id() is None
+        assert identify_request("r0") == {}
     tracer = tracing.provider.get_tracer("test")
     with tracer.start_as_current_span("request"), tracing.inside("query", {"statement": "symbols"}):
-        trace_id = current_trace_id()
+        said = identify_request("r1")
     with pytest.raises(ValueError, match="broken"), tracer.start_as_current_span("request"):  # noqa: SIM117
         with tracing.inside("query", {"statement": "trades"}):
             raise ValueError("broken")
     tracing.close()
     good, bad = collector.named("query")
-    assert (good.trace_id, good.failed, good.attributes) == (trace_id, False, {"statement": "symbols"})
+    assert said == {"trace_id": good.trace_id}
+    assert (good.failed, good.attributes) == (
+        False,
+        {"statement": "symbols", "tickstream.request_id": "r1"},
+    )
     assert bad.failed
     assert collector.named("alone") == []
 
