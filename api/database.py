@@ -15,6 +15,7 @@ from api.metrics import ApiMetrics
 from schemas.cassandra_session import connect
 from schemas.errors import ConfigurationError, TickstreamError
 from schemas.settings import CassandraSettings
+from schemas.tracing import Tracing
 
 log = structlog.get_logger()
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
@@ -39,6 +40,8 @@ class Database:
         timeout_seconds: float,
         max_queries: int,
     ) -> None:
+        self.tracing: Tracing | None = None
+        """Set where it is on: then the queries of traced requests have spans."""
         self._settings = settings
         self._texts = statements
         self._metrics = metrics
@@ -70,6 +73,13 @@ class Database:
 
     async def query(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         """All rows of a prepared statement, in the table's order; raises StorageUnavailable."""
+        if self.tracing is None:
+            return await self._query(statement, values)
+        described = {"db.system.name": "cassandra", "db.operation.name": statement}
+        with self.tracing.inside(f"cassandra {statement}", described):
+            return await self._query(statement, values)
+
+    async def _query(self, statement: str, values: Sequence[Any]) -> list[Row]:
         outcome = "failed"
         with (
             self._metrics.query_seconds.labels(statement).time(),

@@ -19,6 +19,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from api.live.continuity import Continuity
+from api.live.deliveries import Deliveries
 from api.live.messages import Incoming, from_event
 from api.metrics import LiveMetrics
 from api.times import Now
@@ -64,6 +65,8 @@ class Feed:
     ) -> None:
         """``publish`` runs on the event loop that ``run`` is called on."""
         self.continuity = Continuity(now)
+        self.deliveries: Deliveries | None = None
+        """Set before ``run`` where tracing is on."""
         self._settings = settings
         self._publish = publish
         self._metrics = metrics
@@ -74,6 +77,7 @@ class Feed:
         """Reads until it is cancelled."""
         loop = asyncio.get_running_loop()
         reader = _Reader(self._settings, self._metrics, self.continuity, self._client, self._stopped)
+        reader.deliveries = self.deliveries
 
         def hand_over(batch: Sequence[Incoming]) -> None:
             """Returns when the event loop has taken the batch in."""
@@ -105,6 +109,8 @@ class Feed:
 
 class _Reader:
     """What the thread does."""
+
+    deliveries: Deliveries | None = None
 
     def __init__(
         self,
@@ -171,11 +177,14 @@ class _Reader:
         if first is None:
             return
         records = [first, *consumer.consume(MOST_RECORDS - 1, 0)]
+        spans = () if self.deliveries is None else self.deliveries.begin(records)
         batch = [incoming for record in records if (incoming := self._read(record)) is not None]
         self._check_gaps(records)
         if batch:
             self._measure(batch)
             hand_over(batch)
+        for span in spans:
+            span.end()
         self._tick(records)
 
     def _look(self, consumer: Any) -> None:
