@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
@@ -73,11 +74,16 @@ class Database:
 
     async def query(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         """All rows of a prepared statement, in the table's order; raises StorageUnavailable."""
-        if self.tracing is None:
-            return await self._query(statement, values)
-        described = {"db.system.name": "cassandra", "db.operation.name": statement}
-        with self.tracing.inside(f"cassandra {statement}", described):
-            return await self._query(statement, values)
+        span: AbstractContextManager[None] = nullcontext()
+        if self.tracing is not None:
+            described = {"db.system.name": "cassandra", "db.operation.name": statement}
+            span = self.tracing.inside(f"cassandra {statement}", described)
+        try:
+            with span:
+                return await self._query(statement, values)
+        except StorageUnavailable as error:
+            log.info("query_failed", statement=statement, error=str(error))  # with the id of the request
+            raise
 
     async def _query(self, statement: str, values: Sequence[Any]) -> list[Row]:
         outcome = "failed"

@@ -170,6 +170,8 @@ def test_an_outage_is_logged_once_and_its_end_too(session: Session) -> None:
     assert [line["event"] for line in logs] == [
         "cassandra_available",
         "cassandra_unavailable",
+        "query_failed",  # each of them, with the id of its request
+        "query_failed",
         "cassandra_available",
     ]
 
