@@ -20,8 +20,13 @@ class Flights(Generic[T]):
         task = self._under_way.get(key)
         if task is None:
             task = self._under_way[key] = asyncio.create_task(fetch())
-            task.add_done_callback(lambda _: self._under_way.pop(key))
+            task.add_done_callback(lambda done: self._landed(key, done))
         return task
+
+    def _landed(self, key: Hashable, task: asyncio.Task[T]) -> None:
+        del self._under_way[key]
+        if not task.cancelled():
+            task.exception()  # whoever waited has got it; where all have gone away, nobody misses it
 
 
 class Cached(Generic[T]):

@@ -73,7 +73,7 @@ class Window:
     it has every bar from ``floor`` on, and of each the newest version, for as long as every event reaches it.
     """
 
-    __slots__ = ("_arrived", "_bars", "_lost", "filled_at", "floor")
+    __slots__ = ("_arrived", "_bars", "_lost", "failed", "filled_at", "floor")
 
     def __init__(self) -> None:
         self._bars: dict[int, Held] = {}  # by start, oldest first
@@ -82,6 +82,8 @@ class Window:
         self.floor: int | None = None
         """None: not filled. 0: it has all bars there are."""
         self.filled_at = 0.0
+        self.failed = False
+        """Cassandra did not answer when it was to be read again."""
 
     def __len__(self) -> int:
         return len(self._bars)

@@ -8,8 +8,8 @@ What makes that safe:
 - Nothing is served while the feed is not current, and everything is dropped when it was interrupted. The
   first SETTLE_SECONDS after that are Cassandra's: what was published before may still be on its way there.
 - Only the feed opens a window: a symbol of which nothing comes, such as one of a replay, is Cassandra's.
-- Replays and backfills can write old bars of a live symbol behind our back. So a window is read again every
-  REFRESH_SECONDS, one that claims to be all there is every WHOLE_SECONDS; what lies outside is Cassandra's.
+- Replays and backfills can write old bars of a live symbol behind our back. So a window is read again when it
+  is older than its reader bears (``Patience``); what lies outside of it is Cassandra's.
 
 Bounded: ``max_bars`` bars (about 1 kB each); beyond, the window is dropped that was asked for longest ago.
 """
@@ -17,6 +17,7 @@ Bounded: ``max_bars`` bars (about 1 kB each); beyond, the window is dropped that
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import structlog
 
@@ -34,11 +35,25 @@ from schemas.intervals import INTERVALS
 log = structlog.get_logger()
 SETTLE_SECONDS = 5.0
 """Longest that a bar is on its way from the topic to Cassandra while nothing is wrong."""
-REFRESH_SECONDS = 30.0
-WHOLE_SECONDS = 5.0
+MAX_FILLS = 4
+"""Windows that are read from Cassandra at the same time."""
 MAX_WINDOWS = 100_000
 """Symbols x intervals; the bars of further ones are read from Cassandra."""
 NAME = "candles"
+
+
+class Patience(NamedTuple):
+    """Seconds after which a window is read again in the background; after twice as many its reader waits."""
+
+    bars: float
+    nothing_older: float
+    """The same where the answer is that there are no older bars."""
+
+
+PAGES = Patience(60.0, 5.0)
+"""Of those who ask for bars."""
+PRICES = Patience(300.0, 300.0)
+"""Of those who ask for prices, which the newest bars tell."""
 
 Key = tuple[str, str]
 Load = Callable[[str, str, int], Awaitable[list[CandleModel]]]
@@ -60,6 +75,7 @@ class CandleCache:
         self._epoch = continuity.epoch
         self._since = continuity.since
         self._flights: Flights[None] = Flights()
+        self._slots = asyncio.Semaphore(MAX_FILLS)
         metrics.entries.labels(NAME).set_function(lambda: self._bars)
 
     @property
@@ -97,56 +113,74 @@ class CandleCache:
     async def page(self, symbol: str, interval: str, span: Span, limit: int) -> list[Held] | None:
         """The newest ``limit`` bars that start in ``span``, newest first, as Cassandra has them or newer;
         None where only Cassandra can tell."""
-        result, found = await self._page((symbol, interval), span, limit)
+        found = self.held(symbol, interval, span, limit, PAGES)
+        result = "hit"
+        if found is None:
+            result = "miss"
+            if limit <= ROWS and span.end > self._continuity.now() - ROWS * INTERVALS[interval]:
+                result = "fill" if await self.fill(symbol, interval, PAGES) else "bypass"
+                found = self.held(symbol, interval, span, limit, PAGES)
+                result = "miss" if result == "fill" and found is None else result
         self._metrics.count(NAME, result)
         return found
 
-    async def _page(self, key: Key, span: Span, limit: int) -> tuple[str, list[Held] | None]:
-        self._follow()
-        window = self._windows.get(key)
-        if window is None or not self._continuity.is_current():
-            return "bypass", None
-        if limit > ROWS or span.end <= self._continuity.now() - ROWS * INTERVALS[key[1]]:
-            return "miss", None
-        result = "hit"
-        if window.floor is None:
-            if self._monotonic() - self._since < SETTLE_SECONDS:
-                return "bypass", None
-            result = "fill"
-            await self._fill(key, window)
-        else:
-            kept = REFRESH_SECONDS if window.floor else WHOLE_SECONDS
-            age = self._monotonic() - window.filled_at
-            if age > 2 * kept:
-                result = "fill"
-                await self._fill(key, window)
-            elif age > kept:
-                self._flights.start(key, lambda: self._read(key, window))
-        if self._windows.get(key) is not window or not self._continuity.is_current():
-            return "bypass", None  # the feed was interrupted meanwhile
+    def held(
+        self, symbol: str, interval: str, span: Span, limit: int, patience: Patience
+    ) -> list[Held] | None:
+        """The same without waiting: None, too, where the window has to be filled first."""
+        key = (symbol, interval)
+        window = self._current(key)
+        if window is None or window.floor is None:
+            return None
         found = window.page(span, limit)
         if found is None:
-            return "miss", None
+            return None
+        age = self._monotonic() - window.filled_at
+        most = patience.bars if len(found) == limit else patience.nothing_older
+        if age > 2 * most and not window.failed:
+            return None
+        if age > most:
+            self._start(key, window)
         self._filled.move_to_end(key)
-        return result, found
+        return found
 
-    async def _fill(self, key: Key, window: Window) -> None:
-        await asyncio.shield(self._flights.start(key, lambda: self._read(key, window)))
+    async def fill(self, symbol: str, interval: str, patience: Patience) -> bool:
+        """Fills a window where that can be done and helps; whether it is filled now."""
+        key = (symbol, interval)
+        window = self._current(key)
+        if window is None:
+            return False
+        if window.floor is None and self._monotonic() - self._since < SETTLE_SECONDS:
+            return False
+        if window.floor is None or self._monotonic() - window.filled_at > patience.nothing_older:
+            await asyncio.shield(self._start(key, window))
+        return self._current(key) is window and window.floor is not None
+
+    def _current(self, key: Key) -> Window | None:
+        """The window of a key to which the feed has brought something, while the feed is current."""
+        self._follow()
+        return self._windows.get(key) if self._continuity.is_current() else None
+
+    def _start(self, key: Key, window: Window) -> asyncio.Task[None]:
+        return self._flights.start(key, lambda: self._read(key, window))
 
     async def _read(self, key: Key, window: Window) -> None:
         """Fills a window from Cassandra. Where that cannot answer, the window stays as it is: nobody else can
         write there, either."""
-        at = self._monotonic()
-        try:
-            rows = [from_store(bar) for bar in await self._load(*key, ROWS)]
-        except StorageUnavailable:
-            self._metrics.fills.labels(NAME, "failed").inc()
-            return
+        async with self._slots:
+            at = self._monotonic()
+            try:
+                rows = [from_store(bar) for bar in await self._load(*key, ROWS)]
+            except StorageUnavailable:
+                self._metrics.fills.labels(NAME, "failed").inc()
+                window.failed = True
+                return
         self._metrics.fills.labels(NAME, "ok").inc()
         self._follow()
         if self._windows.get(key) is not window:
             return
         before = len(window)
+        window.failed = False
         window.fill(rows, at)
         self._bars += len(window) - before
         self._filled[key] = None

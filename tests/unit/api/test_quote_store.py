@@ -5,54 +5,46 @@ from typing import Any
 
 import pytest
 
-from api.models import Candle, Trade
-from api.quote_store import DELAYED_US, BidAsk, QuoteStore, Stored, snapshot
+from api.hot.bars import Held, from_store
+from api.models import Candle
+from api.quote_store import DELAYED_US, BidAsk, Known, LastTrade, QuoteStore, StoredQuotes, snapshot, to_quote
 from api.store import Store
 from api.times import to_datetime
 from schemas.intervals import INTERVALS, MINUTE_US
+from schemas.tables import trade_minute
 
 DAY_US = INTERVALS["1d"]
 DAY = 20_000 * DAY_US
 NOON = DAY + DAY_US // 2
 
 
-def a_bar(start: int, close: float | None, *, interval: str = "1m", final: bool = True) -> Candle:
-    return Candle(
+def a_bar(start: int, close: float | None, *, interval: str = "1m", final: bool = True) -> Held:
+    bar = Candle(
         symbol="A", interval=interval, start=to_datetime(start), end=to_datetime(start + INTERVALS[interval]),
         open=close, high=close, low=close, close=close, volume=1.0, notional=1.0, vwap=1.0, trades=1,
         final=final, version=1, sources=["s"], late_trades=0, updated_at=None, quality=1.0,
     )  # fmt: skip
+    return from_store(bar)
 
 
-def a_trade(time: int, price: float, *, sets_price: bool = True, delay: int = 10_000) -> Trade:
-    return Trade(
-        symbol="A", event_time=to_datetime(time), received_at=to_datetime(time + delay), price=price,
-        size=7.0, trade_id="t", sequence=1, source="trades", exchange="", conditions=[],
-        updates_open_close=sets_price, updates_high_low=sets_price, updates_volume=True,
-    )  # fmt: skip
+def a_trade(time: int, price: float, *, delay: int = 10_000) -> LastTrade:
+    return LastTrade(time, time + delay, price, 7.0, "trades")
 
 
 def said(
     *fields: str,
     bid_ask: BidAsk | None = None,
-    bars: tuple[Candle, ...] = (),
-    days: tuple[Candle, ...] = (),
-    trades: tuple[Trade, ...] = (),
+    bars: tuple[Held, ...] = (),
+    days: tuple[Held, ...] = (),
+    trade: LastTrade | None = None,
     now: int = NOON,
 ) -> Any:
     """These fields of the snapshot."""
-    quote = snapshot("A", Stored(bid_ask, bars, days, trades), now)
+    quote = to_quote("A", snapshot(Known(bid_ask, bars, days, trade)), now)
     return tuple(getattr(quote, field) for field in fields)
 
 
 LAST = ("last_price", "last_size", "last_time")
-
-
-def test_the_last_trade_is_the_newest_that_may_set_a_price() -> None:
-    """An average-price print is newer, and says nothing of the price."""
-    trades = (a_trade(NOON + 2, 9.0, sets_price=False), a_trade(NOON + 1, 5.0), a_trade(NOON, 4.0))
-    bars = (a_bar(NOON, 5.0, final=False),)
-    assert said(*LAST, bars=bars, trades=trades) == (5.0, 7.0, to_datetime(NOON + 1))
 
 
 @pytest.mark.parametrize(
@@ -69,10 +61,10 @@ def test_the_last_trade_is_the_newest_that_may_set_a_price() -> None:
     ids=["confirmed", "corrected", "cancelled", "bar_live", "newer_bar", "bar_lags", "no_bar"],
 )
 def test_a_final_bar_knows_better_than_the_trade_as_it_was_first_reported(
-    bars: tuple[Candle, ...], expected: tuple[Any, ...]
+    bars: tuple[Held, ...], expected: tuple[Any, ...]
 ) -> None:
     """Corrected: its close, and size and time are unknown. A live bar may only be behind."""
-    assert said(*LAST, bars=bars, trades=(a_trade(NOON, 5.0),)) == expected
+    assert said(*LAST, bars=bars, trade=a_trade(NOON, 5.0)) == expected
 
 
 def test_without_a_trade_the_last_price_is_that_of_the_newest_bar_with_one() -> None:
@@ -93,19 +85,19 @@ def test_the_change_is_since_the_close_of_the_day_before() -> None:
         a_bar(DAY - DAY_US, None, interval="1d"),
         a_bar(DAY - 3 * DAY_US, 4.0, interval="1d"),
     )
-    trades = (a_trade(NOON, 5.0),)
-    assert said(*CHANGE, days=days, trades=trades) == (4.0, 1.0, 25.0)
-    assert said("day", days=days, trades=trades)[0].close == 5.0
-    assert said(*CHANGE, days=days[:1], trades=trades) == (None, None, None)
+    trade = a_trade(NOON, 5.0)
+    assert said(*CHANGE, days=days, trade=trade) == (4.0, 1.0, 25.0)
+    assert said("day", days=days, trade=trade)[0].close == 5.0
+    assert said(*CHANGE, days=days[:1], trade=trade) == (None, None, None)
 
 
 def test_a_trade_after_the_end_of_the_newest_day_is_of_one_that_is_not_stored_yet() -> None:
     """The day is unknown, and the newest stored one is the day before."""
     days = (a_bar(DAY, 5.0, interval="1d"), a_bar(DAY - DAY_US, 4.0, interval="1d"))
-    trades = (a_trade(DAY + DAY_US, 6.0),)
-    assert said("day", *CHANGE, days=days, trades=trades) == (None, 5.0, 1.0, 20.0)
-    before_its_end = (a_trade(DAY + DAY_US - 1, 6.0),)
-    assert said(*CHANGE, days=days, trades=before_its_end) == (4.0, 2.0, 50.0)
+    trade = a_trade(DAY + DAY_US, 6.0)
+    assert said("day", *CHANGE, days=days, trade=trade) == (None, 5.0, 1.0, 20.0)
+    before_its_end = a_trade(DAY + DAY_US - 1, 6.0)
+    assert said(*CHANGE, days=days, trade=before_its_end) == (4.0, 2.0, 50.0)
 
 
 SEEN = ("event_time", "received_at", "source", "delayed", "age_seconds")
@@ -116,9 +108,9 @@ def test_the_newer_of_quote_and_trade_says_when_and_where_it_was_seen() -> None:
     bid_ask = BidAsk(4.0, 1.0, 6.0, 2.0, 5.0, 2.0, NOON, NOON + 5, "quotes")
     quoted = (to_datetime(NOON), to_datetime(NOON + 5), "quotes", False, 3.0)
     now = NOON + 3_000_000
-    assert said(*SEEN, bid_ask=bid_ask, trades=(a_trade(NOON - 1, 5.0),), now=now) == quoted
+    assert said(*SEEN, bid_ask=bid_ask, trade=a_trade(NOON - 1, 5.0), now=now) == quoted
     traded = (to_datetime(NOON + 1), to_datetime(NOON + 10_001), "trades", False, 2.999999)
-    assert said(*SEEN, bid_ask=bid_ask, trades=(a_trade(NOON + 1, 5.0),), now=now) == traded
+    assert said(*SEEN, bid_ask=bid_ask, trade=a_trade(NOON + 1, 5.0), now=now) == traded
     assert said("age_seconds", bid_ask=bid_ask, now=NOON - 1) == (0.0,)
     assert said(*SEEN, bars=(a_bar(NOON, 5.0),)) == (None,) * 5
 
@@ -126,7 +118,7 @@ def test_the_newer_of_quote_and_trade_says_when_and_where_it_was_seen() -> None:
 @pytest.mark.parametrize(("delay", "delayed"), [(DELAYED_US, False), (DELAYED_US + 1, True)])
 def test_what_reaches_us_more_than_a_minute_late_is_delayed(delay: int, delayed: bool) -> None:
     """Just below and just above."""
-    assert said("delayed", trades=(a_trade(NOON, 5.0, delay=delay),)) == (delayed,)
+    assert said("delayed", trade=a_trade(NOON, 5.0, delay=delay)) == (delayed,)
 
 
 def test_bid_and_ask_come_from_the_latest_quote() -> None:
@@ -138,10 +130,11 @@ def test_bid_and_ask_come_from_the_latest_quote() -> None:
 
 
 class Database:
-    """One bar of each interval, from ``start`` on; keeps what was asked."""
+    """One bar of each interval, from ``start`` on, and trades, newest first; keeps what was asked."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, trades: tuple[tuple[Any, ...], ...] = ()) -> None:
         self._start = start
+        self._trades = trades
         self.asked: list[str] = []
 
     async def query(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -153,6 +146,8 @@ class Database:
             )
             if to_datetime(self._start).isoformat().startswith(values[1]):
                 return [(start, end, *[4.0] * 7, 1, True, 3, None, 0, 5, 1.0)]
+        if kind == "trades" and values[0] == trade_minute(NOON):
+            return list(self._trades)
         if kind == "held":
             return [
                 (period,) for period in values[1] if to_datetime(self._start).isoformat().startswith(period)
@@ -165,9 +160,41 @@ def test_the_last_price_is_found_however_old_and_at_once_where_the_symbol_trades
     """Five queries for a symbol that trades; no partition is asked about before it is read."""
     database = Database(NOON - age)
     store = Store(database, ["A"], lambda: NOON + 1_000_000)  # type: ignore[arg-type]
-    quotes = QuoteStore(database, store, lambda: NOON + 1_000_000)  # type: ignore[arg-type]
-    quote = asyncio.run(quotes.quote("A"))
-    assert (quote.last_price, quote.day and quote.day.start) == (4.0, to_datetime(NOON - age))
+    stored = StoredQuotes(database, store, lambda: NOON + 1_000_000)  # type: ignore[arg-type]
+    seen = snapshot(asyncio.run(stored.known("A")))
+    assert (seen.last_price, seen.day and seen.day.start) == (4.0, NOON - age)
     if not age:
         assert sorted(set(database.asked)) == ["candles_1d", "candles_1m", "quote", "trades"]
         assert database.asked.count("trades") == 2
+
+
+def test_the_last_trade_is_the_newest_that_may_set_a_price() -> None:
+    """An average-price print is newer, and says nothing of the price."""
+    trades = tuple(
+        (NOON + number, number, "s", "t", NOON + 9, float(number), 7.0, "", None, sets_price, True, True)
+        for number, sets_price in ((9, False), (5, True), (4, True))
+    )
+    database = Database(NOON, trades)
+    store = Store(database, ["A"], lambda: NOON + 1_000_000)  # type: ignore[arg-type]
+    stored = StoredQuotes(database, store, lambda: NOON + 1_000_000)  # type: ignore[arg-type]
+    assert asyncio.run(stored.known("A")).trade == LastTrade(NOON + 5, NOON + 9, 5.0, 7.0, "s")
+
+
+def test_memory_answers_where_it_can_and_cassandra_where_it_cannot() -> None:
+    """The same snapshot of either."""
+    known = Known(None, (a_bar(NOON, 5.0),), (), a_trade(NOON, 5.0))
+    asked = []
+
+    class Stored:
+        async def known(self, symbol: str) -> Known:
+            asked.append(symbol)
+            return known
+
+    async def from_memory(symbol: str) -> Known | None:
+        return known if symbol == "HOT" else None
+
+    quotes = QuoteStore(Stored(), from_memory, lambda: NOON)  # type: ignore[arg-type]
+    hot, cold = asyncio.run(quotes.quotes(["HOT", "COLD"]))
+    assert asked == ["COLD"]
+    assert hot.model_dump(exclude={"symbol"}) == cold.model_dump(exclude={"symbol"})
+    assert hot.last_price == 5.0

@@ -1,0 +1,133 @@
+"""The market at a glance: price, change, day and the last hour of every symbol.
+
+Live symbols come from memory with each answer. The others, those of a replay or a silent market, are read
+from Cassandra and kept for STORED_SECONDS.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import orjson
+
+from api.cached import Flights
+from api.hot.bars import Held
+from api.hot.quotes import QuoteCache
+from api.metrics import CacheMetrics
+from api.quote_store import Known, snapshot
+from api.times import Now, to_datetime
+
+NAME = "summary"
+POINTS = 60
+"""Closes of a sparkline."""
+STALE_SECONDS = 30.0
+"""A symbol that has been silent for longer is marked as stale."""
+STORED_SECONDS = 10.0
+SYMBOLS_AT_ONCE = 8
+MAX_STORED = 10_000
+"""Symbols kept from Cassandra; where there are more, those read longest ago go."""
+
+Part = tuple[Known, Sequence[Held]]
+"""What is known of a symbol, and its newest POINTS 1m bars, newest first."""
+LoadPart = Callable[[str], Coroutine[Any, Any, Part]]
+
+
+class MarketSummary:
+    """Only for the event loop's thread. Raises StorageUnavailable where a symbol has to be read from
+    Cassandra and cannot."""
+
+    def __init__(self, hot: QuoteCache, load: LoadPart, metrics: CacheMetrics, now: Now) -> None:
+        """``load``: what Cassandra knows of a symbol."""
+        self._hot = hot
+        self._load = load
+        self._metrics = metrics
+        self._now = now
+        self._stored: dict[str, tuple[int, Part]] = {}
+        self._flights: Flights[Part] = Flights()
+        self._slots = asyncio.Semaphore(SYMBOLS_AT_ONCE)
+        metrics.entries.labels(NAME).set_function(lambda: len(self._stored))
+
+    @property
+    def entries(self) -> int:
+        """So many symbols from Cassandra are held."""
+        return len(self._stored)
+
+    async def answer(self, symbols: Sequence[str], trades_per_second: float) -> bytes:
+        """The JSON of a ``models.MarketSummary``, symbols in the order given."""
+        found: dict[str, Part] = {}
+        for symbol in symbols:
+            if (part := self._from_memory(symbol)) is not None:
+                found[symbol] = part
+                self._metrics.count(NAME, "hit")
+        cold = [symbol for symbol in symbols if symbol not in found]
+        found |= zip(cold, await asyncio.gather(*map(self._fetched, cold)), strict=True)
+        now = self._now()
+        rows = [_row(symbol, *found[symbol], now) for symbol in symbols]
+        body = {
+            "symbols": rows,
+            "time": to_datetime(now),
+            "totals": _totals(rows) | {"trades_per_second": trades_per_second},
+        }
+        return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+
+    def _from_memory(self, symbol: str) -> Part | None:
+        known = self._hot.held(symbol)
+        bars = self._hot.bars(symbol, "1m", POINTS) if known else None
+        return None if known is None or bars is None else (known, bars)
+
+    async def _fetched(self, symbol: str) -> Part:
+        await self._hot.fill(symbol)
+        part = self._from_memory(symbol)
+        self._metrics.count(NAME, "miss" if part is None else "fill")
+        return part or await self._from_store(symbol)
+
+    async def _from_store(self, symbol: str) -> Part:
+        at, part = self._stored.get(symbol, (0, None))
+        if part is not None and self._now() - at < STORED_SECONDS * 1e6:
+            return part
+        return await asyncio.shield(self._flights.start(symbol, lambda: self._read(symbol)))
+
+    async def _read(self, symbol: str) -> Part:
+        async with self._slots:
+            at, part = self._now(), await self._load(symbol)
+        self._stored.pop(symbol, None)
+        self._stored[symbol] = (at, part)
+        if len(self._stored) > MAX_STORED:
+            del self._stored[next(iter(self._stored))]
+        return part
+
+
+def _row(symbol: str, known: Known, bars: Sequence[Held], now: int) -> dict[str, Any]:
+    seen = snapshot(known)
+    day = seen.day.fields() if seen.day else {}
+    if seen.trade is not None:
+        time: int | None = seen.trade.event_time
+    else:
+        time = next((bar.end for bar in (*known.bars, *known.days) if bar.close is not None), None)
+    age = None if time is None else max(0.0, (now - time) / 1e6)
+    return {
+        "symbol": symbol,
+        "price": seen.last_price,
+        "change": seen.change,
+        "change_percent": seen.change_percent,
+        "previous_close": seen.previous_close,
+        "volume": day.get("volume"),
+        "high": day.get("high"),
+        "low": day.get("low"),
+        "time": None if time is None else to_datetime(time),
+        "age_seconds": age,
+        "stale": age is None or age > STALE_SECONDS,
+        "quality": known.bars[0].quality if known.bars else None,
+        "sparkline": [bar.close for bar in reversed(bars) if bar.close is not None],
+    }
+
+
+def _totals(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    changes = [row["change"] for row in rows if row["change"] is not None]
+    return {
+        "symbols": len(rows),
+        "up": sum(change > 0 for change in changes),
+        "down": sum(change < 0 for change in changes),
+        "unchanged": sum(change == 0 for change in changes),
+        "stale": sum(row["stale"] for row in rows),
+    }

@@ -1,0 +1,38 @@
+"""The market at a glance."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.dependencies import ServicesDep, stored_name
+from api.errors import SYMBOL_RESPONSES
+from api.parameters import MAX_NAMES, Names
+from api.summary_models import MarketSummary
+
+router = APIRouter(prefix="/api/v1", tags=["market"])
+
+
+class SummaryFilter(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbols: Names = Field(
+        (),
+        description=f"only these, up to {MAX_NAMES}, separated by commas. Without it: all symbols there are",
+        examples=["AAPL,MSFT"],
+    )
+
+
+@router.get("/market-summary", responses=SYMBOL_RESPONSES, response_model=MarketSummary)
+async def market_summary(asked: Annotated[SummaryFilter, Query()], parts: ServicesDep) -> Response:
+    """Price, change, day and the closes of the last hour of every symbol, or of those named: those that are
+    configured, that trade, or that have stored bars.
+
+    Live symbols are as new as the live feed; others, such as those of a replay, are at most ten seconds old.
+    """
+    if asked.symbols:
+        names = list(dict.fromkeys([await stored_name(symbol, parts.store) for symbol in asked.symbols]))
+    else:
+        names = await parts.hot.names.get()
+    rate = parts.metrics.live.events.per_second().get("trades", 0.0)
+    return Response(await parts.hot.summary.answer(names, rate), media_type="application/json")
