@@ -44,7 +44,9 @@ class Feed:
         self.adapter = adapter
         self._counters = Counters(runtime.metrics, adapter.name)
         now_us = runtime.clock.now_us
-        self._handover = Handover[Delivery | Notice](settings.provider_queue_items, now_us)
+        self._handover = Handover[Delivery | Notice](
+            settings.provider_queue_items, now_us, self._counters.waited
+        )
         classes = SymbolClasses(settings)
         around = Surroundings(
             dial or web_socket_dial(settings, now_us),

@@ -23,8 +23,10 @@ class Handover(Generic[T]):
     """A queue of at most ``capacity``, in the weight of its items. When it is full ``put`` waits, so that
     nothing more is read from the network and the sender has to wait: nothing is thrown away here."""
 
-    def __init__(self, capacity: int, now_us: Callable[[], int]) -> None:
+    def __init__(self, capacity: int, now_us: Callable[[], int], waits: Callable[[], None]) -> None:
+        """``waits`` is called each time that somebody has to."""
         self._capacity = capacity
+        self._waits = waits
         self._now_us = now_us
         self._items: deque[tuple[int, T]] = deque()
         self._weight = 0
@@ -37,14 +39,14 @@ class Handover(Generic[T]):
         """How much is waiting."""
         return self._weight
 
-    async def put(self, item: T, weight: int = 1) -> bool:
-        """Adds an item; waits while there is no room. One that is heavier than the queue goes in alone.
-        Returns whether it had to wait."""
+    async def put(self, item: T, weight: int = 1) -> None:
+        """Adds an item; waits while there is no room. One that is heavier than the queue goes in alone."""
         waited = False
         while not self._put(item, weight, room := asyncio.Event()):
+            if not waited:
+                self._waits()
             waited = True
             await room.wait()
-        return waited
 
     def _put(self, item: T, weight: int, room: asyncio.Event) -> bool:
         with self._filled:

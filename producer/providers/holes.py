@@ -16,7 +16,8 @@ class Hole(NamedTuple):
 
 
 class Holes:
-    """Follows symbols whose trade ids are whole numbers, each one more than the one before."""
+    """Follows symbols whose trade ids are whole numbers, each one more than the one before; others it leaves
+    alone."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[int, int]] = {}  # symbol -> greatest id and its event time
@@ -24,6 +25,8 @@ class Holes:
     def follow(self, trades: Sequence[Trade]) -> Iterator[Hole]:
         """The holes before these trades. One that comes late, or again, makes none."""
         for trade in trades:
+            if not trade.trade_id.isdecimal():
+                continue
             number = int(trade.trade_id)
             last = self._last.get(trade.symbol)
             if last is not None and number <= last[0]:

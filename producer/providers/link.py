@@ -30,8 +30,8 @@ log = structlog.get_logger()
 MOST_SAID = 1000
 """Refused symbols that are logged, each once."""
 
-Deliver = Callable[[Delivery | Notice, int], Awaitable[bool]]
-"""(what, its weight) -> whether it had to wait for room."""
+Deliver = Callable[[Delivery | Notice, int], Awaitable[None]]
+"""(what, its weight); waits for room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +176,7 @@ class Link:
                 await self._report_holes(self._holes, parsed)
             if parsed.events or parsed.rejected:
                 session.paused = True
-                if await self._deliver(Delivery(frame.received_us, parsed), parsed.items):
-                    self._counters.waited()
+                await self._deliver(Delivery(frame.received_us, parsed), parsed.items)
                 session.paused = False
                 session.data = True
                 session.quiet_since_us = self._now_us()

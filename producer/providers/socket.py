@@ -21,6 +21,9 @@ from producer.providers.settings import ProviderSettings
 from schemas.errors import ConfigurationError
 
 TOO_BIG = 1009
+CLOSE_S = 0.3
+"""How long a connection that we give up may take to say so, too."""
+
 SILENT = logging.getLogger("producer.providers.silent")
 """For the library, whose debug lines would show addresses with keys in them."""
 
@@ -138,7 +141,7 @@ def web_socket_dial(settings: ProviderSettings, now_us: Callable[[], int]) -> Di
                 ssl=trusted if handshake.url.startswith("wss:") else None,
                 user_agent_header="tickstream",
                 open_timeout=timeout_s,
-                close_timeout=1,
+                close_timeout=CLOSE_S,
                 ping_interval=None,  # the link pings by itself, and not while it is not reading
                 max_size=settings.provider_max_frame_bytes,
                 logger=SILENT,

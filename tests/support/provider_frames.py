@@ -90,7 +90,7 @@ def event(provider: str, symbol: str, number: int, at_us: int = NOW_US) -> Any:
     if provider == "coinbase":
         return {
             "type": "match", "trade_id": number, "sequence": 10 * number, "product_id": symbol, "side": "buy",
-            "price": "100.5", "size": "0.25", "time": iso(at_us), "maker_order_id": "m", "taker_order_id": "t",
+            "price": "100.5", "size": "0.25", "time": iso(at_us), "maker_order_id": "m",
         }  # fmt: skip
     if provider == "finnhub":
         return {"type": "trade", "data": [{"s": symbol, "p": 100.5, "t": at_ms, "v": 0.25, "c": ["1"]}]}

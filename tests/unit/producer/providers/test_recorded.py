@@ -72,7 +72,7 @@ def test_a_coinbase_trade_literally() -> None:
 
 
 def test_binance() -> None:
-    """Every bookTicker is a quote dated by its receipt; the aggregated trades are trades; depth is not ours."""
+    """Every bookTicker is a quote dated by its receipt; aggregated trades are trades; depth is nothing."""
     lines = recorded_lines(BINANCE)
     parsed = parse_all(adapter_of("binance", binance_trades="aggTrade"), lines)
     books = [
