@@ -63,7 +63,7 @@ def run(settings: ProducerSettings, runtime: Runtime) -> int:
     server = MetricsServer(runtime.metrics, settings.producer_metrics_host, settings.producer_metrics_port)
     try:
         destination = find_destination(settings, runtime)
-        source = make_source(settings.source_names[0], Making(settings, destination, runtime))
+        source = make_source(settings.source_names, Making(settings, destination, runtime))
         publisher = Publisher(settings, destination, runtime, live=source.live)
         log.info("producer_started", source=source.name, topic_prefix=settings.topic_prefix)
         try:

@@ -98,6 +98,26 @@ class ProducerMetrics:
         self.provider_queue = Gauge(
             "producer_provider_queue_items", "Items waiting", ["provider"], registry=self.registry
         )
+        # Symbols that follow a source now.
+        self.following = Gauge(
+            "producer_following_symbols", "Symbols that follow the source", ["source"], registry=self.registry
+        )
+        # Changes of source, one for each symbol, by what was wrong with the one before; return: nothing was.
+        self.handovers = Counter(
+            "producer_handovers",
+            "Changes of the source that a symbol follows",
+            ["before", "after", "reason"],
+            registry=self.registry,
+        )
+        # Trades of a source that only stood by at their time: they are not published.
+        self.not_followed = Counter(
+            "producer_not_followed_trades",
+            "Trades of sources that stood by",
+            ["source"],
+            registry=self.registry,
+        )
+        # Records of the gap ledger, by reason (schemas.events.GapReason).
+        self.gaps = Counter("producer_gaps", "Records of gaps", ["reason"], registry=self.registry)
         # When Kafka last acknowledged any event, seconds since 1970.
         self.last_acknowledged = Gauge(
             "producer_last_acknowledged_timestamp_seconds", "Last acknowledgement", registry=self.registry

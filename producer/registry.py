@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from producer.failover.members import Member, ProviderMember, SourceMember
+from producer.failover.source import FollowedSources
 from producer.providers.catalogue import WEB_SOCKETS, make_adapter
 from producer.providers.feed import Feed
-from producer.providers.source import ProviderSource
 from producer.replay import Replay
 from producer.runtime import Runtime
 from producer.settings import ProducerSettings
@@ -42,20 +43,8 @@ def _replay(making: Making) -> Source:
     return Replay(making.settings, making.heartbeat_us, making.runtime.clock)
 
 
-def _provider(name: str) -> MakeSource:
-    def make(making: Making) -> Source:
-        settings = making.settings
-        feed = Feed(make_adapter(name, settings), settings.symbols, settings, making.runtime)
-        return ProviderSource(feed, making.heartbeat_us, settings.provider_delay_ms)
-
-    return make
-
-
-SOURCES: Mapping[str, MakeSource] = {
-    "simulator": _simulator,
-    "replay": _replay,
-    **{name: _provider(name) for name in WEB_SOCKETS},
-}
+MAKERS: Mapping[str, MakeSource] = {"simulator": _simulator, "replay": _replay}
+SOURCES = (*MAKERS, *WEB_SOCKETS)
 
 GONE: Mapping[str, str] = {
     "iex": "IEX Cloud closed on 2024-08-31; SOURCE=finnhub with FINNHUB_API_KEY has the trades of the same"
@@ -65,19 +54,31 @@ GONE: Mapping[str, str] = {
 
 
 def check_sources(names: Sequence[str]) -> None:
-    """Raises ConfigurationError where a source is none of ours, or where there are several."""
+    """Raises ConfigurationError where a source is none of ours, named twice, or a recording among others."""
     for name in names:
         if name in GONE:
             raise ConfigurationError(f"no source {name!r} any more: {GONE[name]}")
         if name not in SOURCES:
             raise ConfigurationError(f"no source {name!r}: SOURCE is one of {', '.join(SOURCES)}")
-    if len(names) > 1:
-        raise ConfigurationError(
-            f"SOURCES names {len(names)} sources ({', '.join(names)}), and going over from one to another"
-            " when it fails is not there yet: name one"
-        )
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"SOURCES names one twice ({', '.join(names)}): name each once")
+    if len(names) > 1 and "replay" in names:
+        raise ConfigurationError("SOURCES names replay among others, and a recording is replayed by itself")
 
 
-def make_source(name: str, making: Making) -> Source:
-    """The source of that name; raises ConfigurationError for what only its user can put right."""
-    return SOURCES[name](making)
+def make_source(names: Sequence[str], making: Making) -> Source:
+    """The source of that name; of several, by priority, the one that is fit, symbol by symbol.
+
+    Raises ConfigurationError for what only its user can put right."""
+    if len(names) == 1 and names[0] in MAKERS:
+        return MAKERS[names[0]](making)
+    members = [_member(name, making) for name in names]
+    return FollowedSources(members, making.settings, making.runtime)
+
+
+def _member(name: str, making: Making) -> Member:
+    settings = making.settings
+    if name in MAKERS:
+        return SourceMember(MAKERS[name](making), settings.symbols, making.runtime.clock)
+    feed = Feed(make_adapter(name, settings), settings.symbols, settings, making.runtime)
+    return ProviderMember(feed, settings.provider_delay_ms)

@@ -4,6 +4,7 @@ import math
 
 from pydantic import Field, ValidationError, field_validator
 
+from producer.failover.settings import FailoverSettings
 from producer.providers.settings import ProviderSettings
 from schemas.errors import ConfigurationError
 from schemas.settings import (
@@ -131,7 +132,14 @@ class PublisherSettings(KafkaSettings, TracingSettings):
     )
 
 
-class ProducerSettings(PublisherSettings, SimulatorSettings, ReplaySettings, ProviderSettings, LogSettings):
+class ProducerSettings(
+    PublisherSettings,
+    SimulatorSettings,
+    ReplaySettings,
+    ProviderSettings,
+    FailoverSettings,
+    LogSettings,
+):
     """Everything that the producer can be told."""
 
     max_event_age_seconds: int = Field(

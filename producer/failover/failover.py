@@ -156,6 +156,13 @@ class Failover:
         for symbol in symbols:
             self._judge(self._symbols[symbol], now)
 
+    def refused(self, symbols: Sequence[str], source: str, now: int, detail: str) -> None:
+        """The source does not serve these symbols, and never will."""
+        for symbol in symbols:
+            if (state := self._symbols.get(symbol)) is not None:
+                state.feeds[source].refused = detail or "refused"
+                self._judge(state, now)
+
     def frames(self, source: str, good: int, bad: int, now: int) -> None:
         """So many frames of the source could be read, and could not."""
         self._health[source].frames(good, bad, now)
@@ -257,8 +264,8 @@ class Failover:
             start = feed.observed_until(state.open_since or 0)
         start = min(now, max(start, state.ownership.since))
         detail = UNSEEN[reason]
-        if feed.link is not None and feed.link.detail and reason == "disconnect":
-            detail = f"{detail}: {feed.link.detail}"
+        if why := feed.refused or (feed.link.detail if feed.link is not None else ""):
+            detail = f"{detail}: {why}"
         self._holes.open(Missed(state.name, feed.source, start, now - feed.delay, reason, detail), now)
 
 

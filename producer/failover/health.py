@@ -81,6 +81,8 @@ class Feed:
         self.fault_since = now
         """Since when it is unfit, or fit where ``fault`` is None."""
         self.quiet = False
+        self.refused = ""
+        """Why it does not serve the symbol at all."""
         self.last_trade = 0
         self.newest = 0
         """Greatest event time that has come."""
@@ -133,7 +135,7 @@ class Feed:
         fault: Fault | None = None
         if self.link is None:
             fault = "start"
-        elif not self.link.up:
+        elif not self.link.up or self.refused:
             fault = "disconnect"
         elif (general := self._health.fault(now)) is not None:
             fault = general
