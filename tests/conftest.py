@@ -112,11 +112,11 @@ def flink_environment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def live_system(stage: Stage, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> LiveSystem:
-    """The whole system as ``make run`` starts it.
+    """The whole system as ``make run`` starts it, in larger batches: tests ask what is right, not how soon.
 
     It takes over folder and ports of the single servers, so their addresses stay good.
     """
     live = LiveSystem(servers.settings, tmp_path_factory.mktemp("live"))
     stage.enter(live)
-    live.start()
+    live.start(BUNDLE_TIME_MS="100", WATERMARK_INTERVAL_MS="100")
     return live

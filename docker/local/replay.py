@@ -32,7 +32,7 @@ from schemas.topics import Topics
 PREFIX = "replay-"
 POLL_S = 0.5
 PROGRESS_S = 5.0
-START_SECONDS = 180
+START_SECONDS = 600
 STUCK_SECONDS = 300
 """No further record read for so long: something is wrong with a job."""
 

@@ -70,9 +70,12 @@ class SymbolBars:
         """Adds a slice to its minute, and publishes the bars that hold it.
 
         Raises TooLateError, changing nothing, for a slice beyond the horizon of the symbol's greatest event
-        time, or so old that the dedup before us may have forgotten that it let it through.
+        time, or so old that the dedup before us may have forgotten that it let it through. Neither holds for
+        one that is on time: its minute is still open. After a restart trades may overtake what waits in a
+        window, by any distance where there is much to catch up with.
         """
-        self._refuse_late(now, part.event_time)
+        if not part.on_time:
+            self._refuse_late(now, part.event_time)
         self.watermark = max(self.watermark, now.watermark)
         self.greatest_event_time = max(self.greatest_event_time, part.event_time)
         change = Change()

@@ -10,6 +10,7 @@ class Slice(NamedTuple):
     ``high`` and ``low`` are None where none may set those. ``volume`` and ``notional`` are billionths.
     ``trades`` counts what sets a price or adds volume, ``events`` everything, ``skewed`` those whose clock
     was off. ``log`` is the text of trade_log for the same trades, where their source sends cancels.
+    ``on_time``: no watermark had passed them when they were summed.
     """
 
     source: str
@@ -24,6 +25,7 @@ class Slice(NamedTuple):
     events: int
     skewed: int = 0
     log: str | None = None
+    on_time: bool = False
 
 
 class Totals(NamedTuple):

@@ -144,7 +144,7 @@ def _slice(row: Any) -> Slice:
     return Slice(
         source=row[1], event_time=row[2], first=row[3], last=row[4], high=row[5], low=row[6],
         volume=join(row[7], row[8]), notional=join(row[9], row[10]), trades=row[11], events=row[12],
-        skewed=row[13], log=row[16],
+        skewed=row[13], log=row[16], on_time=row[19] is None,
     )  # fmt: skip
 
 

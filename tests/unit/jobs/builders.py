@@ -118,9 +118,11 @@ class SymbolDriver:
     def save(self, book: SymbolBars) -> None:
         self.state = bar_state.dump(book)
 
-    def add(self, *trades: Trade, skewed: Sequence[bool] | None = None) -> list[Candle]:
+    def add(
+        self, *trades: Trade, skewed: Sequence[bool] | None = None, on_time: bool = False
+    ) -> list[Candle]:
         """Applies the trades as one slice; returns what is published because of it."""
-        part = slice_of(*trades, skewed=skewed)
+        part = slice_of(*trades, skewed=skewed)._replace(on_time=on_time)
         return self._take(lambda book: book.apply(self.symbol, part, self._now(self.watermark)))
 
     def correct(self, correction: Correction, offset: int = 0) -> list[Candle]:

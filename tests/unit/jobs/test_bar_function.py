@@ -180,6 +180,12 @@ def test_a_trade_that_is_too_late_becomes_a_dead_letter(flink: FakeFlink) -> Non
     assert flink.values == before
 
 
+def test_a_slice_is_never_too_late(flink: FakeFlink) -> None:
+    """Only what has come round the windows, with its record, is judged by the horizon."""
+    flink.element(row(10 * MINUTE_US, payload=b"overtakes"))
+    assert [bar.trades for bar in candles(flink.element(row(0))) if bar.interval == "1m"] == [1]
+
+
 def test_a_cancelled_trade_leaves_its_bar(flink: FakeFlink) -> None:
     """The trades that may be cancelled are kept in a state of their own until they are out of reach."""
     flink.element(row(0, price=5.0, size=2.0, correctable=True, trade_id="kept"))

@@ -183,6 +183,20 @@ def test_a_trade_at_the_horizon_corrects_and_one_beyond_it_is_refused() -> None:
     assert (bars.state, bars.published) == (state, published)
 
 
+def test_what_is_on_time_is_taken_though_others_have_overtaken_it() -> None:
+    """After a restart trades go round the windows until the watermark is known: hours of them, where there is
+    much to catch up with. What a window still holds is in its bar all the same, in any order."""
+    waiting, overtaking = a_trade(30, price=1.0), a_trade(3 * HORIZON_US, price=3.0)
+    begun = a_trade(10, price=2.0)
+    overtaken, in_order = SymbolDriver(), SymbolDriver()
+    for bars, order in ((overtaken, (begun, overtaking, waiting)), (in_order, (begun, waiting, overtaking))):
+        for trade in order:
+            bars.add(trade, on_time=trade is waiting)
+        bars.advance(DAY_US + GRACE_US)
+    assert overtaken.last == in_order.last
+    assert (overtaken.last["1d", 0].trades, overtaken.last["1m", 0].trades) == (3, 2)
+
+
 def test_the_horizon_is_judged_by_the_symbols_own_time() -> None:
     """A quiet symbol is still corrected when the watermark, driven by others, is far ahead of it."""
     bars = SymbolDriver()
