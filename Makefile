@@ -19,7 +19,7 @@ CODE := schemas producer jobs api docker tests $(wildcard grafana)
 TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e tests/faults
 
 .PHONY: help run down up status logs clean clean-all install dev test test-unit test-integration test-faults \
-	lint format check smoke topics cassandra-init producer job api replay
+	lint format check smoke topics cassandra-init producer job api api-key replay
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -75,6 +75,10 @@ job: $(VENV)/runtime ## run both Flink jobs on the cluster at FLINK_REST_URL
 
 api: $(VENV)/runtime ## run the API
 	@$(ENV) $(BIN)/python -m api
+
+api-key: $(VENV)/runtime ## an API key, shown once: NAME=alice [SCOPES=read,alerts]; see `python -m api keys -h`
+	@test -n "$(NAME)" || { echo "who is it for? make api-key NAME=alice SCOPES=read,alerts" >&2; exit 2; }
+	@$(ENV) $(BIN)/python -m api keys create '$(NAME)' --scopes '$(or $(SCOPES),read)'
 
 # --- development
 

@@ -1,57 +1,27 @@
-"""``python -m api``: serves until SIGTERM or SIGINT."""
+"""``python -m api``: serves until SIGTERM or SIGINT. ``python -m api keys ...``: API keys."""
 
-import logging
-import signal
-import socket
 import sys
 
-import structlog
-import uvicorn
-
-from api.main import create_app
-from api.settings import ApiSettings
-from schemas.logs import configure_logging
-
-log = structlog.get_logger()
-SHUTDOWN_SECONDS = 5
-"""How long answers under way may take after the signal."""
-HARD_MESSAGE_BYTES = 2 * 1024 * 1024
-"""A WebSocket message above this ends the connection; from WS_MAX_MESSAGE_BYTES on it gets an answer."""
-SEND_BUFFER_BYTES = 256 * 1024
-"""What the system holds for one connection that the other side has not taken."""
-NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
-"""Loggers of the driver that write a stack trace for each failed reconnect; database.py says it once."""
+from schemas.errors import TickstreamError
 
 
-def main() -> int:
-    """Runs the server; returns the exit code."""
-    settings = ApiSettings()
-    configure_logging(settings, "api")
-    for name in NOISY:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.api_host,
-        port=settings.api_port,
-        log_config=None,
-        log_level="warning",
-        access_log=False,  # the middleware writes a structured line
-        ws_max_size=HARD_MESSAGE_BYTES,
-        ws_per_message_deflate=False,  # each message would be compressed anew for each client
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
-    server = uvicorn.Server(config)
-    listener = config.bind_socket()
-    # Connections inherit it. The system's own limit grows to megabytes: many seconds of the market, stale
-    # before a slow client reads them, and no longer ours to skip.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    # uvicorn shuts down in order and then raises the signal once more, for whoever listened before: us.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
-    log.info("api_starting", address=f"http://{settings.api_host}:{settings.api_port}")
-    server.run([listener])
-    return 0 if server.started else 1
+def main(arguments: list[str]) -> int:
+    """Runs the server or a command; returns the exit code."""
+    try:
+        if arguments and arguments[0] == "keys":
+            from api.security.commands import run  # noqa: PLC0415 -- the server is slow to load
+
+            return run(arguments[1:])
+        if arguments:
+            sys.stderr.write("usage: python -m api [keys create | list | rotate | revoke]\n")
+            return 2
+        from api.serve import serve  # noqa: PLC0415 -- likewise
+
+        return serve()
+    except TickstreamError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,14 @@
 """What the API answers when it cannot: one shape, a stable code, a message that says what to do.
 
 ApiError (TickstreamError)
+├── KeyNeeded            401 key_needed, with WWW-Authenticate
+├── InvalidKey           401 invalid_key, likewise
+├── Forbidden            403 forbidden
 ├── UnknownSymbol        404 unknown_symbol
+├── PayloadTooLarge      413 payload_too_large
+├── UriTooLong           414 uri_too_long
 ├── InvalidParameter     422 invalid_parameter
+├── RateLimited          429 rate_limited, with Retry-After
 └── StorageUnavailable   503 storage_unavailable, with Retry-After
 """
 
@@ -46,6 +52,57 @@ class ApiError(TickstreamError):
     headers: Mapping[str, str] = {}
 
 
+class KeyNeeded(ApiError):
+    status = 401
+    code = "key_needed"
+    headers = {"WWW-Authenticate": 'Bearer realm="tickstream"'}  # noqa: RUF012 -- read only
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"this needs an API key with scope {scope}: send `Authorization: Bearer ts_...`;"
+            f" `python -m api keys create NAME --scopes {scope}`, where the API runs, makes one"
+        )
+
+
+class InvalidKey(ApiError):
+    status = 401
+    code = "invalid_key"
+    headers = {"WWW-Authenticate": 'Bearer realm="tickstream", error="invalid_token"'}  # noqa: RUF012 -- read only
+
+
+class Forbidden(ApiError):
+    status = 403
+    code = "forbidden"
+
+    def __init__(self, key_id: str, scope: str) -> None:
+        super().__init__(f"API key {key_id} lacks scope {scope}: use one that has it")
+
+
+class PayloadTooLarge(ApiError):
+    status = 413
+    code = "payload_too_large"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"a body may have {most} bytes")
+
+
+class UriTooLong(ApiError):
+    status = 414
+    code = "uri_too_long"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"path and query may have {most} bytes together")
+
+
+class RateLimited(ApiError):
+    status = 429
+    code = "rate_limited"
+
+    def __init__(self, limit: int, seconds: int, headers: Mapping[str, str]) -> None:
+        super().__init__(f"the limit of {limit} is used up: try again in {seconds} s")
+        self.headers = {**headers, "Retry-After": str(seconds)}
+
+
 class UnknownSymbol(ApiError):
     status = 404
     code = "unknown_symbol"
@@ -78,7 +135,7 @@ COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 SYMBOL_RESPONSES = {404: {"model": ErrorBody, "description": "Unknown symbol"}, **COMMON_RESPONSES}
 
-HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: PayloadTooLarge.code}
 HTTP_MESSAGES = {
     404: "there is nothing at {path}: /docs lists what there is",
     405: "{path} does not take {method}",
@@ -109,9 +166,8 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         code = HTTP_CODES.get(error.status_code, "http_error")
-        message = HTTP_MESSAGES.get(error.status_code, str(error.detail)).format(
-            path=request.url.path, method=request.method
-        )
+        known = HTTP_MESSAGES.get(error.status_code)
+        message = known.format(path=request.url.path, method=request.method) if known else str(error.detail)
         return error_response(error.status_code, code, message, request.state.request_id, error.headers)
 
 

@@ -18,6 +18,7 @@ from api.dependencies import Services
 from api.downloads import Downloads
 from api.errors import install_error_handlers
 from api.gap_store import GapStore
+from api.live.gate import Gate
 from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.middleware import RequestMiddleware
@@ -25,7 +26,15 @@ from api.models import Readiness, Symbol
 from api.quote_store import QuoteStore
 from api.readiness import all_checks, assess
 from api.routes import alerts, gaps, history, live, market, operations
+from api.routes.docs import add_docs
 from api.routes.page import page_router
+from api.security import key_store
+from api.security.documents import DocumentedApi
+from api.security.key_store import KeyStore
+from api.security.layers import add_layers
+from api.security.rates import Rates
+from api.security.startup import connect
+from api.security.verifier import KeyVerifier
 from api.settings import ApiSettings
 from api.store import Store, statements
 from api.times import Now, wall_clock
@@ -51,7 +60,8 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     tracing = open_tracing(settings, "api", settings.tracing_request_ratio)
     keyspace = settings.cassandra_keyspace
     queries = statements(keyspace) | alert_store.statements(keyspace) | quote_store.statements(keyspace)
-    queries |= gap_store.statements(keyspace)
+    queries |= gap_store.statements(keyspace) | key_store.statements(keyspace)
+    rates = Rates(settings, settings.ws_messages_per_second)
     queries |= as_of.statements(keyspace)
     classes = SymbolClasses(settings)
 
@@ -68,7 +78,11 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
         known = AsOfStore(
             database, store, settings.versions_ttl_days, settings.api_settled_seconds, now
         )
-        live_server = LiveServer(settings, metrics.live, store.is_known, now)
+        stored_keys = KeyStore(database)
+        keys = KeyVerifier(stored_keys.find, settings.api_key_cache_seconds, metrics.security, now)
+        app.state.keys = keys
+        gate = Gate(settings, keys, rates.messages)
+        live_server = LiveServer(settings, metrics.live, store.is_known, now, gate)
         if tracing is not None:
             database.tracing = tracing
             live_server.trace(tracing)
@@ -92,7 +106,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
                 metrics=metrics,
                 live=live_server,
             )
-            connecting = asyncio.create_task(database.run())
+            connecting = asyncio.create_task(connect(database, settings, settings.api_host, stored_keys, now))
             feeding = asyncio.create_task(live_server.run())
             try:
                 yield
@@ -104,20 +118,23 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
                 if tracing is not None:
                     await asyncio.to_thread(tracing.close)
 
-    app = FastAPI(
+    app = DocumentedApi(
         title="Tickstream",
         version=version("tickstream"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # ours asks no other host
+        redoc_url=None,
         telemetry=telemetry_for(tracing),
     )
     install_error_handlers(app)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    add_layers(app, settings, rates, metrics)
     app.include_router(market.router)
     app.include_router(history.router)
     app.include_router(alerts.router)
     app.include_router(gaps.router)
     app.include_router(operations.router)
     app.include_router(live.router)
+    add_docs(app)
     app.include_router(page_router(load_assets(app.version)))
     return app

@@ -11,6 +11,8 @@ tickstream_api_cache_requests_total{cache, result}     what was looked for in me
 tickstream_api_cache_fills_total{cache, outcome}       reads of Cassandra that fill the cache; ok or failed
 tickstream_api_cache_resets_total{cache}               times that everything was dropped: the feed broke off
 tickstream_api_cache_entries{cache}                    what is held: bars of candles, symbols of quotes
+tickstream_api_refused_total{code}                     refused by the guard, for who asks or how often
+tickstream_api_key_lookups_total{outcome}              of API keys: cached, found, unknown or failed
 tickstream_api_part_ready{part}                        1 or 0 as /ready saw it last
 tickstream_api_feed_connected                          1 while the live feed reads from Kafka
 tickstream_api_feed_events_total{channel}              events that it has read
@@ -18,7 +20,8 @@ tickstream_api_feed_refused_total{reason}              records that it could not
 tickstream_api_feed_delay_seconds                      from a trade to its arrival here: newest of each batch
 tickstream_api_ws_clients                              WebSocket connections
 tickstream_api_ws_ended_total{reason}                  those that ended: left, too_slow, refused or fault
-tickstream_api_ws_refused_total{code}                  handshakes that were refused: origin, too_many_clients
+tickstream_api_ws_refused_total{code}                  handshakes that were refused: origin, too_many_clients,
+                                                       too_many_connections
 tickstream_api_ws_errors_total{code}                   error messages to clients
 tickstream_api_ws_sent_total{channel}                  messages sent; channel "answer": what is no event
 tickstream_api_ws_skipped_total{channel}               messages that slow clients did not get
@@ -79,6 +82,7 @@ class ApiMetrics:
             "tickstream_api_part_ready", "1 or 0 as /ready saw it last", ["part"], registry=self.registry
         )
         self.cache = CacheMetrics(self.registry)
+        self.security = SecurityMetrics(self.registry)
         self.live = LiveMetrics(self.registry)
         self.recent_requests: defaultdict[str, Recent] = defaultdict(Recent)
         self.statuses: TallyOf[int] = TallyOf()
@@ -122,6 +126,25 @@ class CacheMetrics:
         """Something was looked for: hit, fill, miss or bypass."""
         self._requests.labels(cache, result).inc()
         self.counts[cache, result] += 1
+
+
+class SecurityMetrics:
+    """The metrics of the guard. None names a key: what anybody may send must not become a time series."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.refused = Counter(
+            "tickstream_api_refused_total",
+            "Requests and handshakes refused for who asks or how often",
+            ["code"],
+            registry=registry,
+        )
+        lookups = Counter(
+            "tickstream_api_key_lookups_total", "Lookups of API keys", ["outcome"], registry=registry
+        )
+        self.lookups_cached = lookups.labels("cached")
+        self.lookups_found = lookups.labels("found")
+        self.lookups_unknown = lookups.labels("unknown")
+        self.lookups_failed = lookups.labels("failed")
 
 
 class LiveMetrics:

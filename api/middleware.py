@@ -14,6 +14,8 @@ from schemas.tracing import identify_request
 
 log = structlog.get_logger()
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MOST_PATH = 500
+"""Characters of a path that go into a line."""
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 """Asked for every few seconds: logged at DEBUG only."""
 
@@ -26,11 +28,15 @@ class RequestMiddleware:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope).get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
+        if scope["type"] == "websocket":
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                await self._app(scope, receive, send)
+            return
         started = time.perf_counter()
         status = 0
 
@@ -45,7 +51,7 @@ class RequestMiddleware:
             try:
                 await self._app(scope, receive, send_with_id)
             except Exception:
-                log.exception("request_failed", method=scope["method"], path=scope["path"])
+                log.exception("request_failed", method=scope["method"], path=scope["path"][:MOST_PATH])
                 if status:  # half an answer is out: only the connection's end can tell that it is not whole
                     raise
                 answer = error_response(500, "internal", "a fault of ours: the log has it", request_id)
@@ -60,7 +66,11 @@ class RequestMiddleware:
         self._metrics.request_seconds.labels(route).observe(seconds)
         write = log.debug if route in PROBES else log.info
         write(
-            "request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 1)
+            "request",
+            method=scope["method"],
+            path=scope["path"][:MOST_PATH],
+            status=status,
+            ms=round(seconds * 1e3, 1),
         )
 
 

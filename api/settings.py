@@ -3,6 +3,7 @@
 from pydantic import Field, field_validator
 
 from api.history_settings import HistorySettings
+from api.security.settings import SecuritySettings
 from schemas.settings import (
     CassandraSettings,
     EnvironmentSettings,
@@ -23,6 +24,13 @@ class LiveSettings(EnvironmentSettings):
     ws_max_symbols: int = Field(500, ge=1, le=10_000, description="symbols of one WebSocket connection")
     ws_max_message_bytes: int = Field(
         65_536, ge=256, le=1_048_576, description="longest message that a WebSocket client may send"
+    )
+    ws_messages_per_second: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="messages that a WebSocket client may send in a second; further ones are refused, and"
+        " read later",
     )
     ws_queue_ticks: int = Field(
         2_000,
@@ -67,6 +75,7 @@ class ApiSettings(
     LiveSettings,
     TracingSettings,
     HistorySettings,
+    SecuritySettings,
 ):
     api_host: str = Field(
         "127.0.0.1", description="address that the API listens on; 0.0.0.0: every interface"

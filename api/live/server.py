@@ -1,21 +1,25 @@
 """The live side of the API: the feed, the hub, and every client's session."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
 import structlog
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.errors import StorageUnavailable
 from api.live.continuity import Continuity
 from api.live.deliveries import Deliveries
 from api.live.feed import Feed
+from api.live.gate import Gate
 from api.live.hub import Hub, Tap
 from api.live.latest import Latest
 from api.live.origins import is_allowed
 from api.live.protocol import Subscribe, error
 from api.live.session import IsKnown, Session, Shared
 from api.metrics import LiveMetrics
+from api.security import audit
+from api.security.callers import SUBPROTOCOL, Caller, offered_subprotocols
 from api.settings import ApiSettings
 from api.times import Now
 from schemas.tracing import Tracing
@@ -28,14 +32,22 @@ TRY_AGAIN = 1013
 class LiveServer:
     """One for the whole process. ``run`` reads Kafka, ``serve`` talks to one client."""
 
-    def __init__(self, settings: ApiSettings, metrics: LiveMetrics, is_known: IsKnown, now: Now) -> None:
+    def __init__(
+        self,
+        settings: ApiSettings,
+        metrics: LiveMetrics,
+        is_known: IsKnown,
+        now: Now,
+        gate: Gate,
+    ) -> None:
         """``is_known`` is asked about symbols of which nothing has come yet; it may raise
         StorageUnavailable."""
         self._settings = settings
         self._metrics = metrics
         self._is_known = is_known
         self._hub = Hub(settings.ws_resume_events)
-        self._shared = Shared(self._hub, settings, metrics, self._exists, now)
+        self._shared = Shared(self._hub, settings, metrics, self._exists, now, rate=gate.rate)
+        self._gate = gate
         self._feed = Feed(settings, self._hub.publish, metrics, now)
         self._sessions: set[Session] = set()
         metrics.lag.set_function(self._lag)
@@ -60,29 +72,38 @@ class LiveServer:
 
     async def run(self) -> None:
         """Feeds the clients until it is cancelled."""
-        await self._feed.run()
+        async with self._gate.watching():
+            await self._feed.run()
 
     async def serve(self, socket: WebSocket, first: Callable[[], Subscribe] | None = None) -> None:
         """Talks to a client until it leaves. ``first``: what the address asks for."""
+        caller: Caller = socket.state.caller
+        offered = offered_subprotocols(socket.headers)
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
         origin = socket.headers.get("origin")
         if not is_allowed(origin, socket.headers.get("host"), self._settings.ws_origins):
             self._metrics.refused.labels("origin").inc()
             log.warning("live_origin_refused", origin=(origin or "")[:200], detail="see WS_ORIGINS")
+            audit.refusal("WEBSOCKET", socket.url.path, caller.address, caller.key_id, "origin")
             await socket.close()  # before it is accepted: the handshake is answered with 403
             return
-        if len(self._sessions) >= self._settings.ws_max_clients:
-            self._metrics.refused.labels("too_many_clients").inc()
-            await socket.accept()
-            text = f"{self._settings.ws_max_clients} clients are connected: try again later"
-            await socket.send_text(error("too_many_clients", text))
-            await socket.close(TRY_AGAIN, "too_many_clients")
+        refused = self._no_room(caller)
+        if refused is not None:
+            code, text = refused
+            self._metrics.refused.labels(code).inc()
+            audit.refusal("WEBSOCKET", socket.url.path, caller.address, caller.key_id, code)
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it did not wait for the answer
+                await socket.accept(subprotocol)
+                await socket.send_text(error(code, text))
+                await socket.close(TRY_AGAIN, code)
             return
         session = Session(socket, self._shared)
         self._sessions.add(session)
         self._metrics.clients.set(len(self._sessions))
         reason = "fault"
         try:
-            reason = await session.run(first)
+            with self._gate.holding(caller, session.dismiss):
+                reason = await session.run(first, subprotocol)
         finally:
             self._sessions.discard(session)
             self._metrics.clients.set(len(self._sessions))
@@ -92,6 +113,15 @@ class LiveServer:
                 client=socket.client and f"{socket.client.host}:{socket.client.port}",
                 reason=reason,
             )
+
+    def _no_room(self, caller: Caller) -> tuple[str, str] | None:
+        """Code and message, where the caller can have no further connection."""
+        most = self._settings.ws_max_clients
+        if len(self._sessions) >= most:
+            return "too_many_clients", f"{most} clients are connected: try again later"
+        if not self._gate.has_room(caller):
+            return "too_many_connections", "this key or address holds as many as it may: close one"
+        return None
 
     def _lag(self) -> float:
         """How long the message has waited that has waited longest, in seconds."""

@@ -18,6 +18,7 @@ from api.live.messages import Key, Message, must_be_sent
 from api.live.outbox import ANSWER, Outbox
 from api.live.protocol import Ping, ProtocolError, Subscribe, Unsubscribe
 from api.metrics import LiveMetrics
+from api.security.rates import Rate
 from api.settings import LiveSettings
 from api.times import Now, to_datetime
 
@@ -50,6 +51,8 @@ class Shared:
     is_known: IsKnown
     now: Now
     monotonic: Callable[[], float] = time.monotonic
+    rate: Rate | None = None
+    """How often a client may send; None: as it likes."""
 
 
 class Session:
@@ -76,11 +79,19 @@ class Session:
         self._last_sent = self._monotonic()
         self._blocked_since: float | None = None
         self._counts: Counter[str] = Counter()
+        self._rate = shared.rate
+        self._dismissed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def run(self, first: Callable[[], Subscribe] | None) -> str:
+    def dismiss(self, why: ProtocolError) -> None:
+        """Ends the connection as soon as the client has been told."""
+        if not self._dismissed.done():
+            self._refuse(why)
+            self._dismissed.set_exception(why)
+
+    async def run(self, first: Callable[[], Subscribe] | None, subprotocol: str | None = None) -> str:
         """Talks until the client leaves or has to; returns why it ended. ``first``: what the address asks
         for, as if the client had sent it; where that is refused, so is the connection."""
-        await self._socket.accept()
+        await self._socket.accept(subprotocol)
         self._answer(
             protocol.hello(
                 self._hub.epoch,
@@ -95,12 +106,13 @@ class Session:
             asyncio.create_task(self._watch()),
         )
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((*tasks, self._dismissed), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._hub.leave(self.outbox, self._keys)
             for task in tasks:
                 task.cancel()
-            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            self._dismissed.cancel()
+            outcomes = await asyncio.gather(*tasks, self._dismissed, return_exceptions=True)
             self._count()
         return await self._end(outcomes)
 
@@ -134,7 +146,20 @@ class Session:
             if received["type"] == "websocket.disconnect":
                 return
             text = received.get("text")
-            await self._take_in(received["bytes"] if text is None else text)
+            said = received["bytes"] if text is None else text
+            if (seconds := self._too_fast(said)) > 0:
+                await asyncio.sleep(seconds)  # not read meanwhile: whoever floods us waits in the network
+            else:
+                await self._take_in(said)
+
+    def _too_fast(self, text: str | bytes) -> int:
+        """For how many seconds nothing more is taken; a message that comes too soon is refused."""
+        left = self._rate.hit("ws", str(id(self))) if self._rate else None
+        if left is None or left.allowed:
+            return 0
+        message = f"{left.limit} messages a second are taken, this one was not: send it again"
+        self._refuse(ProtocolError("rate_limited", message), protocol.request_id(text))
+        return left.reset_seconds
 
     async def _take_in(self, text: str | bytes) -> None:
         try:

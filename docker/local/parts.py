@@ -156,7 +156,7 @@ def parts_of(
         Part(
             "api",
             (*python, "api"),
-            lambda: probes.answers(f"{settings.api_url}/health"),
+            lambda: probes.serves_api(settings),
             needs=("topics", "tables"),
             ports=("API_PORT",),
             address=settings.api_url,

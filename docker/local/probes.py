@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from docker.local.settings import HOST
+from docker.local.settings import HOST, LocalSettings
 
 TIMEOUT_S = 2.0
 
@@ -32,6 +32,12 @@ class Probes:
                 return True
         except OSError:
             return False
+
+    def serves_api(self, settings: LocalSettings) -> bool:
+        """Whether the API answers. Over TLS a connection has to do: its certificate is for another name."""
+        if settings.api_tls_cert:
+            return self.accepts_connections(settings.api_port)
+        return self.answers(f"{settings.api_url}/health")
 
     def has_taskmanager(self, flink_url: str) -> bool:
         """Whether a TaskManager has offered its slots to the JobManager."""

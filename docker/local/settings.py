@@ -29,6 +29,7 @@ class LocalSettings(EnvironmentSettings):
     flink_metrics_port: Port = Field(9249, description="Prometheus metrics of the JobManager")
     taskmanager_metrics_port: Port = Field(9250, description="Prometheus metrics of the TaskManager")
     api_port: Port = Field(8000, description="port that the API listens on")
+    api_tls_cert: str = Field("", description="the API's certificate: it is reached by https then")
     producer_metrics_port: Port = Field(9100, description="port that the metrics are served on")
     flink_web_submit: bool = Field(
         False,
@@ -75,7 +76,7 @@ class LocalSettings(EnvironmentSettings):
 
     @property
     def api_url(self) -> str:
-        return f"http://{HOST}:{self.api_port}"
+        return f"{'https' if self.api_tls_cert else 'http'}://{HOST}:{self.api_port}"
 
     @property
     def producer_metrics_url(self) -> str:

@@ -249,7 +249,7 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/metrics",
     }
     for path in paths.keys() - {"/health", "/ready", "/metrics"}:
-        expected = {"200", "422", "500", "503"} | (set() if path == "/api/v1/symbols" else {"404"})
+        expected = {"200", "401", "403", "414", "422", "429", "500", "503"} | (set() if path == "/api/v1/symbols" else {"404"})
         answers = paths[path]["get"]["responses"]
         assert set(answers) == expected
         for status in expected - {"200"}:

@@ -30,8 +30,9 @@ class Client:
         self._sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
-    async def accept(self) -> None:
+    async def accept(self, subprotocol: str | None) -> None:
         """As a server does first."""
+        self.subprotocol = subprotocol
 
     async def send_text(self, text: str) -> None:
         await self.reads.wait()

@@ -1,0 +1,53 @@
+"""The application; its OpenAPI tells of keys, scopes and limits, from the rules that the guard obeys."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.errors import ErrorBody
+from api.security.access import needed_scope
+from api.security.keys import SCOPE_MEANINGS
+
+SCHEME = "ApiKey"
+REF = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
+RETRY_AFTER = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+WRITES = frozenset({"post", "put", "patch"})
+
+
+class DocumentedApi(FastAPI):
+    """Adds to every operation which key it needs and how it can be refused."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document; made once."""
+        if not self.openapi_schema:
+            document = super().openapi()
+            document["components"].setdefault("securitySchemes", {})[SCHEME] = {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An API key, `ts_...`. Reading from the API's own machine needs none. Scopes: "
+                + "; ".join(f"`{scope}`: {meaning}" for scope, meaning in SCOPE_MEANINGS.items()),
+            }
+            for path, item in document["paths"].items():
+                for method in item.keys() & METHODS:
+                    _describe(item[method], method, path)
+        return self.openapi_schema or {}
+
+
+def _describe(operation: dict[str, Any], method: str, path: str) -> None:
+    answers = operation["responses"]
+    scope = needed_scope(method.upper(), path)
+    if scope is not None:
+        # The empty one: reading from loopback.
+        operation["security"] = [{SCHEME: [scope]}, {}] if scope == "read" else [{SCHEME: [scope]}]
+        answers["401"] = _answer("No API key, or one that is not valid")
+        answers["403"] = _answer(f"The API key lacks scope `{scope}`")
+        answers["503"] = answers.get("503") or _answer("The storage does not answer, so the key is not known")
+    if method in WRITES:
+        answers["413"] = _answer("The body is too long")
+    answers["414"] = _answer("Path and query are too long")
+    answers["429"] = _answer("The rate limit is used up", headers=RETRY_AFTER)
+
+
+def _answer(description: str, **more: Any) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": REF}}, **more}

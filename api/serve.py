@@ -1,0 +1,79 @@
+"""Serves the application until SIGTERM or SIGINT."""
+
+import logging
+import signal
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from api.main import create_app
+from api.settings import ApiSettings
+from schemas.errors import ConfigurationError
+from schemas.logs import configure_logging
+
+log = structlog.get_logger()
+SHUTDOWN_SECONDS = 5
+"""How long answers under way may take after the signal."""
+HARD_MESSAGE_BYTES = 2 * 1024 * 1024
+"""A WebSocket message above this ends the connection; from WS_MAX_MESSAGE_BYTES on it gets an answer."""
+SEND_BUFFER_BYTES = 256 * 1024
+"""What the system holds for one connection that the other side has not taken."""
+HEAD_BYTES = 64 * 1024
+"""A request line and headers that are longer end the connection with 400."""
+NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
+"""Loggers of the driver that write a stack trace for each failed reconnect; database.py says it once."""
+
+
+def serve() -> int:
+    """Runs the server; returns the exit code. Raises ConfigurationError where a certificate cannot be used."""
+    settings = ApiSettings()
+    configure_logging(settings, "api")
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    config = server_config(settings)
+    server = uvicorn.Server(config)
+    listener = config.bind_socket()
+    # Connections inherit it. The system's own limit grows to megabytes: many seconds of the market, stale
+    # before a slow client reads them, and no longer ours to skip.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    # uvicorn shuts down in order and then raises the signal once more, for whoever listened before: us.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    scheme = "https" if settings.api_tls_cert else "http"
+    log.info("api_starting", address=f"{scheme}://{settings.api_host}:{settings.api_port}")
+    server.run([listener])
+    return 0 if server.started else 1
+
+
+def server_config(settings: ApiSettings) -> uvicorn.Config:
+    """How uvicorn runs the application; raises ConfigurationError where a certificate cannot be used."""
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        # h11 bounds the head of a request; httptools, which uvicorn takes where it is installed, does not.
+        http="h11",
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # the middleware writes a structured line
+        server_header=False,
+        # By default uvicorn believes whatever X-Forwarded-For loopback sends.
+        proxy_headers=bool(settings.api_trusted_proxies),
+        forwarded_allow_ips=list(settings.api_trusted_proxies),
+        ssl_certfile=settings.api_tls_cert or None,
+        ssl_keyfile=settings.api_tls_key or None,
+        ws_max_size=HARD_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # each message would be compressed anew for each client
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"API_TLS_CERT {settings.api_tls_cert} and API_TLS_KEY {settings.api_tls_key} cannot be used:"
+            f" {error}; both must be readable PEM files that belong together"
+        ) from error
+    return config
