@@ -13,6 +13,7 @@ from cassandra.cqltypes import (
     ListType,
     LongType,
     MapType,
+    SetType,
     SimpleDateType,
     UTF8Type,
 )
@@ -33,6 +34,7 @@ TYPES = {
     "boolean": BooleanType,
     "blob": BytesType,
     "frozen<list<text>>": ListType.apply_parameters([UTF8Type]),
+    "frozen<set<text>>": SetType.apply_parameters([UTF8Type]),
     "frozen<map<text, double>>": MapType.apply_parameters([UTF8Type, DoubleType]),
 }
 CREATE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\)", re.DOTALL)
