@@ -63,6 +63,16 @@ class Tables:
         del values["interval"]
         self.insert(GOLD_TABLES[candle.interval], **values)
 
+    def version(self, candle: Candle) -> None:
+        """A version of a bar as it is kept beside gold."""
+        values = dataclasses.asdict(candle) | {
+            "day": utc(candle.start)[:10],
+            "start": candle.start // 1000,
+            "end": candle.end // 1000,
+            "sources": list(candle.sources),
+        }
+        self.insert("candle_versions", **values)
+
     def trade(self, trade: Trade) -> None:
         values = dataclasses.asdict(trade) | _tick_partition(trade) | {"conditions": list(trade.conditions)}
         self.insert("trades_silver", **values)
