@@ -3,8 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from producer.clock import Clock
+from producer.conditions import Stamp
+from producer.demo import Demo, recorded_symbols
 from producer.failover.members import Member, ProviderMember, SourceMember
 from producer.failover.source import FollowedSources
+from producer.merged import Merged
 from producer.providers.catalogue import WEB_SOCKETS, make_adapter
 from producer.providers.feed import Feed
 from producer.replay import Replay
@@ -14,7 +18,9 @@ from producer.simulator.resume import find_resume
 from producer.simulator.source import Simulator
 from producer.sources import Source
 from producer.startup import Destination, patiently
+from schemas.conditions import ConditionRules
 from schemas.errors import ConfigurationError
+from schemas.symbol_classes import SymbolClasses
 
 
 class Making(NamedTuple):
@@ -32,19 +38,37 @@ class Making(NamedTuple):
 MakeSource = Callable[[Making], Source]
 
 
-def _simulator(making: Making) -> Source:
+def _simulator(making: Making, clock: Clock | None = None) -> Source:
     settings, runtime = making.settings, making.runtime
     schema_ids = making.destination.schema_ids
     resume = patiently(lambda: find_resume(settings, schema_ids, settings.symbols), runtime)
-    return Simulator(settings, making.heartbeat_us, runtime.clock, runtime.metrics, resume)
+    return Simulator(settings, making.heartbeat_us, clock or runtime.clock, runtime.metrics, resume)
+
+
+def _demo(making: Making) -> Source:
+    """The recordings, and beside them the simulator for the symbols that are not in them."""
+    settings, runtime = making.settings, making.runtime
+    stamp = Stamp(ConditionRules.load(), SymbolClasses(settings), runtime.metrics)
+
+    def recordings(clock: Clock) -> Source:
+        return Demo(settings, making.heartbeat_us, clock, stamp.apply)
+
+    recorded = recorded_symbols(settings.replay_files, settings.replay_format, runtime.clock.now_us())
+    others = tuple(symbol for symbol in settings.symbols if symbol not in recorded)
+    if settings.demo_with == "none" or not others:
+        return recordings(runtime.clock)
+    simulated = making._replace(settings=settings.model_copy(update={"symbols": others}))
+    return Merged([lambda clock: _simulator(simulated, clock), recordings], runtime.clock)
 
 
 def _replay(making: Making) -> Source:
     return Replay(making.settings, making.heartbeat_us, making.runtime.clock)
 
 
-MAKERS: Mapping[str, MakeSource] = {"simulator": _simulator, "replay": _replay}
+MAKERS: Mapping[str, MakeSource] = {"simulator": _simulator, "replay": _replay, "demo": _demo}
 SOURCES = (*MAKERS, *WEB_SOCKETS)
+ALONE = {"replay", "demo"}
+"""Sources that are not one of several."""
 
 GONE: Mapping[str, str] = {
     "iex": "IEX Cloud closed on 2024-08-31; SOURCE=finnhub with FINNHUB_API_KEY has the trades of the same"
@@ -62,8 +86,11 @@ def check_sources(names: Sequence[str]) -> None:
             raise ConfigurationError(f"no source {name!r}: SOURCE is one of {', '.join(SOURCES)}")
     if len(set(names)) < len(names):
         raise ConfigurationError(f"SOURCES names one twice ({', '.join(names)}): name each once")
-    if len(names) > 1 and "replay" in names:
-        raise ConfigurationError("SOURCES names replay among others, and a recording is replayed by itself")
+    for alone in sorted(ALONE.intersection(names)) if len(names) > 1 else ():
+        raise ConfigurationError(
+            f"SOURCES names {alone} among others, and a recording is played by itself (DEMO_WITH=simulator: a"
+            " demo with the simulator beside it)"
+        )
 
 
 def make_source(names: Sequence[str], making: Making) -> Source:

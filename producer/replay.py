@@ -40,9 +40,13 @@ class Replay:
     ``replay_disorder_ms``; the closing one lies past every bar that has begun.
     """
 
-    def __init__(self, settings: ReplaySettings, heartbeat_us: int, clock: Clock) -> None:
-        """``heartbeat_us``: wall time between heartbeats (us) when the replay follows a speed."""
+    def __init__(
+        self, settings: ReplaySettings, heartbeat_us: int, clock: Clock, *, tells: bool = True
+    ) -> None:
+        """``heartbeat_us``: wall time between heartbeats (us) when the replay follows a speed. ``tells``:
+        whether the log says how far it is."""
         self._settings = settings
+        self._tells = tells
         self._heartbeat_us = heartbeat_us
         self._clock = clock
 
@@ -75,9 +79,11 @@ class Replay:
             for batch, running_us in self._batched(merged):
                 greatest_us = running_us
                 events = (batch.trades, batch.corrections, batch.quotes, batch.rejected)
-                progress.update(sum(len(of_kind) for of_kind in events))
+                if self._tells:
+                    progress.update(sum(len(of_kind) for of_kind in events))
                 yield batch
-            progress.finished()
+            if self._tells:
+                progress.finished()
         closing_us = greatest_us - greatest_us % DAY_US + DAY_US + CLOSING_US if greatest_us else 0
         yield Batch(closing_us, closing=True)
 

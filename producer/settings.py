@@ -1,6 +1,7 @@
 """The settings of the producer."""
 
 import math
+from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -110,6 +111,16 @@ class ReplaySettings(EnvironmentSettings):
         return None if self.replay_speed == "max" else float(self.replay_speed.removesuffix("x"))
 
 
+class DemoSettings(ReplaySettings):
+    """What SOURCE=demo plays; a speed of max is taken for 1."""
+
+    demo_with: Literal["simulator", "none"] = Field(
+        "simulator",
+        description="SOURCE=demo: whether the simulator goes on beside the recordings, for those of SYMBOLS"
+        " that are not in them",
+    )
+
+
 class PublisherSettings(KafkaSettings, TracingSettings):
     """How events get to Kafka."""
 
@@ -135,7 +146,7 @@ class PublisherSettings(KafkaSettings, TracingSettings):
 class ProducerSettings(
     PublisherSettings,
     SimulatorSettings,
-    ReplaySettings,
+    DemoSettings,
     ProviderSettings,
     FailoverSettings,
     LogSettings,

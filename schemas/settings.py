@@ -46,8 +46,8 @@ class SourceSettings(EnvironmentSettings):
 
     source: str = Field(
         "simulator",
-        description="where the events come from: simulator, replay, or a provider: binance, coinbase, finage,"
-        " finnhub, polygon",
+        description="where the events come from: simulator, replay, demo (recordings as if they were of"
+        " now), or a provider: binance, coinbase, finage, finnhub, polygon",
     )
     sources: Names = Field(
         (), description="the same as a list by priority, separated by commas; it wins over SOURCE"

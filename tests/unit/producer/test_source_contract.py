@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from producer.demo import Demo
+from producer.merged import Merged
 from producer.metrics import ProducerMetrics
 from producer.replay import Replay
 from producer.settings import ReplaySettings, SimulatorSettings
@@ -51,14 +53,41 @@ def replay(tmp_path: Path, speed: str) -> Made:
     return Replay(settings, HEARTBEAT_US, clock), clock
 
 
+def demo(tmp_path: Path) -> Made:
+    """In order: what is late in a recording is late when it is played."""
+    clock = FakeClock(START_US + 86_400_000_000)
+    trades = ["symbol,event_time,price,size,trade_id"]
+    trades += [f"AAPL,{START_US + n * 100_000},{100 + n / 100},10,{n}" for n in range(300)]
+    quotes = ["symbol,event_time,bid,bid_size,ask,ask_size"]
+    quotes += [f"AAPL,{START_US + n * 100_000},{99 + n / 100},1,{101 + n / 100},2" for n in range(300)]
+    for name, lines in (("trades", trades), ("quotes", quotes)):
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    files = (str(tmp_path / "trades.csv"), str(tmp_path / "quotes.csv"))
+    settings = ReplaySettings(replay_files=files, replay_speed="7")
+    return Demo(settings, HEARTBEAT_US, clock, lambda batch: batch), clock
+
+
+def merged(tmp_path: Path) -> Made:
+    played, clock = demo(tmp_path)
+    assert isinstance(played, Demo)
+    settings = SimulatorSettings(symbols=("MSFT",), simulator_scenarios=())
+    makers = [
+        lambda turn: Simulator(settings, HEARTBEAT_US, turn, ProducerMetrics()),
+        lambda turn: Demo(played._settings, HEARTBEAT_US, turn, lambda batch: batch),
+    ]
+    return Merged(makers, clock), clock
+
+
 @pytest.fixture(
     params=[
         simulator,
+        demo,
+        merged,
         lambda path: replay(path, "max"),
         lambda path: replay(path, "1"),
         lambda path: replay(path, "20"),
     ],
-    ids=["simulator", "replay_max", "replay_1", "replay_20"],
+    ids=["simulator", "demo", "merged", "replay_max", "replay_1", "replay_20"],
 )
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
     make: Callable[[Path], Made] = request.param
