@@ -11,6 +11,7 @@ from producer.failover.source import FollowedSources
 from producer.merged import Merged
 from producer.providers.catalogue import WEB_SOCKETS, make_adapter
 from producer.providers.feed import Feed
+from producer.providers.source import ProviderSource
 from producer.replay import Replay
 from producer.runtime import Runtime
 from producer.settings import ProducerSettings
@@ -99,6 +100,9 @@ def make_source(names: Sequence[str], making: Making) -> Source:
     Raises ConfigurationError for what only its user can put right."""
     if len(names) == 1 and names[0] in MAKERS:
         return MAKERS[names[0]](making)
+    if len(names) == 1 and WEB_SOCKETS[names[0]].quotes_only:  # worth having, though no bars come of it
+        feed = _feed(names[0], making)
+        return ProviderSource(feed, making.heartbeat_us, making.settings.provider_delay_ms)
     members = [_member(name, making) for name in names]
     return FollowedSources(members, making.settings, making.runtime)
 
@@ -107,5 +111,9 @@ def _member(name: str, making: Making) -> Member:
     settings = making.settings
     if name in MAKERS:
         return SourceMember(MAKERS[name](making), settings.symbols, making.runtime.clock)
-    feed = Feed(make_adapter(name, settings), settings.symbols, settings, making.runtime)
-    return ProviderMember(feed, settings.provider_delay_ms)
+    return ProviderMember(_feed(name, making), settings.provider_delay_ms)
+
+
+def _feed(name: str, making: Making) -> Feed:
+    settings = making.settings
+    return Feed(make_adapter(name, settings), settings.symbols, settings, making.runtime)

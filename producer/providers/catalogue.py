@@ -19,12 +19,13 @@ Make = Callable[[ProviderSettings, SymbolNames], Adapter]
 @dataclass(frozen=True, slots=True)
 class Provider:
     """``needs``: settings without which there is no connection. ``recorded``: whether the parser has been
-    proven on messages that the provider itself has sent."""
+    proven on messages that the provider itself has sent. ``quotes_only``: it has no trades."""
 
     about: str
     make: Make
     needs: tuple[str, ...] = ()
     recorded: bool = True
+    quotes_only: bool = False
 
 
 WEB_SOCKETS: Mapping[str, Provider] = {
@@ -51,6 +52,7 @@ WEB_SOCKETS: Mapping[str, Provider] = {
         lambda settings, names: Finage(settings.finage_url, names.of("finage"), settings.finage_socket_key),
         needs=("FINAGE_SOCKET_KEY", "FINAGE_URL"),
         recorded=False,
+        quotes_only=True,
     ),
 }
 

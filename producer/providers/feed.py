@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from contextvars import copy_context
 from random import SystemRandom
 
 from producer.providers.contract import Adapter
@@ -62,7 +63,10 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._began = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"provider-{adapter.name}", daemon=True)
+        # In the context of its maker: log lines say which part they are of.
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._run,), name=f"provider-{adapter.name}", daemon=True
+        )
 
     def start(self) -> None:
         """Begins to connect."""

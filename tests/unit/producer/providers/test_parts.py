@@ -13,9 +13,13 @@ from producer.providers.contract import Frame
 from producer.providers.feed import shards
 from producer.providers.handover import Handover
 from producer.providers.settings import ProviderSettings
-from producer.registry import SOURCES
+from producer.providers.source import ProviderSource
+from producer.registry import SOURCES, Making, make_source
+from producer.settings import ProducerSettings
+from producer.startup import Destination
 from schemas.errors import ConfigurationError
-from tests.support.provider_frames import NOW_US, adapter_of, event
+from tests.support.provider_frames import KEYS, NOW_US, adapter_of, event
+from tests.unit.producer.fakes import fake_runtime
 
 HTTP_DATE = datetime.fromtimestamp(NOW_US // 1_000_000 + 90, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
 
@@ -72,6 +76,14 @@ def test_every_provider_is_a_source() -> None:
     assert set(WEB_SOCKETS) <= set(SOURCES)
     for name in WEB_SOCKETS:
         assert adapter_of(name).name == name
+        assert WEB_SOCKETS[name].quotes_only == (adapter_of(name).kind == "quotes")
+
+
+def test_a_provider_without_trades_may_be_alone() -> None:
+    """Its quotes are served; that there will be no bars is no reason to refuse it."""
+    settings = ProducerSettings(symbols=("AAPL",), **KEYS)
+    making = Making(settings, Destination({}, {}), fake_runtime())
+    assert isinstance(make_source(("finage",), making), ProviderSource)
 
 
 def test_a_delayed_feed_is_behind() -> None:
