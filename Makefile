@@ -2,7 +2,9 @@
 #
 # PYTHON   the Python 3.11 that makes the virtual environment (found by itself where it can be)
 # PART     one part for `make logs`: kafka, registry, cassandra, jobmanager, taskmanager, jobs, producer, api
-# FILE     recordings for `make replay`, separated by commas; SPEED and FORMAT as REPLAY_SPEED, REPLAY_FORMAT
+# FILE     recordings for `make replay` and `make demo`, separated by commas; SPEED as REPLAY_SPEED
+# FORMAT   of the recordings of `make replay`, as REPLAY_FORMAT
+# WITH     what goes on beside a demo: simulator, none
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -18,7 +20,7 @@ LOCAL := $(ENV) $(BIN)/python -m docker.local
 CODE := schemas producer jobs api docker tests $(wildcard grafana)
 TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e tests/faults
 
-.PHONY: help run down up status logs clean clean-all install dev test test-unit test-integration test-faults \
+.PHONY: help run demo down up status logs clean clean-all install dev test test-unit test-integration test-faults \
 	lint format check smoke topics cassandra-init producer job api api-key replay
 
 help: ## this list
@@ -42,6 +44,9 @@ logs: $(VENV)/runtime ## the logs; PART=producer for one part
 replay: $(VENV)/runtime ## recordings through jobs of their own: FILE=a.csv.gz[,b.csv] [SPEED=10] [FORMAT=auto]
 	@test -n "$(FILE)" || { echo "which recording? make replay FILE=trades.csv.gz" >&2; exit 2; }
 	@$(if $(SPEED),REPLAY_SPEED='$(SPEED)') $(if $(FORMAT),REPLAY_FORMAT='$(FORMAT)') $(LOCAL) replay '$(FILE)'
+
+demo: $(VENV)/runtime ## run, playing a recording as if it were of now: [FILE=..] [SPEED=10] [WITH=simulator|none]
+	@$(LOCAL) demo '$(FILE)' --speed '$(or $(SPEED),1)' --with '$(or $(WITH),simulator)'
 
 smoke: $(VENV)/runtime ## check the running system end to end, and say what is wrong
 	@$(LOCAL) smoke

@@ -10,6 +10,7 @@ from threading import Event
 from pydantic import ValidationError
 
 from docker.console import Console
+from docker.local.demo import demo_environment
 from docker.local.errors import PartFailed
 from docker.local.fetch import fetch, is_fetched
 from docker.local.java import find_jdk
@@ -43,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         "replay", help="recordings through jobs of their own, beside the live ones"
     )
     replayed.add_argument("files", help="CSV or JSON lines, .gz too, separated by commas")
+    demo = commands.add_parser("demo", help="run, with recordings that are played as if they happened now")
+    demo.add_argument("files", nargs="?", default="", help="as for replay; the recorded session if none")
+    demo.add_argument("--speed", default="1", help="times as fast as it was")
+    demo.add_argument("--with", dest="beside", default="simulator", help="simulator or none")
     commands.add_parser("smoke", help="check the running system end to end")
     commands.add_parser("fetch", help="fetch the servers from Maven, start nothing")
     options = parser.parse_args(arguments)
@@ -82,6 +87,8 @@ def _run(options: argparse.Namespace, settings: LocalSettings, console: Console)
             return _clean(settings, console, everything=options.all)
         case "replay":
             return _replay(settings, options.files, console)
+        case "demo":
+            return _demo(settings, options, console)
         case "smoke":
             return smoke({**os.environ, **settings.addresses()}, console.line)
         case _:
@@ -137,6 +144,20 @@ def _replay(settings: LocalSettings, files: str, console: Console) -> int:
         f" letters: in the tables, and in the topics {done.topics.prefix}.*"
     )
     return 0
+
+
+def _demo(settings: LocalSettings, options: argparse.Namespace, console: Console) -> int:
+    if Supervisor(settings.folders).is_running():
+        raise ConfigurationError(
+            "the system is running already, and a demo is a start of its own: stop it (Ctrl-C in its terminal,"
+            " or `make down`), then `make demo`; `make replay FILE=...` plays a recording beside it"
+        )
+    files = [Path(file) for file in options.files.split(",") if file]
+    changes = demo_environment(files, options.speed, options.beside, os.environ)
+    beside = "" if options.beside == "none" else ", with the simulator beside it"
+    console.line(f"Playing {changes['REPLAY_FILES']}")
+    console.line(f"as if it happened now, at {options.speed} times its speed{beside}; at its end it begins again.")
+    return run(settings, {**os.environ, **changes}, console)
 
 
 def _fetch(settings: LocalSettings, console: Console) -> int:

@@ -126,7 +126,7 @@ def _stops_on_signals(stopping: Event) -> Iterator[None]:
 
 def _addresses(settings: LocalSettings) -> str:
     rows = (
-        ("API", settings.api_url),
+        ("Live page", f"{settings.api_url}/"),
         ("API documentation", f"{settings.api_url}/docs"),
         ("Flink Web UI", settings.flink_url),
         ("Schema registry", settings.registry_url),
