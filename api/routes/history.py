@@ -1,8 +1,7 @@
 """Candles, indicators and trades: any range, as pages of JSON or as files."""
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 
@@ -37,6 +36,7 @@ from api.store import Position
 from api.times import to_datetime
 
 router = APIRouter(prefix="/api/v1", tags=["market"])
+Dated = TypeVar("Dated", Candles, Indicators)
 
 HEADERS = {
     "ETag": {"schema": {"type": "string"}, "description": "of JSON: send it back as `If-None-Match`"},
@@ -84,11 +84,11 @@ async def candles(symbol: KnownSymbol, page: CandlePageDep, request: Request, pa
     content = Candles(
         symbol=symbol,
         interval=page.interval,
-        as_of=_as_of(query),
         candles=found.bars,
         next_cursor=_next(found),
     )
-    return conditional(request, content, settled=await parts.bars.is_settled(query, found.bars))
+    settled = await parts.bars.is_settled(query, found.bars)
+    return conditional(request, _dated(content, query), settled=settled)
 
 
 @router.get("/indicators/{symbol:path}", response_model=Indicators, responses=RESPONSES)
@@ -113,11 +113,11 @@ async def indicators(
     content = Indicators(
         symbol=symbol,
         interval=page.interval,
-        as_of=_as_of(query),
         indicators=[indicators_of(bar, wanted) for bar in found.bars],
         next_cursor=_next(found),
     )
-    return conditional(request, content, settled=await parts.bars.is_settled(query, found.bars))
+    settled = await parts.bars.is_settled(query, found.bars)
+    return conditional(request, _dated(content, query), settled=settled)
 
 
 @router.get("/trades/{symbol:path}", response_model=Trades, responses=RESPONSES)
@@ -198,8 +198,11 @@ def _page_rows(limit: int | None) -> int:
     return PAGE_ROWS if limit is None else min(limit, PAGE_ROWS)
 
 
-def _as_of(query: BarQuery) -> datetime | None:
-    return None if query.as_of is None else to_datetime(query.as_of)
+def _dated(content: Dated, query: BarQuery) -> Dated:
+    """With the time as of which it was known, where one was asked for."""
+    if query.as_of is None:
+        return content
+    return content.model_copy(update={"as_of": to_datetime(query.as_of)})
 
 
 def _next(found: KnownBars) -> str | None:
