@@ -73,7 +73,7 @@ class Candle(Answer):
 AsOf = Annotated[
     datetime | None,
     Field(
-        description="with `as_of`: the time as of which this was known; null: now",
+        description="only with `as_of`: the time as of which this was known",
         examples=["2024-08-09T00:07:30Z"],
     ),
 ]

@@ -151,6 +151,16 @@ def readers(
     return store, BarReader(store, as_of, SymbolClasses(settings), SETTLED_SECONDS, lambda: NOW)
 
 
+class NoMemory:
+    """Of the pages in memory: there are none, so everything comes from the tables."""
+
+    async def candles(self, *_: object) -> None:
+        return None
+
+    async def indicators(self, *_: object) -> None:
+        return None
+
+
 def history_app(market: Market, downloads: Downloads | None = None) -> FastAPI:
     """The routes of the history over the market."""
     app = FastAPI()
@@ -159,7 +169,10 @@ def history_app(market: Market, downloads: Downloads | None = None) -> FastAPI:
     app.include_router(history.router)
     store, bars = readers(market)
     app.state.services = SimpleNamespace(
-        store=store, bars=bars, downloads=downloads or Downloads(most=2, most_rows=100_000)
+        store=store,
+        bars=bars,
+        downloads=downloads or Downloads(most=2, most_rows=100_000),
+        hot=SimpleNamespace(pages=NoMemory()),
     )
     return app
 

@@ -248,18 +248,28 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/ready",
         "/metrics",
     }
+    files = {"/api/v1/candles/{symbol}", "/api/v1/indicators/{symbol}", "/api/v1/trades/{symbol}"}
+    for path in files:
+        answers = paths[path]["get"]["responses"]
+        assert set(answers["200"]["content"]) == {
+            "application/json", "text/csv", "application/vnd.apache.parquet",
+        }  # fmt: skip
+        assert "content" not in answers.pop("304")
     for path in paths.keys() - {"/health", "/ready", "/metrics"}:
-        expected = {"200", "401", "403", "414", "422", "429", "500", "503"} | (set() if path == "/api/v1/symbols" else {"404"})
+        expected = {"200", "401", "403", "414", "422", "429", "500", "503"} | (
+            set() if path == "/api/v1/symbols" else {"404"}
+        )
         answers = paths[path]["get"]["responses"]
         assert set(answers) == expected
         for status in expected - {"200"}:
             schema = answers[status]["content"]["application/json"]["schema"]
             assert schema == {"$ref": "#/components/schemas/ErrorBody"}
     page = ["from", "to", "limit", "cursor"]
+    history = ["symbol", *page, "format"]
     for path, parameters in {
-        "/api/v1/candles/{symbol}": ["symbol", *page, "interval", "include"],
-        "/api/v1/indicators/{symbol}": ["symbol", *page, "interval", "names"],
-        "/api/v1/trades/{symbol}": ["symbol", *page],
+        "/api/v1/candles/{symbol}": [*history, "interval", "as_of", "fill", "include"],
+        "/api/v1/indicators/{symbol}": [*history, "interval", "as_of", "names"],
+        "/api/v1/trades/{symbol}": history,
         "/api/v1/alerts": [*page, "symbol", "type", "severity", "status"],
         "/api/v1/gaps": [*page, "symbol"],
         "/api/v1/quotes": ["symbols"],

@@ -103,7 +103,7 @@ def from_json(value: Any) -> str:
 def test_a_whole_range_as_csv_and_parquet_is_what_all_pages_of_json_hold(path: str, name: str) -> None:
     """Each value, newest first, over more than one page of each."""
     holes = [start for number, start in enumerate(STARTS) if number % 7]
-    trades = [a_trade(SYMBOL, start + i, 3 * n + i) for n, start in enumerate(STARTS[:300]) for i in range(3)]
+    trades = [a_trade(SYMBOL, start + i, 3 * n + i) for n, start in enumerate(holes[:300]) for i in range(3)]
     market = Market(final_bars(*holes), trades)
 
     async def all_of_it(client: httpx.AsyncClient) -> tuple[list[dict[str, Any]], bytes, bytes]:
