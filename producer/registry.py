@@ -6,6 +6,7 @@ from typing import NamedTuple
 from producer.clock import Clock
 from producer.conditions import Stamp
 from producer.demo import Demo, recorded_symbols
+from producer.failover.last_heard import last_heard_us
 from producer.failover.members import Member, ProviderMember, SourceMember
 from producer.failover.source import FollowedSources
 from producer.merged import Merged
@@ -103,8 +104,9 @@ def make_source(names: Sequence[str], making: Making) -> Source:
     if len(names) == 1 and WEB_SOCKETS[names[0]].quotes_only:  # worth having, though no bars come of it
         feed = _feed(names[0], making)
         return ProviderSource(feed, making.heartbeat_us, making.settings.provider_delay_ms)
+    settings, runtime = making.settings, making.runtime
     members = [_member(name, making) for name in names]
-    return FollowedSources(members, making.settings, making.runtime)
+    return FollowedSources(members, settings, runtime, patiently(lambda: last_heard_us(settings), runtime))
 
 
 def _member(name: str, making: Making) -> Member:

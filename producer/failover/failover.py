@@ -56,7 +56,6 @@ class _Symbol:
     feeds: dict[str, Feed]  # by priority
     ownership: Ownership
     followed_since: int
-    observed_until: int
     open_since: int | None = None
 
     @property
@@ -68,7 +67,7 @@ class Failover:
     """For one thread. Times are microseconds since 1970 UTC and never go back; ``now`` is when it is told.
 
     ``delays``: how far behind the market sources are by their own account. ``observed_until``: until when
-    each symbol was observed before, where that is known.
+    the market was observed before, where that is known.
     """
 
     def __init__(  # noqa: PLR0913
@@ -80,9 +79,10 @@ class Failover:
         now: int,
         *,
         delays: Mapping[str, int] | None = None,
-        observed_until: Mapping[str, int] | None = None,
+        observed_until: int | None = None,
     ) -> None:
         self._policy = policy
+        self._observed_until = now if observed_until is None else min(observed_until, now)
         self._holes = Holes()
         self._handovers: list[Handover] = []
         self._links: dict[object, tuple[Link, Sequence[str]]] = {}
@@ -98,7 +98,6 @@ class Failover:
                 },
                 ownership=Ownership(sources[0]),
                 followed_since=now,
-                observed_until=(observed_until or {}).get(symbol, now),
             )
             for symbol in symbols
         }
@@ -257,7 +256,7 @@ class Failover:
 
     def _open(self, state: _Symbol, feed: Feed, reason: Fault, now: int) -> None:
         if feed.link is None:
-            start = state.observed_until
+            start = self._observed_until
         elif reason == "stale":
             start = feed.newest
         else:

@@ -34,8 +34,15 @@ class FollowedSources:
 
     live = True
 
-    def __init__(self, members: Sequence[Member], settings: ProducerSettings, runtime: Runtime) -> None:
-        """Raises ConfigurationError where no member has trades."""
+    def __init__(
+        self,
+        members: Sequence[Member],
+        settings: ProducerSettings,
+        runtime: Runtime,
+        observed_until: int | None = None,
+    ) -> None:
+        """``observed_until``: when an earlier run stopped (us), where one did. Raises ConfigurationError
+        where no member has trades."""
         self.name = ",".join(member.name for member in members)
         self.heartbeat_us = settings.heartbeat_interval_ms * 1000
         self._members = list(members)
@@ -54,6 +61,7 @@ class FollowedSources:
             policy,
             self._now,
             delays={member.name: member.behind_us for member in traders},
+            observed_until=observed_until,
         )
         self._quotes = QuoteChoice([member.name for member in members], policy.silence)
         self._following = Counter({traders[0].name: len(settings.symbols)})

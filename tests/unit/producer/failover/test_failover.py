@@ -206,7 +206,7 @@ def test_without_a_better_one_a_source_that_is_away_stays_the_one() -> None:
 
 def test_the_time_before_the_first_connection_is_a_gap() -> None:
     """From the last that an earlier run had observed, where that is known."""
-    market = Market("polygon", observed_until={"AAPL": T - 100 * S})
+    market = Market("polygon", observed_until=T - 100 * S)
     market.to(2)
     market.up("polygon")
     assert market.told() == [("start", "polygon", -100, 0, True), ("start", "polygon", 0, 2, True)]

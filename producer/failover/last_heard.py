@@ -1,0 +1,51 @@
+"""Until when the market was observed by whatever ran before, read from the log itself."""
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from schemas.errors import UnavailableError
+from schemas.settings import KafkaSettings
+from schemas.topics import Topics
+
+TIMEOUT_S = 10.0
+
+
+def last_heard_us(settings: KafkaSettings) -> int | None:
+    """Event time (us) up to which every partition of the trades has a record, heartbeats too; None where one
+    is empty: then nothing was observed before, as far as Kafka remembers. Raises UnavailableError."""
+    topic = Topics(settings.topic_prefix).trades
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "group.id": f"{topic}.last-heard",  # the client insists on one; nothing is committed under it
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 10,
+            "log_level": 2,
+        }
+    )
+    try:
+        partitions = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
+        newest = [_newest_ms(consumer, TopicPartition(topic, number)) for number in partitions]
+    except KafkaException as error:
+        raise UnavailableError(
+            f"cannot read what was heard last from {topic}: {error.args[0].str()}; is Kafka running?"
+        ) from error
+    finally:
+        consumer.close()
+    known = [time_ms for time_ms in newest if time_ms is not None]
+    return min(known) * 1000 if known and len(known) == len(newest) else None
+
+
+def _newest_ms(consumer: Consumer, place: TopicPartition) -> int | None:
+    """The time of the last record of a partition; None where it has none."""
+    low, high = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+    if high <= low:
+        return None
+    place.offset = high - 1
+    consumer.assign([place])
+    messages = consumer.consume(1, timeout=TIMEOUT_S)
+    if not messages:
+        raise UnavailableError(f"{place.topic} partition {place.partition} cannot be read at its end")
+    if messages[0].error() is not None:
+        raise KafkaException(messages[0].error())
+    return int(messages[0].timestamp()[1])

@@ -1,0 +1,30 @@
+"""Where an earlier run stopped, from a real Kafka."""
+
+import pytest
+from confluent_kafka import Producer
+
+from producer.failover.last_heard import last_heard_us
+from schemas.errors import UnavailableError
+from schemas.settings import KafkaSettings, TopicSettings
+
+pytestmark = pytest.mark.servers
+
+
+def test_the_last_record_of_the_partition_furthest_behind_says_when(topics: TopicSettings) -> None:
+    """Heartbeats are records, too; a topic that a partition of is empty says nothing."""
+    assert last_heard_us(topics) is None
+    client = Producer({"bootstrap.servers": topics.kafka_bootstrap_servers})
+    for number in range(topics.topic_partitions):
+        client.produce(f"{topics.topic_prefix}.trades", None, partition=number, timestamp=1_000)
+    client.flush()
+    assert last_heard_us(topics) == 1_000_000
+    for number in range(topics.topic_partitions):
+        client.produce(f"{topics.topic_prefix}.trades", None, partition=number, timestamp=5_000 + number)
+    client.flush()
+    assert last_heard_us(topics) == 5_000_000
+
+
+def test_without_kafka_it_can_be_asked_again() -> None:
+    """The producer waits for it, as for all servers."""
+    with pytest.raises(UnavailableError, match="cannot read what was heard last"):
+        last_heard_us(KafkaSettings(kafka_bootstrap_servers="127.0.0.1:1"))
