@@ -149,14 +149,14 @@ def _replay(settings: LocalSettings, files: str, console: Console) -> int:
 def _demo(settings: LocalSettings, options: argparse.Namespace, console: Console) -> int:
     if Supervisor(settings.folders).is_running():
         raise ConfigurationError(
-            "the system is running already, and a demo is a start of its own: stop it (Ctrl-C in its terminal,"
-            " or `make down`), then `make demo`; `make replay FILE=...` plays a recording beside it"
+            "the system is running already, and a demo is a start of its own: stop it (Ctrl-C in its"
+            " terminal, or `make down`), then `make demo`; `make replay FILE=...` plays one beside it"
         )
     files = [Path(file) for file in options.files.split(",") if file]
     changes = demo_environment(files, options.speed, options.beside, os.environ)
     beside = "" if options.beside == "none" else ", with the simulator beside it"
     console.line(f"Playing {changes['REPLAY_FILES']}")
-    console.line(f"as if it happened now, at {options.speed} times its speed{beside}; at its end it begins again.")
+    console.line(f"as if it happened now, {options.speed} times as fast{beside}, again and again.")
     return run(settings, {**os.environ, **changes}, console)
 
 

@@ -16,9 +16,7 @@ from schemas.settings import STOCKS
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "trades.csv"
-    path.write_text(
-        "symbol,event_time,price,size\nBTCUSDT,1723161255000000,1,1\nAAPL,1723161255000001,1,1\n"
-    )
+    path.write_text("symbol,event_time,price,size\nBTCUSDT,1723161255000000,1,1\nAAPL,1723161255000001,1,1\n")
     return path
 
 
