@@ -17,6 +17,7 @@ from api.models import Readiness, Symbol
 from api.parameters import AlertPage, CandlePage, GapPage, HistoryPage, IndicatorPage, SymbolList
 from api.quote_store import QuoteStore
 from api.store import Store
+from schemas.symbols import one_spelling
 from schemas.validation import SYMBOL
 
 
@@ -45,11 +46,12 @@ ServicesDep = Annotated[Services, Depends(services)]
 
 
 async def stored_name(symbol: str, store: Store) -> str:
-    """A symbol in upper or lower case as it is stored; raises UnknownSymbol."""
+    """A symbol in upper or lower case, and BRK-B for BRK.B, as it is stored; raises UnknownSymbol."""
     name = symbol.upper()
-    if not SYMBOL.fullmatch(name) or not await store.is_known(name):
-        raise UnknownSymbol(symbol)
-    return name
+    for spelling in dict.fromkeys((name, one_spelling(name))):
+        if SYMBOL.fullmatch(spelling) and await store.is_known(spelling):
+            return spelling
+    raise UnknownSymbol(symbol)
 
 
 async def known_symbol(
