@@ -22,8 +22,8 @@ HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Asked for anew each time, and answered with 304 while nothing has changed: a new version is there at once,
-    # and never half of it.
+    # Asked for anew each time, and answered with 304 while nothing has changed: a new version is there at
+    # once, and never half of it.
     "Cache-Control": "no-cache",
     "Vary": "Accept-Encoding",
 }

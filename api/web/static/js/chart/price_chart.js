@@ -96,7 +96,8 @@ export class PriceChart {
   }
 
   #readColours() {
-    const { colour, shade } = { colour: (name) => this.#theme.colour(name), shade: (name, alpha) => this.#theme.shade(name, alpha) };
+    const colour = (name) => this.#theme.colour(name);
+    const shade = (name, alpha) => this.#theme.shade(name, alpha);
     this.#colours = {
       up: colour("--up"), down: colour("--down"), nothing: "rgba(0, 0, 0, 0)",
       upVolume: shade("--up", 0.35), downVolume: shade("--down", 0.35), liveVolume: shade("--muted", 0.35),
@@ -153,7 +154,7 @@ export class PriceChart {
     if (draw.kind === "histogram") return this.#chart.addSeries(HistogramSeries, { ...common, lastValueVisible: false }, pane);
     const options = {
       ...common, color: this.#theme.colour(colour), lineWidth: 1, crosshairMarkerVisible: false,
-      lineStyle: draw.dashed ? LineStyle.Dotted : LineStyle.Solid,
+      lineStyle: draw.dashed ? LineStyle.Dotted : LineStyle.Solid, title: pane === 0 ? "" : title(indicator),
     };
     if (pane === 0) options.priceFormat = priceFormat;
     if (draw.zones) {
@@ -181,4 +182,9 @@ export class PriceChart {
     first.setStretchFactor(others.length > 1 ? 3.2 : 3.6);
     for (const pane of others) pane.setStretchFactor(1);
   }
+}
+
+/** What stands beside the value of a line in its pane. */
+function title({ name, label }) {
+  return name.startsWith("macd_signal") ? "Signal" : label.split(" ")[0];
 }

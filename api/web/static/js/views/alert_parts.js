@@ -21,6 +21,8 @@ export function alertItem(alert) {
     "li",
     { "data-status": alert.status, "data-alert": alert.alert_id },
     severityTag(alert),
+    " ",
+    symbolLink(alert),
     el("span", { class: "hint", text: ` ${format.moment(Date.parse(alert.event_time))} ${alert.status === "raised" ? "" : alert.status}` }),
     el("p", { text: alert.message }),
   );

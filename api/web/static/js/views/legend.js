@@ -28,11 +28,10 @@ export class Legend {
       ["C", "C", price(bar.close)],
       ["V", "V", format.amount(bar.volume)],
     ];
-    for (const { name, label, pane, colour, draw } of indicators) {
-      const value = bar.indicators[name];
-      if (value === undefined || draw.kind === "histogram" || draw.dashed) continue;
-      const short = name.startsWith("macd_signal") ? "Signal" : label;
-      shown.push([name, short, pane === "price" ? price(value) : format.price(value, 2), colour]);
+    // What lies over the candles, a group of lines in one entry; the panes below name theirs.
+    for (const [group, lines] of overlays(indicators)) {
+      const values = lines.map(({ name }) => bar.indicators[name]).filter((value) => value !== undefined);
+      if (values.length) shown.push([group, lines[0].label, values.map(price).join(" – "), lines[0].colour]);
     }
     for (const [id, part] of this.#parts) {
       if (!shown.some(([name]) => name === id)) {
@@ -54,4 +53,15 @@ export class Legend {
     if (colour) part.firstChild.style.color = this.#theme.colour(colour);
     setText(part.lastChild, text);
   }
+}
+
+function overlays(indicators) {
+  const groups = new Map();
+  for (const each of indicators) {
+    if (each.pane !== "price" || each.draw.dashed) continue;
+    if (!groups.has(each.group)) groups.set(each.group, []);
+    groups.get(each.group).push(each);
+  }
+  for (const lines of groups.values()) lines.sort((one, other) => one.name.localeCompare(other.name));
+  return groups;
 }

@@ -6,6 +6,7 @@ import { batched } from "../frame.js";
 import { symbolAddress } from "../router.js";
 import { drawSparkline, makeSparkline } from "../sparkline.js";
 import { keyOf } from "../subscription.js";
+import { AlertList } from "./alert_list.js";
 
 const REFRESH_MS = 10_000;
 const GATHER_MS = 250;
@@ -13,6 +14,7 @@ const WRITE_MS = 200;
 const UNSEEN_ROWS = 25; // rows out of sight that are written in one frame
 const MINUTE_MS = 60_000;
 const POINTS = 60;
+const ALERTS = 8;
 
 /** [id, heading, what it is sorted by, classes]. */
 const COLUMNS = [
@@ -31,20 +33,23 @@ const COLUMNS = [
 export class MarketView {
   #api;
   #socket;
+  #onSymbols;
   #rows = new Map(); // symbol -> Row
   #order = [];
   #sort = { column: "symbol", descending: false };
   #dirty = new Set();
   #visible = new Set();
   #stop = null;
-  #failed = null;
+  #alerts;
+  #perSecond = null;
   #write = batched(() => this.#flush(), WRITE_MS);
   #observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "200px" });
 
   constructor(api, socket, onSymbols) {
     this.#api = api;
     this.#socket = socket;
-    this.onSymbols = onSymbols;
+    this.#onSymbols = onSymbols;
+    this.#alerts = new AlertList(byId("market-alert-list"), api, socket, ALERTS);
     this.#makeHead();
     socket.on("candle", ({ data }) => this.#bar(data));
     socket.on("snapshot", ({ data }) => data.candles?.forEach((bar) => this.#bar(bar)));
@@ -55,6 +60,7 @@ export class MarketView {
   show() {
     this.#stop = new AbortController();
     this.#load();
+    this.#alerts.open(null, this.#stop.signal);
     const timer = setInterval(() => this.#load(), REFRESH_MS);
     const ages = setInterval(() => this.#age(), 1000);
     this.#stop.signal.addEventListener("abort", () => {
@@ -93,7 +99,6 @@ export class MarketView {
   }
 
   #tell(error) {
-    this.#failed = error;
     const note = byId("market-empty");
     note.hidden = !error || this.#rows.size > 0;
     setText(note, error ? `No market data: ${error.message}` : "");
@@ -101,6 +106,7 @@ export class MarketView {
 
   #take(summary) {
     this.#tell(null);
+    this.#perSecond = summary.totals?.trades_per_second ?? null;
     const minute = Math.floor(Date.parse(summary.time) / MINUTE_MS);
     for (const each of summary.symbols) {
       let row = this.#rows.get(each.symbol);
@@ -121,7 +127,7 @@ export class MarketView {
     }
     byId("market-empty").hidden = this.#rows.size > 0;
     if (!this.#rows.size) setText(byId("market-empty"), "No symbol has a trade yet: as soon as one comes, it is here.");
-    this.onSymbols([...names].sort());
+    this.#onSymbols([...names].sort());
     this.#arrange();
     this.#subscribe();
     this.#write();
@@ -170,6 +176,7 @@ export class MarketView {
     ];
     const beyond = rows.length - Math.min(rows.length, this.#socket.maxSymbols - 1);
     const facts = [`${rows.length} symbols`, `${up} up`, `${down} down`, `${stale} stale`];
+    if (this.#perSecond !== null) facts.push(`${format.count(Math.round(this.#perSecond))} trades/s`);
     if (beyond) facts.push(`${beyond} of them every ${REFRESH_MS / 1000} s only`);
     setText(byId("market-facts"), rows.length ? facts.join(" · ") : "");
   }
@@ -307,7 +314,8 @@ class Row {
     setText(cells.price, format.price(this.price, decimals));
     setText(cells.change, format.signed(this.change, decimals));
     setText(cells.percent, format.percent(this.percent));
-    for (const id of ["change", "percent", "spark"]) setDirection(cells[id], this.change);
+    for (const id of ["change", "percent"]) setDirection(cells[id], this.change);
+    setDirection(cells.spark, this.price - this.#points[0]);
     setText(cells.low, format.price(this.low, decimals));
     setText(cells.high, format.price(this.high, decimals));
     setText(cells.volume, format.amount(this.volume));

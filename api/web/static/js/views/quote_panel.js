@@ -80,7 +80,7 @@ export class QuotePanel {
     const newest = Math.max(quotedAt ?? 0, this.#last?.time ?? 0);
     setPairs(byId("day"), [
       ["Open", price(day?.open)],
-      ["Previous close", price(this.#snapshot?.previous_close)],
+      ["Prev. close", price(this.#snapshot?.previous_close)],
       ["High", price(day?.high)],
       ["Low", price(day?.low)],
       ["Volume", format.amount(day?.volume)],

@@ -8,7 +8,7 @@ import { byId, el, setAttribute, setText } from "../dom.js";
 import { batched } from "../frame.js";
 import { alertsAddress, stay, symbolAddress } from "../router.js";
 import { keyOf } from "../subscription.js";
-import { alertItem } from "./alert_parts.js";
+import { AlertList } from "./alert_list.js";
 import { BarTable } from "./bar_table.js";
 import { Legend } from "./legend.js";
 import { QuotePanel } from "./quote_panel.js";
@@ -26,6 +26,9 @@ const STALE_SECONDS = 30;
 const RECHECK_MS = 1500; // after a correction, until the storage has it
 const PLACE = "tickstream.indicators";
 const INTERVAL_PLACE = "tickstream.interval";
+const NO_BARS = "No bars yet: the first one appears as soon as there is a trade.";
+const NO_LIBRARY =
+  "The chart library is missing on the server: pip install litecharts, then start the API again. The numbers below need no chart.";
 
 export class SymbolView {
   symbol = null;
@@ -39,7 +42,7 @@ export class SymbolView {
   #quote = new QuotePanel();
   #table = new BarTable();
   #legend;
-  #alerts = new Map();
+  #alerts;
   #indicators = []; // all there are
   #choices = readChoices();
   #hovered = null;
@@ -50,6 +53,8 @@ export class SymbolView {
   #rebuild = false;
   #remark = false;
   #recheck = null;
+  #ages = null;
+  #pending = []; // trades that the tape has not been given yet
   #draw = batched(() => this.#drawChart());
   #write = batched(() => this.#writeTables(), TABLES_MS);
 
@@ -58,6 +63,7 @@ export class SymbolView {
     this.#socket = socket;
     this.#theme = theme;
     this.#legend = new Legend(theme);
+    this.#alerts = new AlertList(byId("symbol-alert-list"), api, socket, ALERTS);
     this.#chart = new PriceChart(byId("chart"), theme, {
       onHistory: () => this.#loadOlder(),
       onHover: (time) => {
@@ -71,7 +77,6 @@ export class SymbolView {
     socket.on("correction", ({ data }) => this.#correction(data));
     socket.on("quote", ({ data }) => this.#takeQuote(data));
     socket.on("candle", ({ data }) => this.#bar(data));
-    socket.on("alert", ({ data }) => this.#alert(data));
     socket.on("snapshot", ({ symbol, data }) => this.#snapshot(symbol, data));
     socket.on("gap", ({ skipped }) => this.#gap(skipped));
     socket.on("resync", () => this.#resync());
@@ -93,9 +98,6 @@ export class SymbolView {
     this.#subscribe();
     if (!sameSymbol) this.#openSymbol();
     this.#openBars();
-    if (!PriceChart.isThere) {
-      this.#note("The chart library is missing on the server: pip install litecharts, then start the API again. The numbers below need no chart.");
-    }
     this.#ages ??= setInterval(() => this.#write(), 1000);
   }
 
@@ -108,8 +110,6 @@ export class SymbolView {
     this.#chart.clear();
     this.symbol = null;
   }
-
-  #ages = null;
 
   chooseInterval(interval) {
     stay(symbolAddress(this.symbol, interval));
@@ -139,13 +139,11 @@ export class SymbolView {
     this.#stop = new AbortController();
     this.#tape.clear();
     this.#quote.clear();
-    this.#alerts.clear();
     setText(byId("symbol-name"), this.symbol);
     byId("symbol-alerts").href = alertsAddress({ symbol: this.symbol });
-    byId("symbol-alert-list").replaceChildren();
     this.#loadQuote();
     this.#loadTrades();
-    this.#loadAlerts();
+    this.#alerts.open(this.symbol, this.#stop.signal);
     this.#write();
   }
 
@@ -180,8 +178,7 @@ export class SymbolView {
       const bars = candles.map(fromJson);
       const meets = bars.length ? this.#bars.replaceNewest(bars) : true;
       if (fresh || !meets) this.#older.cursor = cursor;
-      this.#note(this.#bars.size ? "" : "No bars yet: the first one appears as soon as there is a trade.");
-      if (!PriceChart.isThere) this.#note("The chart library is missing on the server: pip install litecharts, then start the API again. The numbers below need no chart.");
+      this.#note(this.#bars.size ? "" : NO_BARS);
       this.#rebuildChart({ keepRange: !fresh });
       this.#write();
     });
@@ -216,12 +213,6 @@ export class SymbolView {
     });
   }
 
-  #loadAlerts() {
-    this.#load("/alerts", { symbol: this.symbol, limit: ALERTS }, this.#stop.signal, ({ alerts }) => {
-      alerts.forEach((alert) => this.#alert(alert));
-    });
-  }
-
   #snapshot(symbol, { trade, quote, candles }) {
     if (symbol !== this.symbol) return;
     if (trade) this.#trade(trade);
@@ -235,8 +226,6 @@ export class SymbolView {
     if (trade.updates_open_close) this.#quote.takePrice(trade.price, Date.parse(trade.event_time));
     this.#write();
   }
-
-  #pending = []; // trades that the tape has not been given yet
 
   #correction(correction) {
     if (correction.symbol !== this.symbol) return;
@@ -271,15 +260,6 @@ export class SymbolView {
     this.#write();
   }
 
-  #alert(alert) {
-    if (alert.symbol !== this.symbol) return;
-    const held = this.#alerts.get(alert.alert_id);
-    if (held && held.revision >= alert.revision) return;
-    this.#alerts.set(alert.alert_id, alert);
-    const newest = [...this.#alerts.values()].sort((one, other) => (one.event_time < other.event_time ? 1 : -1)).slice(0, ALERTS);
-    byId("symbol-alert-list").replaceChildren(...newest.map(alertItem));
-  }
-
   #gap(skipped) {
     if (!this.symbol) return;
     this.#tape.skip(skipped.trades ?? 0);
@@ -290,7 +270,6 @@ export class SymbolView {
     if (!this.symbol) return;
     this.#loadQuote();
     this.#loadTrades();
-    this.#loadAlerts();
     this.#loadNewest({ fresh: false });
   }
 
@@ -320,7 +299,7 @@ export class SymbolView {
     } else for (const bar of bars.sort((one, other) => one.time - other.time)) this.#chart.update(bar);
     if (this.#remark) this.#chart.mark(this.#bars.all);
     this.#remark = false;
-    if (this.#bars.size && PriceChart.isThere) this.#note("");
+    if (this.#bars.size) this.#note("");
     this.#writeLegend();
   }
 
@@ -340,7 +319,9 @@ export class SymbolView {
     this.#legend.write(bar, this.interval, this.#shownIndicators());
   }
 
-  #note(text) {
+  /** Said where the chart is. */
+  #note(given) {
+    const text = given || (PriceChart.isThere ? "" : NO_LIBRARY);
     const note = byId("chart-note");
     note.hidden = !text;
     setText(note, text);

@@ -1,0 +1,46 @@
+"""A browser and a market for the tests of the live page."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.browser import launch, watched_page
+from tests.support.page_market import Market
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for a module: Playwright's loop must be gone before other tests run theirs."""
+    with sync_playwright() as playwright:
+        found = launch(playwright)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def market() -> Iterator[Market]:
+    """Ten symbols with a day of bars."""
+    running = Market()
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def open_page(browser: Browser, market: Market) -> Iterator[OpenPage]:
+    """Opens the page of the market at a place; afterwards no rule may have been broken."""
+    with ExitStack() as stack:
+
+        def opened(place: str = "", *, live: bool = True, **options: object) -> Page:
+            page = stack.enter_context(watched_page(browser, **options))
+            page.set_default_timeout(20_000)
+            page.goto(market.address + place)
+            if live:
+                page.wait_for_selector("#connection[data-state=live]")
+            return page
+
+        yield opened

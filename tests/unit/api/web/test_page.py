@@ -1,0 +1,395 @@
+"""The page in a real browser, over a small market with the real WebSocket sessions."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request, Route, expect
+
+from tests.support.browser import watched_page
+from tests.support.page_market import (
+    Market,
+    a_cancel,
+    a_quote,
+    a_trade,
+    an_alert,
+    next_version,
+)
+from tests.unit.api.web.conftest import OpenPage
+
+VIEWS = ("", "#/symbol/AAPL", "#/alerts", "#/latency")
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+
+
+def price(value: float | None) -> str:
+    assert value is not None
+    return f"{value:,.2f}"
+
+
+def row(page: Page, symbol: str) -> "list[str]":
+    """Symbol, price, change, change %, (the line,) low and high as the grid shows them."""
+    cells = page.locator(f"#market tr[data-symbol='{symbol}'] > *").all_inner_texts()
+    return [text.strip() for text in cells]
+
+
+def newest_bar(page: Page) -> "list[str]":
+    return page.locator("#bars tbody tr").first.locator("td").all_inner_texts()
+
+
+def some_alerts(market: Market) -> None:
+    market.alerts = [
+        an_alert("AAPL", "price_spike", "critical", 1),
+        an_alert("MSFT", "volume_anomaly", "medium", 2),
+        an_alert("AAPL", "stale_feed", "high", 3, status="resolved"),
+        an_alert("MSFT", "price_spike", "low", 4),
+    ]
+
+
+def shown_alerts(page: Page) -> list[str]:
+    return page.locator("#alerts tbody tr").evaluate_all("rows => rows.map(row => row.dataset.alert)")
+
+
+def test_the_market_shows_what_rest_says_and_then_every_live_bar(market: Market, open_page: OpenPage) -> None:
+    """Price, change and change % of the previous close, high and low move with the newest version."""
+    before = market.summary("AAPL")
+    page = open_page()
+    expect(page.locator("#market tbody tr")).to_have_count(len(market.symbols))
+    cells = row(page, "AAPL")
+    sign = "+" if before["change"] > 0 else "−"
+    assert cells[:4] == [
+        "AAPL",
+        price(before["price"]),
+        f"{sign}{abs(before['change']):,.2f}",
+        f"{sign}{abs(before['change_percent']):,.2f}%",
+    ]
+    assert cells[5:7] == [price(before["low"]), price(before["high"])]
+    top = before["high"] * 1.05
+    market.publish(next_version(market.last("AAPL"), top))
+    expect(page.locator("#market tr[data-symbol=AAPL] td").first).to_have_text(price(top))
+    assert row(page, "AAPL")[6] == price(top)
+    assert row(page, "AAPL")[2] == f"+{top - before['previous_close']:,.2f}"
+
+
+def test_a_stale_symbol_is_marked_until_something_comes(market: Market, open_page: OpenPage) -> None:
+    """In words, not by colour alone."""
+    page = open_page()
+    last = market.symbols[-1]
+    expect(page.locator(f"#market tr[data-symbol={last}] th")).to_have_text(f"{last}stale")
+    expect(page.locator("#market-facts")).to_contain_text("1 stale")
+    market.publish(next_version(market.last(last), 50.0))
+    expect(page.locator(f"#market tr[data-symbol={last}] .tag")).to_be_hidden()
+
+
+def test_five_hundred_symbols_are_written_in_batches(browser: Browser) -> None:
+    """20,000 bars are a few writes of the grid; at the end every row is right, seen or not."""
+    market = Market([f"S{number:03}" for number in range(500)], bars=5)
+    market.start()
+    try:
+        with watched_page(browser) as page:
+            page.goto(market.address)
+            expect(page.locator("#market tbody tr")).to_have_count(500)
+            market.publish(next_version(market.last("S499"), 1.0))
+            expect(page.locator("#market tr[data-symbol=S499] td").first).to_have_text("1.00")
+            page.evaluate(
+                """() => {
+                  window.writes = 0;
+                  const options = {subtree: true, childList: true, characterData: true};
+                  new MutationObserver(() => { window.writes += 1; })
+                    .observe(document.querySelector("#market tbody"), options);
+                }"""
+            )
+            bars = 0
+            for number in range(40):
+                news = [next_version(market.last(name), 100 + number) for name in market.symbols]
+                market.publish(*news)
+                bars += len(news)
+            page.wait_for_function(
+                """() => [...document.querySelectorAll("#market tbody tr")]
+                  .every(row => row.cells[1].textContent === "139.00")"""
+            )
+            writes = page.evaluate("window.writes")
+            assert 0 < writes < bars / 100
+            page.locator("[data-column=price] button").click()
+            first = page.locator("#market tbody tr").first
+            expect(first).to_have_attribute("data-symbol", "S000")
+            assert page.locator("[data-column=price]").get_attribute("aria-sort") == "descending"
+    finally:
+        market.stop()
+
+
+def test_the_symbol_view_shows_bars_quote_and_trades(market: Market, open_page: OpenPage) -> None:
+    """The live bar moves, provisional until it is final; a trade that is cancelled is struck out."""
+    page = open_page("#/symbol/MSFT?interval=1m")
+    bar = market.last("MSFT")
+    expect(page.locator("#bars tbody tr").first).to_have_attribute("data-state", "live")
+    assert newest_bar(page)[2:6] == [price(bar.open), price(bar.high), price(bar.low), price(bar.close)]
+    expect(page.locator("#chart canvas").first).to_be_visible()
+    expect(page.locator("#legend [data-state=live]")).to_have_text("live")
+    moved = next_version(bar, (bar.high or 0) + 1)
+    trades = [a_trade("MSFT", 100.25, 1), a_trade("MSFT", 100.5, 2, age_us=0)]
+    market.publish(moved, a_quote("MSFT", 100.0, 100.5, 1), *trades)
+    expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text(price(moved.close))
+    expect(page.locator("#bid")).to_have_text("100.00")
+    expect(page.locator("#spread")).to_have_text("0.50")
+    expect(page.locator("#spread-bps")).to_have_text("49.9 bp")
+    expect(page.locator("#symbol-price")).to_have_text("100.50")
+    expect(page.locator("#tape tbody tr").first.locator("td").nth(1)).to_have_text("100.50")
+    market.publish(a_cancel(trades[1], 1), next_version(moved, moved.close or 0, final=True))
+    expect(page.locator("#tape tbody tr").first).to_have_attribute("data-state", "cancelled")
+    expect(page.locator("#bars tbody tr").first).to_have_attribute("data-state", "final")
+
+
+def test_a_new_version_of_an_old_bar_is_drawn(market: Market, open_page: OpenPage) -> None:
+    """In the table and in the chart; an older version that comes late changes nothing."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    starts = sorted(market.candles("AAPL", "1m"))
+    old = market.candles("AAPL", "1m")[starts[-4]]
+    chart = page.locator("#chart")
+    page.wait_for_timeout(500)
+    before = chart.screenshot()
+    revised = next_version(old, (old.high or 0) * 1.2, final=True, late=1)
+    market.publish(revised, old)
+    line = page.locator("#bars tbody tr").nth(3)
+    expect(line).to_have_attribute("data-state", "revised")
+    cells = line.locator("td").all_inner_texts()
+    assert (cells[3], cells[5], cells[10]) == (
+        price(revised.high),
+        price(revised.close),
+        str(revised.version),
+    )
+    assert chart.screenshot() != before
+
+
+def test_history_loads_while_the_chart_is_scrolled(market: Market, open_page: OpenPage) -> None:
+    """Page by page, by the cursor of the answer before, and no page twice."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    box = page.locator("#chart").bounding_box()
+    assert box is not None
+    starts = sorted(market.candles("AAPL", "1m"), reverse=True)
+
+    def cursors() -> list[str]:
+        found = [re.search(r"cursor=(\d+)", line) for line in market.requests if "/candles/AAPL" in line]
+        return [each.group(1) for each in found if each]
+
+    for _ in range(12):
+        if cursors():
+            break
+        page.mouse.move(box["x"] + 100, box["y"] + 200)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 100, box["y"] + 200, steps=4)
+        page.mouse.up()
+        page.wait_for_timeout(150)
+    page.wait_for_timeout(300)
+    assert cursors() == [str(starts[299])]
+
+
+def test_what_was_missed_is_replayed_after_a_broken_connection(market: Market, open_page: OpenPage) -> None:
+    """REST is not asked again."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    market.publish(next_version(market.last("AAPL"), 90.0))
+    expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text("90.00")
+    asked = [line for line in market.requests if "/candles/" in line]
+    market.drop_connections()
+    market.publish(next_version(market.last("AAPL"), 91.0))
+    market.publish(next_version(market.last("AAPL"), 92.5))
+    expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text("92.50")
+    assert [line for line in market.requests if "/candles/" in line] == asked
+
+
+def test_a_restart_of_the_server_is_survived(market: Market, open_page: OpenPage) -> None:
+    """The page says that it is not live, comes back by itself, and reads by REST what it missed."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    page.evaluate("window.same = true")
+    market.stop()
+    expect(page.locator("#connection")).to_have_text("Reconnecting")
+    market.miss(next_version(market.last("AAPL"), 93.25))
+    market.restart()
+    expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text("93.25")
+    expect(page.locator("#connection")).to_have_text("Live")
+    market.publish(next_version(market.last("AAPL"), 94.5))
+    expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text("94.50")
+    assert page.evaluate("window.same") is True
+
+
+def test_trades_that_were_skipped_are_counted(market: Market, open_page: OpenPage) -> None:
+    """Where more come than the server keeps for one client, the list says so."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    market.publish(*(a_trade("AAPL", 100.0, number, age_us=9_000 - number) for number in range(6_000)))
+    expect(page.locator("#tape-hint")).to_contain_text("skipped")
+
+
+def test_a_key_is_asked_for_once_and_used_for_both(market: Market, open_page: OpenPage) -> None:
+    """REST by its header, the WebSocket by its subprotocol; a reload in the same tab asks no more."""
+    market.key = "ts_secret"
+    page = open_page(live=False)
+    dialog = page.locator("#key-dialog")
+    expect(dialog).to_be_visible()
+    page.fill("#key", "ts_secret")
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#market tbody tr")).to_have_count(len(market.symbols))
+    expect(page.locator("#connection")).to_have_text("Live")
+    page.reload()
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(dialog).to_be_hidden()
+
+
+def test_alerts_are_filtered_and_kept_up_to_date(market: Market, open_page: OpenPage) -> None:
+    """By symbol, type and severity, also those that come; the address holds the filters."""
+    some_alerts(market)
+    one, two, three, four = (alert.alert_id for alert in market.alerts)
+    page = open_page("#/alerts")
+    expect(page.locator("#alerts tbody tr")).to_have_count(4)
+    assert shown_alerts(page) == [one, two, three, four]
+    page.select_option("#alert-filters [name=type]", "price_spike")
+    expect(page.locator("#alerts tbody tr")).to_have_count(2)
+    assert shown_alerts(page) == [one, four]
+    page.select_option("#alert-filters [name=type]", "")
+    page.check("#alert-filters [value=high]")
+    page.check("#alert-filters [value=critical]")
+    page.fill("#alert-filters [name=symbol]", "aapl")
+    expect(page.locator(f"#alerts tr[data-alert='{three}']")).to_be_visible()
+    expect(page.locator("#alerts tbody tr")).to_have_count(2)
+    assert shown_alerts(page) == [one, three]
+    assert page.evaluate("location.hash") == "#/alerts?symbol=AAPL&severity=high%2Ccritical"
+    news = an_alert("AAPL", "price_outlier", "high", 0)
+    market.publish(
+        news, an_alert("AAPL", "price_outlier", "low", 5), an_alert("V", "price_outlier", "high", 6)
+    )
+    expect(page.locator("#alerts tbody tr")).to_have_count(3)
+    assert shown_alerts(page) == [news.alert_id, one, three]
+    market.publish(an_alert("AAPL", "price_spike", "critical", 1, status="retracted", revision=1))
+    expect(page.locator(f"#alerts tr[data-alert='{one}']")).to_have_attribute("data-status", "retracted")
+    page.reload()
+    expect(page.locator("#alerts tbody tr")).to_have_count(3)
+    page.click("#alert-filters button")
+    expect(page.locator("#alerts tbody tr")).to_have_count(7)
+
+
+def test_loud_alerts_are_announced_and_counted(market: Market, open_page: OpenPage) -> None:
+    """For screen readers, in every view; ticks are not."""
+    page = open_page()
+    market.publish(an_alert("AAPL", "price_spike", "critical", 0), an_alert("V", "stale_feed", "low", 0))
+    expect(page.locator("#announce")).to_contain_text("Alert, critical: AAPL price spike")
+    expect(page.locator("#unseen")).to_have_text("2")
+    assert page.locator("main [aria-live], main [role=log]").count() == 0
+
+
+def test_everything_can_be_done_by_keyboard(market: Market, open_page: OpenPage) -> None:
+    """Search, rows, intervals, neighbours, views and help."""
+    page = open_page()
+    expect(page.locator("#market tbody tr")).to_have_count(len(market.symbols))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#symbol-name")).to_have_text("AMZN")
+    page.keyboard.press("2")
+    expect(page.locator("#intervals input[value='5m']")).to_be_checked()
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    assert page.evaluate("location.hash") == "#/symbol/AMZN?interval=5m"
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#symbol-name")).to_have_text("GOOGL")
+    expect(page.locator("#intervals input[value='5m']")).to_be_checked()
+    page.keyboard.press("/")
+    page.keyboard.type("ms")
+    page.keyboard.press("Enter")
+    expect(page.locator("#symbol-name")).to_have_text("MSFT")
+    page.keyboard.press("a")
+    expect(page.locator("#view-alerts")).to_be_visible()
+    page.keyboard.press("l")
+    expect(page.locator("#view-latency")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#view-market")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.locator("#help-dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help-dialog")).to_be_hidden()
+
+
+def test_indicators_are_chosen_and_remembered(open_page: OpenPage) -> None:
+    """What bars carry is offered; what is chosen is in the legend, also after a reload."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    page.click("#indicator-menu summary")
+    offered = page.locator("#indicators label").all_inner_texts()
+    assert [text.strip() for text in offered] == [
+        "VWAP", "Bollinger 20, 2", "SMA 20", "EMA 12", "RSI 14", "MACD 12, 26, 9", "ATR 14",
+    ]  # fmt: skip
+    page.check("#indicators [value=sma_20]")
+    page.uncheck("#indicators [value=vwap]")
+    expect(page.locator("#legend")).to_contain_text("SMA 20")
+    expect(page.locator("#legend")).not_to_contain_text("VWAP")
+    page.reload()
+    expect(page.locator("#legend")).to_contain_text("SMA 20")
+    expect(page.locator("#legend")).not_to_contain_text("VWAP")
+
+
+def test_the_colours_follow_the_system_until_they_are_chosen(open_page: OpenPage) -> None:
+    """Dark, light, and remembered."""
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark, light = "rgb(13, 17, 23)", "rgb(244, 245, 247)"
+    page = open_page(color_scheme="light")
+    assert page.evaluate(background) == light
+    page.keyboard.press("t")
+    assert page.evaluate(background) == dark
+    page.reload()
+    assert page.evaluate(background) == dark
+    assert page.locator("#theme").get_attribute("aria-label") == "Colours: dark"
+    assert open_page(color_scheme="dark").evaluate(background) == dark
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(market: Market, open_page: OpenPage) -> None:
+    """In each view."""
+    some_alerts(market)
+    page = open_page(**PHONE)
+    for view in VIEWS:
+        page.goto(market.address + view)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, view
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_nothing_keeps_anybody_out(market: Market, open_page: OpenPage, scheme: str) -> None:
+    """axe finds no fault in any view: names, roles, contrast, order."""
+    some_alerts(market)
+    page = open_page(color_scheme=scheme, reduced_motion="reduce")
+    for view in VIEWS:
+        page.goto(market.address + view)
+        page.wait_for_timeout(500)
+        found = Axe().run(page).response["violations"]
+        assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == [], view
+
+
+def test_without_the_chart_library_the_numbers_are_there(market: Market, browser: Browser) -> None:
+    """And the page says what is missing, and what to do."""
+    with watched_page(browser) as page:
+
+        def missing(route: Route, request: Request) -> None:
+            assert request.resource_type == "script"
+            route.fulfill(status=404)
+
+        page.route("**/lightweight-charts.js", missing)
+        page.goto(f"{market.address}#/symbol/AAPL")
+        expect(page.locator("#chart-note")).to_contain_text("pip install litecharts")
+        expect(page.locator("#bars tbody tr").first).to_be_visible()
+        expect(page.locator("#chart canvas")).to_have_count(0)
+
+
+def test_latency_is_measured_from_the_trade_to_the_page(market: Market, open_page: OpenPage) -> None:
+    """With the server's clock, and how long the server gathers."""
+    page = open_page("#/latency")
+    expect(page.locator("#connection-facts")).to_contain_text("taken out")
+    market.publish(*(a_trade(market.symbols[0], 100.0, number, age_us=3_000_000) for number in range(20)))
+    expect(page.locator("#latency-facts div").first.locator("dd")).to_have_text(re.compile(r"^3,?\d{3} ms$"))
+    expect(page.locator("#latency-facts div").nth(4)).to_have_text("Trades20")
+    expect(page.locator("#latency-facts")).to_contain_text("up to 250 ms, included")
+
+
+def test_an_unknown_symbol_is_said_to_be_one(open_page: OpenPage) -> None:
+    """In the place of its chart."""
+    page = open_page("#/symbol/NOPE")
+    expect(page.locator("#chart-note")).to_contain_text("no symbol 'NOPE'")
