@@ -22,7 +22,11 @@ TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 def conditional(request: Request, content: BaseModel, *, settled: bool) -> Response:
     """The content as JSON, fields that were never set left out; 304 where the client has it already."""
-    body = content.model_dump_json(exclude_unset=True).encode()
+    return conditional_body(request, content.model_dump_json(exclude_unset=True).encode(), settled=settled)
+
+
+def conditional_body(request: Request, body: bytes, *, settled: bool) -> Response:
+    """The same of JSON that is written already."""
     tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": SETTLED if settled else UNSETTLED, "Vary": "Accept"}
     if _has(request.headers.get("if-none-match"), tag):

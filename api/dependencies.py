@@ -11,11 +11,13 @@ from api.cached import Cached
 from api.downloads import Downloads
 from api.errors import UnknownSymbol
 from api.gap_store import GapStore
+from api.hot.parts import HotParts
 from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
 from api.parameters import AlertPage, CandlePage, GapPage, HistoryPage, IndicatorPage, SymbolList
 from api.quote_store import QuoteStore
+from api.stats.reports import Reports
 from api.store import Store
 from schemas.symbols import one_spelling
 from schemas.validation import SYMBOL
@@ -31,6 +33,8 @@ class Services:
     alerts: AlertStore
     gaps: GapStore
     quotes: QuoteStore
+    hot: HotParts
+    reports: Reports
     symbols: Cached[list[Symbol]]
     readiness: Cached[Readiness]
     metrics: ApiMetrics

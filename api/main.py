@@ -18,14 +18,13 @@ from api.dependencies import Services
 from api.downloads import Downloads
 from api.errors import install_error_handlers
 from api.gap_store import GapStore
+from api.hot.parts import hot_parts, keep_warm
 from api.live.gate import Gate
 from api.live.server import LiveServer
 from api.metrics import ApiMetrics
-from api.middleware import RequestMiddleware
 from api.models import Readiness, Symbol
-from api.quote_store import QuoteStore
 from api.readiness import all_checks, assess
-from api.routes import alerts, gaps, history, live, market, operations
+from api.routes import alerts, gaps, history, live, market, operations, stats, summary
 from api.routes.docs import add_docs
 from api.routes.page import page_router
 from api.security import key_store
@@ -36,11 +35,15 @@ from api.security.rates import Rates
 from api.security.startup import connect
 from api.security.verifier import KeyVerifier
 from api.settings import ApiSettings
+from api.stats.kafka import KafkaOffsets
+from api.stats.reports import Reports
 from api.store import Store, statements
 from api.times import Now, wall_clock
 from api.tracing import telemetry_for
 from api.web.assets import load_assets
+from schemas.create import admin_client
 from schemas.symbol_classes import SymbolClasses
+from schemas.topics import Topics
 from schemas.tracing import open_tracing
 
 READY_CACHE_SECONDS = 1.0
@@ -53,7 +56,7 @@ an opaque `next_cursor` to what is older. Every error has the same shape, and a 
 the `X-Request-ID` header, which you may set yourself."""
 
 
-def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
+def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa: PLR0915 -- all wiring
     """The API as an ASGI application. It starts whether or not any server is there; ``/ready`` says what is
     missing, and Cassandra is connected as soon as it comes."""
     metrics = ApiMetrics()
@@ -61,9 +64,9 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
     keyspace = settings.cassandra_keyspace
     queries = statements(keyspace) | alert_store.statements(keyspace) | quote_store.statements(keyspace)
     queries |= gap_store.statements(keyspace) | key_store.statements(keyspace)
-    rates = Rates(settings, settings.ws_messages_per_second)
     queries |= as_of.statements(keyspace)
     classes = SymbolClasses(settings)
+    rates = Rates(settings, settings.ws_messages_per_second)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -75,14 +78,13 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
             max_queries=settings.api_max_queries,
         )
         store = Store(database, settings.symbols, now)
-        known = AsOfStore(
-            database, store, settings.versions_ttl_days, settings.api_settled_seconds, now
-        )
+        known = AsOfStore(database, store, settings.versions_ttl_days, settings.api_settled_seconds, now)
         stored_keys = KeyStore(database)
         keys = KeyVerifier(stored_keys.find, settings.api_key_cache_seconds, metrics.security, now)
         app.state.keys = keys
         gate = Gate(settings, keys, rates.messages)
         live_server = LiveServer(settings, metrics.live, store.is_known, now, gate)
+        hot = hot_parts(settings, database, store, live_server, metrics.cache)
         if tracing is not None:
             database.tracing = tracing
             live_server.trace(tracing)
@@ -94,13 +96,18 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
             async def look() -> Readiness:
                 return await assess(checks, settings.ready_timeout_seconds, metrics)
 
+            alert_reader = AlertStore(database, settings.alerts_ttl_days)
+            offsets = KafkaOffsets(admin_client(settings), Topics(settings.topic_prefix))
+            reports = Reports(hot, store, alert_reader, offsets, live_server.continuity, metrics)
             app.state.services = Services(
                 store=store,
                 bars=BarReader(store, known, classes, settings.api_settled_seconds, now),
                 downloads=Downloads(settings.api_max_downloads, settings.api_download_rows),
-                alerts=AlertStore(database, settings.alerts_ttl_days),
+                alerts=alert_reader,
                 gaps=GapStore(database, settings.gaps_ttl_days),
-                quotes=QuoteStore(database, store, now),
+                quotes=hot.quotes,
+                hot=hot,
+                reports=reports,
                 symbols=symbols,
                 readiness=Cached(look, READY_CACHE_SECONDS),
                 metrics=metrics,
@@ -108,12 +115,14 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
             )
             connecting = asyncio.create_task(connect(database, settings, settings.api_host, stored_keys, now))
             feeding = asyncio.create_task(live_server.run())
+            warming = asyncio.create_task(keep_warm(hot, live_server, settings.symbols))
             try:
                 yield
             finally:
                 connecting.cancel()
                 feeding.cancel()
-                await asyncio.wait((feeding,))
+                warming.cancel()
+                await asyncio.wait((feeding, warming))
                 await asyncio.to_thread(database.close)
                 if tracing is not None:
                     await asyncio.to_thread(tracing.close)
@@ -123,14 +132,16 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:
         version=version("tickstream"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        telemetry=telemetry_for(tracing),
         docs_url=None,  # ours asks no other host
         redoc_url=None,
-        telemetry=telemetry_for(tracing),
     )
     install_error_handlers(app)
     add_layers(app, settings, rates, metrics)
     app.include_router(market.router)
     app.include_router(history.router)
+    app.include_router(summary.router)
+    app.include_router(stats.router)
     app.include_router(alerts.router)
     app.include_router(gaps.router)
     app.include_router(operations.router)

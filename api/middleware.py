@@ -62,8 +62,7 @@ class RequestMiddleware:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # Templates, never paths: every path that somebody makes up would be a time series of its own.
         route = getattr(scope.get("route"), "path_format", "unmatched")
-        self._metrics.requests.labels(scope["method"], route, status).inc()
-        self._metrics.request_seconds.labels(route).observe(seconds)
+        self._metrics.answered(scope["method"], route, status, seconds)
         write = log.debug if route in PROBES else log.info
         write(
             "request",

@@ -67,6 +67,16 @@ class LiveSettings(EnvironmentSettings):
     _split_ws_origins = field_validator("ws_origins", mode="before")(split_names)
 
 
+class HotSettings(EnvironmentSettings):
+    api_cache_bars: int = Field(
+        100_000,
+        ge=1_000,
+        le=10_000_000,
+        description="bars that are held in memory, about 1 kB each; beyond, the newest bars of the symbol and"
+        " interval are dropped that were asked for longest ago",
+    )
+
+
 class ApiSettings(
     LogSettings,
     KafkaSettings,
@@ -74,8 +84,9 @@ class ApiSettings(
     SymbolSettings,
     LiveSettings,
     TracingSettings,
-    HistorySettings,
     SecuritySettings,
+    HistorySettings,
+    HotSettings,
 ):
     api_host: str = Field(
         "127.0.0.1", description="address that the API listens on; 0.0.0.0: every interface"

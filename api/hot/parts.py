@@ -9,6 +9,7 @@ from api.database import Database
 from api.errors import StorageUnavailable
 from api.hot.bars import from_store
 from api.hot.candles import SETTLE_SECONDS, CandleCache
+from api.hot.pages import HotPages
 from api.hot.quotes import QuoteCache
 from api.hot.summary import POINTS, MarketSummary, Part
 from api.live.server import LiveServer
@@ -29,6 +30,7 @@ class HotParts:
     """Built in ``main.create_app`` by ``hot_parts``."""
 
     candles: CandleCache
+    pages: HotPages
     quote_cache: QuoteCache
     quotes: QuoteStore
     summary: MarketSummary
@@ -66,6 +68,7 @@ def hot_parts(
     live.watch(quote_cache.add)
     return HotParts(
         candles=candles,
+        pages=HotPages(candles, settings.api_settled_seconds, now),
         quote_cache=quote_cache,
         quotes=QuoteStore(stored, quote_cache.known, now),
         summary=MarketSummary(quote_cache, of_symbol, metrics, now),

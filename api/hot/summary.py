@@ -76,14 +76,14 @@ class MarketSummary:
         return None if known is None or bars is None else (known, bars)
 
     async def _fetched(self, symbol: str) -> Part:
+        at, stored = self._stored.get(symbol, (0, None))
+        if stored is not None and self._now() - at < STORED_SECONDS * 1e6:
+            self._metrics.count(NAME, "hit")
+            return stored
         await self._hot.fill(symbol)
         part = self._from_memory(symbol)
         self._metrics.count(NAME, "miss" if part is None else "fill")
-        return part or await self._from_store(symbol)
-
-    async def _from_store(self, symbol: str) -> Part:
-        at, part = self._stored.get(symbol, (0, None))
-        if part is not None and self._now() - at < STORED_SECONDS * 1e6:
+        if part is not None:
             return part
         return await asyncio.shield(self._flights.start(symbol, lambda: self._read(symbol)))
 

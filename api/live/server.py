@@ -50,12 +50,17 @@ class LiveServer:
         self._gate = gate
         self._feed = Feed(settings, self._hub.publish, metrics, now)
         self._sessions: set[Session] = set()
-        metrics.lag.set_function(self._lag)
+        metrics.lag.set_function(self.lag)
 
     @property
     def latest(self) -> Latest:
         """What is newest of each symbol."""
         return self._hub.latest
+
+    @property
+    def clients(self) -> int:
+        """WebSocket connections."""
+        return len(self._sessions)
 
     @property
     def continuity(self) -> Continuity:
@@ -123,7 +128,7 @@ class LiveServer:
             return "too_many_connections", "this key or address holds as many as it may: close one"
         return None
 
-    def _lag(self) -> float:
+    def lag(self) -> float:
         """How long the message has waited that has waited longest, in seconds."""
         waiting = [session.outbox.oldest for session in self._sessions]
         return max((time.monotonic() - since for since in waiting if since is not None), default=0.0)

@@ -80,6 +80,8 @@ async def candles(symbol: KnownSymbol, page: CandlePageDep, request: Request, pa
     table = BarTable(fixed, indicators=query.indicators)
     if (file := await _bar_file(request, parts, page, query, table, "candles")) is not None:
         return file
+    if (answer := await parts.hot.pages.candles(request, query)) is not None:
+        return answer
     found = await parts.bars.page(query)
     content = Candles(
         symbol=symbol,
@@ -108,8 +110,10 @@ async def indicators(
     table = BarTable(INDICATORS, indicators=True, names=page.names)
     if (file := await _bar_file(request, parts, page, query, table, "indicators")) is not None:
         return file
-    found = await parts.bars.page(query)
     wanted = frozenset(page.names)
+    if (answer := await parts.hot.pages.indicators(request, query, wanted)) is not None:
+        return answer
+    found = await parts.bars.page(query)
     content = Indicators(
         symbol=symbol,
         interval=page.interval,

@@ -24,6 +24,7 @@ NOWHERE = ApiSettings(
     api_query_timeout_seconds=0.5,
 )
 Client = httpx.AsyncClient
+STATISTICS = tuple(f"/api/v1/stats/{of}" for of in ("latency", "kafka", "cache", "streaming", "summary"))
 FIFTY_ONE = ",".join(map(str, range(51)))
 
 
@@ -244,6 +245,8 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/quotes/{symbol}",
         "/api/v1/alerts",
         "/api/v1/gaps",
+        "/api/v1/market-summary",
+        *STATISTICS,
         "/health",
         "/ready",
         "/metrics",
@@ -257,7 +260,7 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         assert "content" not in answers.pop("304")
     for path in paths.keys() - {"/health", "/ready", "/metrics"}:
         expected = {"200", "401", "403", "414", "422", "429", "500", "503"} | (
-            set() if path == "/api/v1/symbols" else {"404"}
+            set() if path in {"/api/v1/symbols", *STATISTICS} else {"404"}
         )
         answers = paths[path]["get"]["responses"]
         assert set(answers) == expected

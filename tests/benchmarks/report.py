@@ -1,0 +1,59 @@
+"""What a bench found: a table for people, JSON for machines, and the state of the machine with both."""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hdrh.histogram import HdrHistogram
+
+FOLDER = Path(".tickstream/bench")
+PERCENTILES = (50.0, 99.0, 99.9)
+LONGEST_US = 60_000_000
+
+
+def histogram() -> HdrHistogram:
+    """Of microseconds, 1 to a minute, to three digits."""
+    return HdrHistogram(1, LONGEST_US, 3)
+
+
+def record(values: HdrHistogram, micros: float) -> None:
+    """Counts one duration; a longer one than a minute as a minute."""
+    values.record_value(min(LONGEST_US, max(1, int(micros))))
+
+
+def percentiles(values: HdrHistogram) -> dict[str, float]:
+    """Milliseconds by name, the maximum with them."""
+    found = {f"p{each:g}_ms": values.get_value_at_percentile(each) / 1e3 for each in PERCENTILES}
+    return found | {"max_ms": values.get_max_value() / 1e3, "count": values.get_total_count()}
+
+
+def load() -> dict[str, Any]:
+    """How busy the machine is: numbers mean little without."""
+    return {"cores": os.cpu_count(), "load_average": [round(each, 2) for each in os.getloadavg()]}
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """One line for each kind."""
+    lines = [f"{'':<34}{'count':>9}{'p50 ms':>10}{'p99 ms':>10}{'p99.9 ms':>10}{'max ms':>10}"]
+    lines += [
+        f"{name:<34}{row['count']:>9.0f}{row['p50_ms']:>10.2f}{row['p99_ms']:>10.2f}"
+        f"{row['p99.9_ms']:>10.2f}{row['max_ms']:>10.2f}"
+        for name, row in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    sys.stdout.write(f"{text}\n")
+
+
+def write(name: str, found: dict[str, Any]) -> None:
+    """The result as ``.tickstream/bench/<name>.json``."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{name}.json"
+    path.write_text(json.dumps({"at": datetime.now(UTC).isoformat()} | found, indent=2) + "\n")
+    say(f"written to {path}")
