@@ -24,7 +24,7 @@ class Gate:
         self._settings = settings
         self._keys = keys
         self._held: Counter[tuple[str, str]] = Counter()
-        self._keyed: dict[str, set[Dismiss]] = {}
+        self._keyed: dict[str, list[Dismiss]] = {}
 
     def has_room(self, caller: Caller) -> bool:
         """Whether the caller may hold one more. Programs on loopback are bound by WS_MAX_CLIENTS alone."""
@@ -36,7 +36,7 @@ class Gate:
         names = [name for name, _ in self._bounds(caller)]
         self._held.update(names)
         if caller.key_id is not None:
-            self._keyed.setdefault(caller.key_id, set()).add(dismiss)
+            self._keyed.setdefault(caller.key_id, []).append(dismiss)
         try:
             yield
         finally:
@@ -45,7 +45,7 @@ class Gate:
                 if not self._held[name]:
                     del self._held[name]
             if caller.key_id is not None:
-                self._keyed[caller.key_id].discard(dismiss)
+                self._keyed[caller.key_id].remove(dismiss)
                 if not self._keyed[caller.key_id]:
                     del self._keyed[caller.key_id]
 
