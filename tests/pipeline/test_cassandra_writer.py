@@ -14,11 +14,11 @@ from cassandra.query import BatchStatement
 
 from jobs.domain.bars import VERSIONS_PER_GENERATION
 from jobs.sinks.cassandra_writer import MAX_BATCH_BYTES, MAX_IN_FLIGHT, CassandraWriter
-from jobs.sinks.event_rows import AlertRows, CandleRows
+from jobs.sinks.event_rows import AlertRows, CandleRows, GapRows
 from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.cassandra_session import connect
 from schemas.errors import UnavailableError
-from schemas.events import Alert, Candle, Correction, Quote, Trade
+from schemas.events import Alert, Candle, Correction, Gap, Quote, Trade
 from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.settings import CassandraSettings
 from schemas.tables import GOLD_TABLES, alert_bucket, gold_bucket, trade_minute, trade_shard
@@ -407,6 +407,17 @@ def test_the_greatest_revision_of_an_alert_stays(
     again = [replace(revision, alert_id=f"in one batch:{alert.symbol}") for revision in revisions]
     write_alerts(session, *(again[number] for number in order))
     assert alerts_of(session, alert.symbol)[0] == again[2]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_longest_record_of_a_gap_stays(session: Session, symbol: str, order: tuple[int, ...]) -> None:
+    """Whatever the order of the writes; of two with the same end the closed one."""
+    last = Gap(f"silence:{symbol}", symbol, "finnhub", START_US, START_US + 9, True, "silence", "取", 7)
+    records = [replace(last, end=START_US + 5, closed=False), replace(last, closed=False), last]
+    for number in order:
+        CassandraWriter(session, RETRY_SECONDS).write(GapRows(session).mutations([records[number]]))
+    rows = session.execute("SELECT * FROM gaps WHERE symbol = %s AND bucket = '2024-08'", (symbol,))
+    assert [Gap(**{name: getattr(row, name) for name in Gap.__dataclass_fields__}) for row in rows] == [last]
 
 
 class Refusing:
