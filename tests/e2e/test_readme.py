@@ -1,11 +1,13 @@
 """The README's commands, run as they are written, against the live system."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 
 import httpx
+import pandas as pd
 import pytest
 
 from docker.local.settings import PROJECT
@@ -14,6 +16,15 @@ from tests.support.servers import LiveSystem
 pytestmark = pytest.mark.servers
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 DEFAULTS = {"127.0.0.1:8000": "api_port", "127.0.0.1:8082": "registry_port", "127.0.0.1:9092": "kafka_port"}
+SHOW_FRAME = """
+final = bars[bars["final"]]
+starts = [start.strftime("%Y-%m-%dT%H:%M:%SZ") for start in final.index]
+names = ["version", "open", "close", "volume", "session_vwap"]
+rows = [dict(zip(names, row)) | {"start": start} for start, row in zip(starts, final[names].values.tolist())]
+import json
+print(json.dumps({"timezone": str(bars.index.tz), "starts": starts, "bars": rows}))
+"""
+"""Added to the README's program: what is in its frame, as JSON."""
 
 
 def with_ports_of(live: LiveSystem, text: str) -> str:
@@ -34,16 +45,64 @@ def test_every_curl_command_gets_its_answer(live_system: LiveSystem) -> None:
         assert answer.json()
 
 
-def test_the_consumer_prints_final_bars(live_system: LiveSystem) -> None:
-    """The ten lines of Python print a final 1m bar within two minutes."""
-    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    command = [sys.executable, "-u", "-c", with_ports_of(live_system, program)]
+def python_block(using: str) -> str:
+    """The one Python program of the README that imports a package."""
+    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (program,) = [program for program in programs if re.search(rf"^(from|import) {using}\b", program, re.M)]
+    return str(program)
+
+
+def test_there_is_no_python_that_is_not_run() -> None:
+    """Each block of Python is one of those below."""
+    assert len(re.findall(r"```python\n", README)) == 3
+
+
+@pytest.mark.parametrize("package", ["confluent_kafka", "websockets"])
+def test_a_consumer_prints_final_bars(live_system: LiveSystem, package: str) -> None:
+    """From Kafka or the WebSocket, within two minutes: symbol, start, close and a version of a final bar."""
+    command = [sys.executable, "-u", "-c", with_ports_of(live_system, python_block(package))]
     reader = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert reader.stdout is not None
     try:
-        symbol, *_ = reader.stdout.readline().split()
+        symbol, *start, close, version = reader.stdout.readline().split()
         assert symbol.isalpha()
+        moment = pd.Timestamp(" ".join(start))
+        assert (moment.second, str(moment.tz)) == (0, "UTC")
+        assert float(close) > 0
+        assert int(version) % 2 == 1, "versions of final bars are odd"
     finally:
         reader.kill()
         reader.wait()
         reader.stdout.close()
+
+
+def test_the_data_frame_holds_what_rest_answers(live_system: LiveSystem) -> None:
+    """All pages, oldest first under a UTC index, the indicators as columns beside the bars."""
+    program = with_ports_of(live_system, python_block("pandas"))
+    assert "limit=1000" in program
+    paged = program.replace("limit=1000", "limit=1") + SHOW_FRAME
+    shown = subprocess.run(
+        [sys.executable, "-c", paged], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+    frame = json.loads(shown.stdout.splitlines()[-1])
+    url = f"http://127.0.0.1:{live_system.settings.api_port}/api/v1/candles/AAPL"
+    page = httpx.get(
+        url, params={"interval": "1m", "include": "indicators", "limit": 1000}, timeout=30
+    ).json()
+    final = {bar["start"]: bar for bar in page["candles"] if bar["final"]}
+    assert frame["timezone"] == "UTC"
+    assert frame["starts"] == sorted(frame["starts"])
+    assert set(frame["starts"]) <= final.keys()
+    assert len(frame["starts"]) >= len(final) - 1, "one may have become final meanwhile"
+    unchanged = [bar for bar in frame["bars"] if bar["version"] == final[bar["start"]]["version"]]
+    assert unchanged
+    for bar in unchanged:
+        shown_values = [bar[name] for name in ("open", "close", "volume", "session_vwap")]
+        expected = final[bar["start"]]
+        assert shown_values == [
+            expected["open"],
+            expected["close"],
+            expected["volume"],
+            expected["indicators"]["session_vwap"],
+        ]
