@@ -1,6 +1,7 @@
 """Wires the producer: settings -> source -> stamp -> validation -> publisher, until it ends or is told to
 stop."""
 
+import os
 import signal
 import sys
 import threading
@@ -28,7 +29,7 @@ from schemas.tracing import open_tracing
 
 log = structlog.get_logger()
 
-DONE, FAILED, MISCONFIGURED = 0, 1, 2
+DONE, FAILED, MISCONFIGURED = os.EX_OK, 1, os.EX_CONFIG
 Gate = Callable[[Batch], Batch]
 
 

@@ -84,11 +84,11 @@ def _watch(system: LocalSystem, console: Console, stopping: Event) -> None:
             return
         for name, process in now.items():
             was = before.get(name, process)
-            if process.state == "FATAL" != was.state:
-                console.error(f"  {name} keeps dying and is given up: `make logs PART={name}` says why")
+            if process.given_up and not was.given_up:
+                console.error(f"  {name} cannot go on and is given up: `make logs PART={name}` says why")
             elif process.pid and process.pid != was.pid:
                 console.line(f"  {name} had died and is started again (pid {process.pid})")
-            if process.pid or process.state == "FATAL":
+            if process.pid or process.given_up:
                 before[name] = process
 
 

@@ -1,6 +1,7 @@
 """Supervisord, which starts our processes, starts them again when they die, and keeps their logs."""
 
 import hashlib
+import os
 import shlex
 import subprocess
 import sys
@@ -24,6 +25,10 @@ from docker.local.tail import last_lines
 START_SECONDS = 20
 MAX_SOCKET_PATH = 100
 """A Unix socket's path may be 104 bytes long on macOS, 108 on Linux."""
+
+MISCONFIGURED = os.EX_CONFIG
+"""What the producer exits with when only its user can put right what is wrong, a refused key say. It is not
+started again, unlike after any other end."""
 
 STOPPED = frozenset({"STOPPED", "EXITED", "FATAL"})
 DYING = frozenset({"BACKOFF", "EXITED", "FATAL", "UNKNOWN"})
@@ -51,7 +56,8 @@ PROGRAM = """
 command={command}
 directory={directory}
 autostart=false
-autorestart=true
+autorestart=unexpected
+exitcodes={misconfigured}
 startsecs=2
 startretries=20
 stopsignal=TERM
@@ -67,12 +73,19 @@ stdout_logfile_backups=2
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """What supervisord knows of a process; ``pid`` is 0 and ``up_seconds`` 0 unless it runs."""
+    """What supervisord knows of a process; ``pid`` is 0 and ``up_seconds`` 0 unless it runs. ``exit_code`` is
+    that of its last end."""
 
     name: str
     state: str
     pid: int
     up_seconds: int
+    exit_code: int = 0
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it is not started again."""
+        return self.state == "FATAL" or (self.state == "EXITED" and self.exit_code == MISCONFIGURED)
 
 
 class Supervisor:
@@ -140,6 +153,7 @@ class Supervisor:
                 info["statename"],
                 info["pid"],
                 info["now"] - info["start"] if info["pid"] else 0,
+                info["exitstatus"],
             )
             for info in infos
         }
@@ -175,6 +189,7 @@ class Supervisor:
 def _program(part: Part, folders: Folders) -> str:
     return PROGRAM.format(
         name=part.name,
+        misconfigured=MISCONFIGURED,
         command=_escaped(shlex.join(part.command)),
         directory=_escaped(PROJECT),
         stop_seconds=part.stop_seconds,

@@ -1,5 +1,6 @@
 """What is around the source and the publisher: settings, start, heartbeats, metrics, exit codes."""
 
+import os
 import socket
 import urllib.request
 
@@ -66,12 +67,12 @@ def test_speeds(text: str, speed: float | None) -> None:
         ("PRODUCER_METRICS_PORT", "99999"),
     ],
 )
-def test_a_wrong_setting_is_one_line_and_exit_code_2(
+def test_a_wrong_setting_is_one_line_and_an_exit_code_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
 ) -> None:
     """The line names the variable and its value; there is no traceback."""
     monkeypatch.setenv(name, value)
-    assert main.main() == 2
+    assert main.main() == os.EX_CONFIG
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert name in lines[0]
@@ -83,7 +84,7 @@ def test_a_source_that_is_gone_is_refused_with_what_to_use(
 ) -> None:
     """IEX Cloud has closed: nobody is sent there with a token."""
     monkeypatch.setenv("SOURCE", "iex")
-    assert main.main() == 2
+    assert main.main() == os.EX_CONFIG
     error = capsys.readouterr().err
     assert "closed on 2024-08-31" in error
     assert "SOURCE=finnhub" in error
@@ -102,7 +103,7 @@ def test_sources_that_cannot_be_together_are_refused(
 ) -> None:
     """Each once, and a recording by itself."""
     monkeypatch.setenv("SOURCES", names)
-    assert main.main() == 2
+    assert main.main() == os.EX_CONFIG
     assert says in capsys.readouterr().err
 
 
