@@ -21,7 +21,7 @@ CODE := schemas producer jobs api docker tests $(wildcard grafana)
 TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e tests/faults
 
 .PHONY: help run demo down up status logs clean clean-all install dev test test-unit test-integration test-faults \
-	test-live lint format check smoke topics cassandra-init producer job api api-key replay
+	test-live bench-reads bench-clients lint format check smoke topics cassandra-init producer job api api-key replay
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -105,6 +105,12 @@ test-integration: $(VENV)/dev ## the tests on the real servers
 
 test-faults: $(VENV)/dev ## kill, pause and stop every part under load, compare everything; 20 minutes
 	@$(BIN)/pytest tests/faults -v
+
+bench-reads: $(VENV)/dev ## read from the running system at 200 requests/s: percentiles, hit ratio; RATE, SECONDS
+	@$(ENV) $(BIN)/python -m tests.benchmarks.reads $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
+
+bench-clients: $(VENV)/dev ## 1,000 WebSocket clients of the running system: trade to client; CLIENTS, SECONDS
+	@$(ENV) $(BIN)/python -m tests.benchmarks.clients $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 test-live: $(VENV)/dev ## the real providers whose keys are set; LIVE=binance,coinbase: those without keys, too
 	@$(ENV) env LIVE='$(LIVE)' $(BIN)/pytest tests/live -v
