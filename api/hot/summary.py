@@ -23,6 +23,8 @@ POINTS = 60
 STALE_SECONDS = 30.0
 """A symbol that has been silent for longer is marked as stale."""
 STORED_SECONDS = 10.0
+KEPT_US = 250_000
+"""For so long all who ask the same get the same answer: of 500 symbols it takes 30 ms of a core."""
 SYMBOLS_AT_ONCE = 8
 MAX_STORED = 10_000
 """Symbols kept from Cassandra; where there are more, those read longest ago go."""
@@ -43,6 +45,7 @@ class MarketSummary:
         self._metrics = metrics
         self._now = now
         self._stored: dict[str, tuple[int, Part]] = {}
+        self._made: tuple[tuple[str, ...], int, bytes] | None = None
         self._flights: Flights[Part] = Flights()
         self._slots = asyncio.Semaphore(SYMBOLS_AT_ONCE)
         metrics.entries.labels(NAME).set_function(lambda: len(self._stored))
@@ -54,6 +57,10 @@ class MarketSummary:
 
     async def answer(self, symbols: Sequence[str], trades_per_second: float) -> bytes:
         """The JSON of a ``models.MarketSummary``, symbols in the order given."""
+        asked = tuple(symbols)
+        if self._made is not None and self._made[0] == asked and self._now() - self._made[1] < KEPT_US:
+            self._metrics.count(NAME, "hit")
+            return self._made[2]
         found: dict[str, Part] = {}
         for symbol in symbols:
             if (part := self._from_memory(symbol)) is not None:
@@ -68,7 +75,9 @@ class MarketSummary:
             "time": to_datetime(now),
             "totals": _totals(rows) | {"trades_per_second": trades_per_second},
         }
-        return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+        answer = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+        self._made = (asked, now, answer)
+        return answer
 
     def _from_memory(self, symbol: str) -> Part | None:
         known = self._hot.held(symbol)
