@@ -281,3 +281,43 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         documented = paths[path]["get"]["parameters"]
         assert [parameter["name"] for parameter in documented] == parameters
         assert all(parameter["description"] for parameter in documented)
+
+
+def test_statistics_say_what_could_not_be_asked() -> None:
+    """Without any server: nulls with reasons, and what this process knows by itself."""
+
+    async def use(client: Client) -> dict[str, Any]:
+        answers = {}
+        for of in STATISTICS:
+            response = await client.get(of)
+            assert response.status_code == 200, response.text
+            answers[of.rpartition("/")[2]] = response.json()
+        return answers
+
+    found = with_client(use)
+    assert (found["kafka"]["topics"], found["kafka"]["lag"]) == (None, None)
+    assert set(found["kafka"]["problems"]) == {"topics", "lag"}
+    summary = found["summary"]
+    nulls = {name for name, value in summary.items() if value is None}
+    assert nulls == {"trades", "bars", "symbols", "alerts", "dead_letters", "error_rate"}
+    assert set(summary["problems"]) == {"trades", "bars", "alerts", "dead_letters"}
+    assert summary["hours"] == 24
+    assert summary["api"]["server_errors"] == 0
+    assert found["latency"]["trade_to_api"] is None
+    assert found["cache"]["live"] is False
+    assert found["cache"]["caches"]["candles"]["requests"] == {}
+    assert (found["streaming"]["clients"], found["streaming"]["feed"]["connected"]) == (0, False)
+
+
+@pytest.mark.parametrize("hours", ["0", "169", "x"])
+def test_the_summary_looks_back_a_week_at_most(hours: str) -> None:
+    """422 beyond."""
+    assert get(f"/api/v1/stats/summary?hours={hours}").status_code == 422
+
+
+def test_the_market_at_a_glance_needs_the_storage_while_nothing_is_live() -> None:
+    """503 for all and for those named; an unknown name, and a parameter that is none."""
+    assert get("/api/v1/market-summary").status_code == 503
+    assert get("/api/v1/market-summary?symbols=aapl").status_code == 503
+    assert get("/api/v1/market-summary?symbols=no%20symbol").status_code == 404
+    assert get("/api/v1/market-summary?limit=3").status_code == 422
