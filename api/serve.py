@@ -27,7 +27,7 @@ NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
 
 
 def serve() -> int:
-    """Runs the server; returns the exit code. Raises ConfigurationError where a certificate cannot be used."""
+    """Runs the server; returns the exit code. Raises ConfigurationError where a certificate is no good."""
     settings = ApiSettings()
     configure_logging(settings, "api")
     for name in NOISY:

@@ -4,12 +4,14 @@ import dataclasses
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -169,8 +171,16 @@ def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @contextmanager
-def running_api(cassandra: CassandraSettings, **environment: str) -> Iterator[tuple[httpx.Client, Any]]:
-    """``python -m api`` as a user starts it, and a client of it."""
+def running_api(
+    cassandra: CassandraSettings,
+    *,
+    tls: ssl.SSLContext | None = None,
+    log: Path | None = None,
+    **environment: str,
+) -> Iterator[tuple[httpx.Client, Any]]:
+    """``python -m api`` as a user starts it, and a client of it. ``tls``: what the client trusts, where the
+    environment has a certificate; ``log``: a file for what it writes, which a pipe could not hold if it is
+    much."""
     port = free_port()
     settings = {
         "API_PORT": str(port),
@@ -181,14 +191,16 @@ def running_api(cassandra: CassandraSettings, **environment: str) -> Iterator[tu
         "SYMBOLS": "AAPL,QUIET",
         "READY_TIMEOUT_SECONDS": "2",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "api"],
-        env={**os.environ, **settings, **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with open(log or os.devnull, "w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "api"],
+            env={**os.environ, **settings, **environment},
+            stderr=file if log else subprocess.PIPE,
+            text=True,
+        )
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=url, verify=tls or True, trust_env=False, timeout=30) as client:
 
             def answers() -> bool:
                 assert process.poll() is None, process.stderr and process.stderr.read()
