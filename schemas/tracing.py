@@ -1,9 +1,13 @@
 """Tracing, which is off unless TRACING_OTLP_ENDPOINT names a collector.
 
-A trace follows one trade of many: ``publish`` in the producer, from the trade to Kafka's acknowledgement;
-``store`` in the store job, until Cassandra has it; ``deliver`` in the API, until it is in the outboxes of the
-WebSocket clients. The record's header ``traceparent`` (W3C Trace Context) ties them together. The API's
-requests are traces of their own, with the queries to Cassandra inside.
+A trace follows one trade of many: ``publish`` in the producer, from the trade to Kafka's acknowledgement, and
+``deliver`` in the API, until it is in the outboxes of the WebSocket clients. The record's header
+``traceparent`` (W3C Trace Context) ties them together. The API's requests are traces of their own, with the
+queries to Cassandra inside.
+
+The jobs take no part: Kafka's headers cannot go into their vectorised functions as they are, and taking them
+apart before would change the graph of the store job, so that its state could not be restored when tracing is
+switched on or off. ``publish`` names partition and offset, by which the trade is found in ``trades_bronze``.
 
 Off, it costs nothing: OpenTelemetry's SDK is not even imported, and each part has None in place of a
 ``Tracing``. On, spans wait for the collector in a bounded queue (QUEUED_SPANS); what comes while that is full
