@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.cached import Cached
+from api.cached import Cached, Flights
 
 
 class Source:
@@ -85,5 +85,40 @@ def test_one_who_goes_away_takes_nothing_from_the_others() -> None:
         assert await second == 1
         with pytest.raises(asyncio.CancelledError):
             await first
+
+    asyncio.run(scenario())
+
+
+def test_what_is_under_way_is_not_fetched_again() -> None:
+    """By key; once it has landed, the next one fetches anew, whether it succeeded or not."""
+
+    async def scenario() -> None:
+        one, other = Source(), Source()
+        flights: Flights[int] = Flights()
+        first = flights.start("one", one.load)
+        assert flights.start("one", one.load) is first
+        second = flights.start("other", other.load)
+        one.fails = True
+        one.let.set()
+        other.let.set()
+        with pytest.raises(ValueError, match="load 1"):
+            await first
+        assert await second == 1
+        one.fails = False
+        assert await flights.start("one", one.load) == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_that_nobody_waits_for_is_not_complained_about() -> None:
+    """All who asked have gone away."""
+
+    async def scenario() -> None:
+        source = Source()
+        source.fails = True
+        source.let.set()
+        task = Flights[int]().start("one", source.load)
+        await asyncio.sleep(0.01)
+        assert task.done()
 
     asyncio.run(scenario())

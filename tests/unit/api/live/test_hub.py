@@ -142,3 +142,13 @@ def test_a_long_batch_lets_others_run_in_between() -> None:
         return turns
 
     assert asyncio.run(run()) >= 5
+
+
+def test_taps_learn_of_every_event_first() -> None:
+    """Also of versions that are older than what clients have: caches decide for themselves."""
+    hub = Hub(100)
+    tapped = []
+    hub.taps.append(lambda event: tapped.append((event.event, hub.seq)))
+    events = [trade(1), candle(4), candle(2), quote(3)]
+    publish(hub, *events)
+    assert tapped == [(events[0], 0), (events[1], 1), (events[2], 2), (events[3], 2)]
