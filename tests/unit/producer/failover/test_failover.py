@@ -268,3 +268,30 @@ def test_symbols_that_nobody_asked_for_are_left_to_validation() -> None:
     market = Market()
     assert market.failover.event("NOPE", "finnhub", T, T)
     assert market.failover.counts("NOPE", "finnhub", T)
+
+
+def test_what_was_turned_away_would_not_have_counted() -> None:
+    """A source that stands by may be ahead of our clock: it is followed from behind what it has sent."""
+    market = Market()
+    market.up(*BOTH)
+    market.to(10, *BOTH)
+    market.down("polygon")
+    market.to(12)
+    assert not market.trade("finnhub", late=-4 * S)
+    market.to(13)
+    [change] = market.failover.handovers()
+    assert change.at == T + 16 * S + 1
+    assert not market.failover.counts("AAPL", "finnhub", T + 16 * S)
+
+
+def test_a_source_is_kept_for_a_while_before_a_better_one() -> None:
+    """The second and the first come back 10 s apart: the first is followed half a minute after the second."""
+    market = Market("first", "second", "third")
+    market.up("third")
+    market.to(10, "third")
+    market.up("second")
+    market.to(20, "second", "third")
+    market.up("first")
+    market.to(120, "first", "second", "third")
+    changes = [(change.after, (change.at - T) // S) for change in market.failover.handovers()]
+    assert changes == [("third", 3), ("second", 70), ("first", 100)]
