@@ -13,7 +13,7 @@ import asyncio
 from typing import NamedTuple
 
 from api.database import Database
-from api.errors import ApiError
+from api.errors import AsOfTooOld
 from api.models import Candle
 from api.store import CANDLE_COLUMNS, Span, Store, to_candle
 from api.times import Now, to_datetime, to_micros
@@ -44,19 +44,6 @@ def statements(keyspace: str) -> dict[str, str]:
             ("known_indicators", f"{CANDLE_COLUMNS}, indicators"),
         )
     }
-
-
-class AsOfTooOld(ApiError):
-    """A time of which too little is kept."""
-
-    status = 422
-    code = "as_of_too_old"
-
-    def __init__(self, interval: str, ttl_days: int, oldest: str) -> None:
-        super().__init__(
-            f"as_of: versions of bars are kept for {ttl_days} days (VERSIONS_TTL_DAYS), so how {interval}"
-            f" bars were known can be said from {oldest} on: ask for that time or a later one"
-        )
 
 
 class KnownBars(NamedTuple):

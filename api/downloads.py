@@ -16,14 +16,13 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from api.encoders import Column, CsvEncoder, Encoder, ParquetEncoder, Values
-from api.errors import ApiError
+from api.errors import TooManyDownloads
 from api.parameters import Format
 
 PAGE_ROWS = 500
 """Rows read at a time: so many hold up the other requests of this process for some milliseconds at most."""
 SEND_SECONDS = 30.0
 """A client that does not take a part within this has gone or never will."""
-RETRY_AFTER_SECONDS = 5
 ENCODERS: dict[Format, Callable[[Sequence[Column]], Encoder]] = {
     "csv": CsvEncoder,
     "parquet": ParquetEncoder,
@@ -36,19 +35,6 @@ TYPES: dict[str, Format] = {
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 Pages = AsyncGenerator[list[Values], None]
-
-
-class TooManyDownloads(ApiError):
-    """As many run as may."""
-
-    status = 503
-    code = "too_many_downloads"
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
-
-    def __init__(self, most: int) -> None:
-        super().__init__(
-            f"{most} downloads are running (API_MAX_DOWNLOADS): try again in {RETRY_AFTER_SECONDS} s"
-        )
 
 
 def asked_format(named: Format | None, accept: str | None) -> Format:

@@ -8,7 +8,9 @@ ApiError (TickstreamError)
 ├── PayloadTooLarge      413 payload_too_large
 ├── UriTooLong           414 uri_too_long
 ├── InvalidParameter     422 invalid_parameter
+├── AsOfTooOld           422 as_of_too_old
 ├── RateLimited          429 rate_limited, with Retry-After
+├── TooManyDownloads     503 too_many_downloads, with Retry-After
 └── StorageUnavailable   503 storage_unavailable, with Retry-After
 """
 
@@ -24,6 +26,7 @@ from starlette.exceptions import HTTPException
 from schemas.errors import TickstreamError
 
 RETRY_AFTER_SECONDS = 2
+DOWNLOAD_RETRY_SECONDS = 5
 
 
 class ErrorDetail(BaseModel):
@@ -114,6 +117,28 @@ class UnknownSymbol(ApiError):
 class InvalidParameter(ApiError):
     status = 422
     code = "invalid_parameter"
+
+
+class AsOfTooOld(ApiError):
+    status = 422
+    code = "as_of_too_old"
+
+    def __init__(self, interval: str, ttl_days: int, oldest: str) -> None:
+        super().__init__(
+            f"as_of: versions of bars are kept for {ttl_days} days (VERSIONS_TTL_DAYS), so how {interval}"
+            f" bars were known can be said from {oldest} on: ask for that time or a later one"
+        )
+
+
+class TooManyDownloads(ApiError):
+    status = 503
+    code = "too_many_downloads"
+    headers = {"Retry-After": str(DOWNLOAD_RETRY_SECONDS)}  # noqa: RUF012 -- read only
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} downloads are running (API_MAX_DOWNLOADS): try again in {DOWNLOAD_RETRY_SECONDS} s"
+        )
 
 
 class StorageUnavailable(ApiError):

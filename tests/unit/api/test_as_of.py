@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from api import as_of as as_of_module
-from api.as_of import AsOfTooOld
 from api.bars import BarQuery, BarReader
+from api.errors import AsOfTooOld
 from api.times import to_micros
 from schemas.intervals import INTERVALS, MINUTE_US
 from tests.unit.api.fake_market import NOW, SYMBOL, Market, a_version, at, final_bars, readers
