@@ -5,6 +5,7 @@ from Cassandra and kept for STORED_SECONDS.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -25,7 +26,10 @@ STALE_SECONDS = 30.0
 STORED_SECONDS = 10.0
 KEPT_US = 250_000
 """For so long all who ask the same get the same answer: of 500 symbols it takes 30 ms of a core."""
+AT_ONCE = 25
+"""Symbols put together before others get their turn on the event loop: about 1 ms."""
 SYMBOLS_AT_ONCE = 8
+COUNTED = ("symbols", "up", "down", "unchanged", "stale")
 MAX_STORED = 10_000
 """Symbols kept from Cassandra; where there are more, those read longest ago go."""
 
@@ -47,6 +51,7 @@ class MarketSummary:
         self._stored: dict[str, tuple[int, Part]] = {}
         self._made: tuple[tuple[str, ...], int, bytes] | None = None
         self._flights: Flights[Part] = Flights()
+        self._answers: Flights[bytes] = Flights()
         self._slots = asyncio.Semaphore(SYMBOLS_AT_ONCE)
         metrics.entries.labels(NAME).set_function(lambda: len(self._stored))
 
@@ -61,19 +66,32 @@ class MarketSummary:
         if self._made is not None and self._made[0] == asked and self._now() - self._made[1] < KEPT_US:
             self._metrics.count(NAME, "hit")
             return self._made[2]
-        found: dict[str, Part] = {}
-        for symbol in symbols:
-            if (part := self._from_memory(symbol)) is not None:
-                found[symbol] = part
-                self._metrics.count(NAME, "hit")
-        cold = [symbol for symbol in symbols if symbol not in found]
-        found |= zip(cold, await asyncio.gather(*map(self._fetched, cold)), strict=True)
+        making = self._answers.start(asked, lambda: self._make(asked, trades_per_second))
+        return await asyncio.shield(making)
+
+    async def _make(self, asked: tuple[str, ...], trades_per_second: float) -> bytes:
         now = self._now()
-        rows = [_row(symbol, *found[symbol], now) for symbol in symbols]
+        texts: dict[str, orjson.Fragment] = {}
+        totals: Counter[str] = Counter()
+
+        def take(symbol: str, part: Part) -> None:
+            row = _row(symbol, *part, now)
+            totals.update(_counts(row))
+            texts[symbol] = orjson.Fragment(orjson.dumps(row, option=orjson.OPT_UTC_Z))
+
+        for number, symbol in enumerate(asked, start=1):
+            if (part := self._from_memory(symbol)) is not None:
+                take(symbol, part)
+                self._metrics.count(NAME, "hit")
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        cold = [symbol for symbol in asked if symbol not in texts]
+        for symbol, part in zip(cold, await asyncio.gather(*map(self._fetched, cold)), strict=True):
+            take(symbol, part)
         body = {
-            "symbols": rows,
+            "symbols": [texts[symbol] for symbol in asked],
+            "totals": {name: totals[name] for name in COUNTED} | {"trades_per_second": trades_per_second},
             "time": to_datetime(now),
-            "totals": _totals(rows) | {"trades_per_second": trades_per_second},
         }
         answer = orjson.dumps(body, option=orjson.OPT_UTC_Z)
         self._made = (asked, now, answer)
@@ -131,12 +149,13 @@ def _row(symbol: str, known: Known, bars: Sequence[Held], now: int) -> dict[str,
     }
 
 
-def _totals(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    changes = [row["change"] for row in rows if row["change"] is not None]
+def _counts(row: dict[str, Any]) -> dict[str, int]:
+    """What a line adds to the totals."""
+    change = row["change"]
     return {
-        "symbols": len(rows),
-        "up": sum(change > 0 for change in changes),
-        "down": sum(change < 0 for change in changes),
-        "unchanged": sum(change == 0 for change in changes),
-        "stale": sum(row["stale"] for row in rows),
+        "symbols": 1,
+        "up": change is not None and change > 0,
+        "down": change is not None and change < 0,
+        "unchanged": change == 0,
+        "stale": row["stale"],
     }
