@@ -38,5 +38,6 @@ def watched_page(browser: Browser, **options: object) -> Iterator[Page]:
         page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
         page.on("websocket", lambda socket: hosts.add(socket.url.split("/")[2]))
         yield page
-        assert [text for text in wrong if not text.startswith(IGNORED)] == []
+        said = [text for text in wrong if not text.startswith(IGNORED)]
+        assert not said, said
         assert len(hosts) <= 1, hosts

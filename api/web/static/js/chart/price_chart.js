@@ -65,23 +65,26 @@ export class PriceChart {
       series.setData(bars.map((bar) => indicatorPoint(bar, indicator, this.#colours)));
     }
     this.#lastTime = bars.length ? seconds(bars.at(-1)) : -Infinity;
-    this.mark(bars);
+    this.#mark(bars);
   }
 
-  /** One bar that is new at the end, or a new version of one that is there. */
-  update(bar) {
-    if (!this.#chart) return;
-    const old = seconds(bar) < this.#lastTime;
-    this.#candles.update(candlePoint(bar, this.#colours), old);
-    this.#volume.update(volumePoint(bar, this.#colours), old);
-    for (const { indicator, series } of this.#lines) {
-      series.update(indicatorPoint(bar, indicator, this.#colours), old);
-    }
-    this.#lastTime = Math.max(this.#lastTime, seconds(bar));
+  /** Bars that are new or have a new version, oldest first; `all` is everything there is, them included. */
+  update(bars, all) {
+    if (!this.#chart || !bars.length) return;
+    // The library can change the newest bar cheaply, an older one only where it has a value already.
+    if (seconds(bars[0]) < this.#lastTime) this.set(all);
+    else for (const bar of bars) this.#updateNewest(bar);
+  }
+
+  #updateNewest(bar) {
+    this.#candles.update(candlePoint(bar, this.#colours));
+    this.#volume.update(volumePoint(bar, this.#colours));
+    for (const { indicator, series } of this.#lines) series.update(indicatorPoint(bar, indicator, this.#colours));
+    this.#lastTime = seconds(bar);
   }
 
   /** Dots over the bars that were corrected. */
-  mark(bars) {
+  #mark(bars) {
     this.#marks?.setMarkers(revisionMarks(bars, this.#colours));
   }
 

@@ -44,14 +44,13 @@ export class SymbolView {
   #legend;
   #alerts;
   #indicators = []; // all there are
+  #names = new Set(); // of everything that the bars carry, also what cannot be drawn
   #choices = readChoices();
   #hovered = null;
   #stop = null; // of the symbol
   #stopBars = null; // of the symbol and interval
   #older = { cursor: null, loading: false };
   #changed = []; // bars that the chart has not been given yet
-  #rebuild = false;
-  #remark = false;
   #recheck = null;
   #ages = null;
   #pending = []; // trades that the tape has not been given yet
@@ -151,6 +150,7 @@ export class SymbolView {
     this.#stopBars?.abort();
     this.#stopBars = new AbortController();
     this.#bars = new Bars();
+    this.#chart.clear();
     this.#older = { cursor: null, loading: false };
     this.#changed = [];
     this.#hovered = null;
@@ -252,8 +252,6 @@ export class SymbolView {
       const bar = fromJson(json);
       const older = this.#bars.first && bar.time < this.#bars.first.time;
       const change = older ? null : this.#bars.put(bar);
-      if (change === "inserted") this.#rebuild = true;
-      if (change === "replaced" && bar.final && bar !== this.#bars.last) this.#remark = true;
       if (change) this.#changed.push(bar);
       this.#draw();
     }
@@ -279,9 +277,9 @@ export class SymbolView {
 
   #rebuildChart(how) {
     this.#indicators = catalogue(this.#bars.all);
+    this.#names = new Set(this.#bars.all.flatMap((bar) => Object.keys(bar.indicators)));
     this.#makeChoices();
     this.#changed = [];
-    this.#rebuild = false;
     this.#chart.build(this.#bars.all, this.#shownIndicators(), how);
     this.#writeLegend();
   }
@@ -291,14 +289,9 @@ export class SymbolView {
     if (!this.symbol) return;
     const bars = [...new Map(this.#changed.map((bar) => [bar.time, bar])).values()];
     this.#changed = [];
-    const news = bars.some((bar) => Object.keys(bar.indicators).some((name) => !this.#indicators.some((each) => each.name === name)));
-    if (news && this.#bars.size < 50) this.#rebuildChart({ keepRange: true });
-    else if (this.#rebuild) {
-      this.#rebuild = false;
-      this.#chart.set(this.#bars.all);
-    } else for (const bar of bars.sort((one, other) => one.time - other.time)) this.#chart.update(bar);
-    if (this.#remark) this.#chart.mark(this.#bars.all);
-    this.#remark = false;
+    const news = bars.some((bar) => Object.keys(bar.indicators).some((name) => !this.#names.has(name)));
+    if (news) this.#rebuildChart({ keepRange: true });
+    else this.#chart.update(bars.sort((one, other) => one.time - other.time), this.#bars.all);
     if (this.#bars.size) this.#note("");
     this.#writeLegend();
   }
