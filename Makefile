@@ -21,7 +21,7 @@ CODE := schemas producer jobs api docker tests $(wildcard grafana)
 TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e tests/faults
 
 .PHONY: help run demo down up status logs clean clean-all install dev test test-unit test-integration test-faults \
-	test-live bench-reads bench-clients lint format check smoke topics cassandra-init producer job api api-key replay
+	test-live bench-reads bench-clients browser lint format check smoke topics cassandra-init producer job api api-key replay
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -94,13 +94,13 @@ dev: $(VENV)/dev ## install, with the development tools and the pre-commit hooks
 	@$(LOCAL) fetch
 	@if [ -e .git ]; then $(BIN)/pre-commit install; fi
 
-test: $(VENV)/dev ## all tests: unit, property, contract, pipeline, end to end, faults, on the real servers
+test: $(VENV)/dev browser ## all tests: unit, property, contract, pipeline, end to end, faults, on the real servers
 	@$(BIN)/pytest $(TESTS) -m 'not exhaustive' --cov --cov-report=term
 
-test-unit: $(VENV)/dev ## the fast tests, which need no server
+test-unit: $(VENV)/dev browser ## the fast tests, which need no server
 	@$(BIN)/pytest tests/unit tests/property
 
-test-integration: $(VENV)/dev ## the tests on the real servers
+test-integration: $(VENV)/dev browser ## the tests on the real servers
 	@$(BIN)/pytest tests/contract tests/pipeline tests/e2e
 
 test-faults: $(VENV)/dev ## kill, pause and stop every part under load, compare everything; 20 minutes
@@ -114,6 +114,15 @@ bench-clients: $(VENV)/dev ## 1,000 WebSocket clients of the running system: tra
 
 test-live: $(VENV)/dev ## the real providers whose keys are set; LIVE=binance,coinbase: those without keys, too
 	@$(ENV) env LIVE='$(LIVE)' $(BIN)/pytest tests/live -v
+
+browser: ## Chromium, in which the live page is tested: installed where it is missing and apt-get can
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome-stable google-chrome; do \
+		if [ -n "$$name" ] && command -v "$$name" >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium, for the tests of the live page (once) ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "the tests of the live page need Chromium or Chrome: install it (Debian: apt-get install chromium; macOS: brew install --cask chromium), or name it: CHROMIUM=/path/to/it" >&2; exit 1; fi
 
 check: lint ## lint, format and types
 	@$(BIN)/ruff format --check $(CODE)
