@@ -66,10 +66,9 @@ async def candles(symbol: KnownSymbol, page: CandlePageDep, request: Request, pa
 
     With `as_of` every bar is as it was known then: the greatest version made until then, and no bar of which
     none was. Final versions are all there, live ones at most once a second (LIVE_EVERY_MS), so a live bar may
-    be that much older; what a restarted job has published again counts from then. It reaches back as long as
-    versions are kept (VERSIONS_TTL_DAYS), less the length of a bar; a bar older than that which was replayed
-    or rebuilt since is absent. A page looks at 5,000 bars at most: it may hold fewer than `limit`, or none,
-    although `next_cursor` says that there is more.
+    be that much older. It reaches back as long as versions are kept (VERSIONS_TTL_DAYS), less the length of a
+    bar; a bar older than that which was replayed or rebuilt since is absent. A page looks at 5,000 bars at
+    most: it may hold fewer than `limit`, or none, although `next_cursor` says that there is more.
 
     `format=csv` and `format=parquet` send the whole range as one file where no `limit` is given, up to
     API_DOWNLOAD_ROWS rows; to go on, take the last `start` as `to`. Indicators have a column each: those that

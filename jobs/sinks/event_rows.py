@@ -30,14 +30,16 @@ class CandleRows:
             interval: session.prepare(insert(table, GOLD) + AT_TIME)
             for interval, table in GOLD_TABLES.items()
         }
-        self._version = session.prepare(insert("candle_versions", VERSION))
+        self._version = session.prepare(insert("candle_versions", VERSION) + AT_TIME)
         self._symbol = session.prepare(insert("symbols", ("part", "symbol")))
         self._listed: set[str] = set()
 
     def mutations(self, candles: Sequence[Candle]) -> Iterator[Mutation]:
         """Two rows for each candle. That of the bar is written with a timestamp that grows with the version:
-        whatever the order of the writes, the greatest version stays; of one batch, the last is written."""
-        for candle in sorted(candles, key=lambda candle: candle.version):
+        whatever the order of the writes, the greatest version stays; of one batch, the last is written. That
+        of the version is written with one that falls with ``updated_at``: a version that is published again
+        after a failure stays the one that was known first."""
+        for candle in sorted(candles, key=lambda candle: (candle.version, -candle.updated_at)):
             if candle.symbol not in self._listed:
                 self._listed.add(candle.symbol)
                 symbol = (cql.int32(SYMBOLS_PART), candle.symbol.encode())
@@ -62,7 +64,7 @@ class CandleRows:
         gold = (*partition, start, end, version, *values, cql.bigint(candle.start + candle.version))
         yield Mutation(partition, (interval, start), (Insert(self._gold[candle.interval], gold),))
         partition = (symbol, interval, cql.date(candle.start))
-        row = (*partition, start, version, end, *values)
+        row = (*partition, start, version, end, *values, cql.bigint(2 * candle.start - candle.updated_at))
         yield Mutation(partition, (start, version), (Insert(self._version, row),))
 
 

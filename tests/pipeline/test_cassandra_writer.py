@@ -300,6 +300,18 @@ def test_a_candle_is_read_as_it_was_written(session: Session, candle: Candle) ->
         ]
 
 
+def test_a_version_that_is_published_again_stays_as_it_was_known_first(
+    session: Session, candle: Candle
+) -> None:
+    """Whichever is written first."""
+    again = replace(candle, updated_at=candle.updated_at + 1)
+    write_candles(session, candle, again)
+    assert versions(session, candle.symbol) == [candle]
+    other = replace(candle, symbol=f"{candle.symbol}.2")
+    write_candles(session, replace(other, updated_at=candle.updated_at + 1), other)
+    assert versions(session, other.symbol) == [other]
+
+
 def test_a_bar_without_prices_is_read_with_nulls(session: Session, candle: Candle) -> None:
     """Also where an older version had some, as after a cancel."""
     bare = replace(candle, open=None, high=None, low=None, close=None, vwap=None, volume=0.0, version=8,

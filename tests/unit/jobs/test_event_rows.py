@@ -29,7 +29,8 @@ GAP = Gap("silence:BTC-USD:coinbase:1", "BTC-USD", "coinbase", START_US + 1, STA
 
 
 def test_a_candle_is_a_row_of_gold_and_one_of_the_versions() -> None:
-    """Every field in both; gold is written with a timestamp that grows with the version."""
+    """Every field in both; gold is written with a timestamp that grows with the version, the version with one
+    that falls with the time at which it was made."""
     _, gold, version = CandleRows(FakeSession()).mutations([CANDLE])
     values = {
         "symbol": "BTC-USD", "start": DAY, "end": MINUTE, "open": 1.0, "high": 4.0, "low": 0.5, "close": 2.0,
@@ -38,7 +39,10 @@ def test_a_candle_is_a_row_of_gold_and_one_of_the_versions() -> None:
         "indicators": {"sma_20": 1.5, "ema_9": 0.1 + 0.2, "ü": -1.0},
     }  # fmt: skip
     assert written(gold) == {"trades_gold_1m": values | {"bucket": "2024-08", "[timestamp]": START_US + 7}}
-    assert written(version) == {"candle_versions": values | {"interval": "1m", "day": Date("2024-08-09")}}
+    assert written(version) == {
+        "candle_versions": values
+        | {"interval": "1m", "day": Date("2024-08-09"), "[timestamp]": START_US - 61_000_001}
+    }
 
 
 def test_a_bar_without_prices_has_nulls() -> None:
