@@ -50,7 +50,7 @@ class Patience(NamedTuple):
     """The same where the answer is that there are no older bars."""
 
 
-PAGES = Patience(60.0, 5.0)
+PAGES = Patience(60.0, 15.0)
 """Of those who ask for bars."""
 PRICES = Patience(300.0, 300.0)
 """Of those who ask for prices, which the newest bars tell."""
