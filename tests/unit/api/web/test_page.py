@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
+from tests.support.api import utc
 from tests.support.browser import watched_page
 from tests.support.page_market import (
     Market,
@@ -393,3 +394,15 @@ def test_an_unknown_symbol_is_said_to_be_one(open_page: OpenPage) -> None:
     """In the place of its chart."""
     page = open_page("#/symbol/NOPE")
     expect(page.locator("#chart-note")).to_contain_text("no symbol 'NOPE'")
+
+
+def test_an_interval_is_changed_while_bars_come(market: Market, open_page: OpenPage) -> None:
+    """The chart of one interval is never given a bar of another, and the numbers are those of the new one."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    for interval, key in (("1d", "6"), ("1m", "1"), ("1h", "4"), ("5m", "2")):
+        page.keyboard.press(key)
+        bar = next_version(market.last("AAPL", interval), 95.0)
+        market.publish(bar)
+        expect(page.locator("#bars tbody tr").first).to_have_attribute("data-start", utc(bar.start))
+        expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text("95.00")
