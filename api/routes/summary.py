@@ -28,7 +28,7 @@ async def market_summary(asked: Annotated[SummaryFilter, Query()], parts: Servic
     """Price, change, day and the closes of the last hour of every symbol, or of those named: those that are
     configured, that trade, or that have stored bars.
 
-    Live symbols are as new as the live feed; others, such as those of a replay, are at most ten seconds old.
+    Live symbols are as new as the live feed; others, such as those of a replay, were read seconds ago.
     """
     if asked.symbols:
         names = list(dict.fromkeys([await stored_name(symbol, parts.store) for symbol in asked.symbols]))

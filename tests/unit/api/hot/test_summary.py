@@ -1,11 +1,12 @@
 """The market at a glance, from memory and from Cassandra."""
 
+import asyncio
 import json
 import time
 from typing import Any
 
 from api.hot.bars import from_store
-from api.hot.summary import KEPT_US, STALE_SECONDS, STORED_SECONDS, MarketSummary, Part
+from api.hot.summary import KEPT_US, OLDEST_SECONDS, STALE_SECONDS, STORED_SECONDS, MarketSummary, Part
 from api.quote_store import Known
 from api.summary_models import MarketSummary as Model
 from tests.unit.api.hot.market import model, run
@@ -67,7 +68,11 @@ def test_what_is_not_live_is_read_once_in_a_while_and_marked_as_stale() -> None:
     assert glance.loaded == ["OLD"]
     glance.hot.market.micros += int(STORED_SECONDS * 1e6)
     glance.answer("OLD")
+    run(asyncio.sleep(0.01))
     assert glance.loaded == ["OLD", "OLD"]
+    glance.hot.market.micros += int(OLDEST_SECONDS * 1e6)
+    glance.answer("OLD")
+    assert glance.loaded == ["OLD", "OLD", "OLD"]
 
 
 def test_all_who_ask_at_once_get_one_answer() -> None:
