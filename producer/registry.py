@@ -106,7 +106,9 @@ def make_source(names: Sequence[str], making: Making) -> Source:
         return ProviderSource(feed, making.heartbeat_us, making.settings.provider_delay_ms)
     settings, runtime = making.settings, making.runtime
     members = [_member(name, making) for name in names]
-    return FollowedSources(members, settings, runtime, patiently(lambda: last_heard_us(settings), runtime))
+    return FollowedSources(
+        members, settings, runtime, lambda: patiently(lambda: last_heard_us(settings), runtime)
+    )
 
 
 def _member(name: str, making: Making) -> Member:

@@ -1,7 +1,7 @@
 """Several sources as one: of each symbol the events of the source that is followed, and what nobody saw."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -39,10 +39,10 @@ class FollowedSources:
         members: Sequence[Member],
         settings: ProducerSettings,
         runtime: Runtime,
-        observed_until: int | None = None,
+        observed_until: Callable[[], int | None],
     ) -> None:
-        """``observed_until``: when an earlier run stopped (us), where one did. Raises ConfigurationError
-        where no member has trades."""
+        """``observed_until`` is asked once, when it begins: when an earlier run stopped (us), where one did.
+        Raises ConfigurationError where no member has trades."""
         self.name = ",".join(member.name for member in members)
         self.heartbeat_us = settings.heartbeat_interval_ms * 1000
         self._members = list(members)
@@ -54,15 +54,21 @@ class FollowedSources:
             raise ConfigurationError(f"none of {self.name} has trades: name a source that does, beside them")
         policy = settings.failover_policy
         self._traders = frozenset(member.name for member in traders)
-        self._failover = Failover(
-            [member.name for member in traders],
-            settings.symbols,
-            SymbolClasses(settings).calendar,
-            policy,
-            self._now,
-            delays={member.name: member.behind_us for member in traders},
-            observed_until=observed_until,
-        )
+        self._failover: Failover
+        calendar = SymbolClasses(settings).calendar
+
+        def begin() -> Failover:
+            return Failover(
+                [member.name for member in traders],
+                settings.symbols,
+                calendar,
+                policy,
+                self._advance(runtime.clock.now_us()),
+                delays={member.name: member.behind_us for member in traders},
+                observed_until=observed_until(),
+            )
+
+        self._begin = begin
         self._quotes = QuoteChoice([member.name for member in members], policy.silence)
         self._following = Counter({traders[0].name: len(settings.symbols)})
         self._reached = dict.fromkeys((member.name for member in members), 0)
@@ -72,6 +78,7 @@ class FollowedSources:
 
     def batches(self) -> Iterator[Batch]:
         clock_us = 0
+        self._failover = self._begin()
         try:
             while True:
                 merged = _Merged()

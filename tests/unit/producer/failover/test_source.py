@@ -58,7 +58,7 @@ class Setup:
         self.runtime: Runtime = fake_runtime(self.clock)
         names = ("polygon", "finnhub", "finage")
         self.members = [FakeMember(name, self.clock, kind) for name, kind in zip(names, kinds, strict=False)]
-        self.source = FollowedSources(self.members, SETTINGS, self.runtime)
+        self.source = FollowedSources(self.members, SETTINGS, self.runtime, lambda: START_US - 7 * S)
         self._batches: Iterator[Batch] = self.source.batches()
 
     def next(self, seconds: float = 1.0) -> Batch:
@@ -103,6 +103,20 @@ def test_trades_of_the_source_that_is_followed_are_passed_on_and_others_are_coun
     assert setup.metric("producer_handovers_total", **labels) == 1
     assert setup.metric("producer_following_symbols", source="finnhub") == 1
     assert setup.metric("producer_gaps_total", reason="disconnect") == 2
+
+
+def test_the_time_since_an_earlier_run_is_a_gap() -> None:
+    """From its last heartbeat until the first connection."""
+    setup = Setup("trades")
+    assert [(gap.start, gap.closed) for gap in setup.next().gaps] == [(START_US - 7 * S, False)]
+    setup.members[0].notice("connected")
+    [gap] = setup.next().gaps
+    assert (gap.reason, gap.start, gap.end, gap.closed) == (
+        "start",
+        START_US - 7 * S,
+        START_US + S,
+        True,
+    )
 
 
 def test_corrections_follow_the_source_of_the_time_of_their_trade() -> None:
