@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import structlog
+
 from producer.clock import Clock
 from producer.conditions import Stamp
 from producer.demo import Demo, recorded_symbols
@@ -23,6 +25,8 @@ from producer.startup import Destination, patiently
 from schemas.conditions import ConditionRules
 from schemas.errors import ConfigurationError
 from schemas.symbol_classes import SymbolClasses
+
+log = structlog.get_logger()
 
 
 class Making(NamedTuple):
@@ -120,4 +124,11 @@ def _member(name: str, making: Making) -> Member:
 
 def _feed(name: str, making: Making) -> Feed:
     settings = making.settings
+    if WEB_SOCKETS[name].stocks and not settings.symbol_classes:
+        log.warning(
+            "stocks_without_hours",
+            provider=name,
+            detail="taken for a market that never closes: nights count as silence, days end at midnight UTC;"
+            " SYMBOL_CLASSES=*=us_equities says otherwise",
+        )
     return Feed(make_adapter(name, settings), settings.symbols, settings, making.runtime)

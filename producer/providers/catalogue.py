@@ -19,13 +19,15 @@ Make = Callable[[ProviderSettings, SymbolNames], Adapter]
 @dataclass(frozen=True, slots=True)
 class Provider:
     """``needs``: settings without which there is no connection. ``recorded``: whether the parser has been
-    proven on messages that the provider itself has sent. ``quotes_only``: it has no trades."""
+    proven on messages that the provider itself has sent. ``quotes_only``: it has no trades. ``stocks``: it
+    serves US stocks, above all."""
 
     about: str
     make: Make
     needs: tuple[str, ...] = ()
     recorded: bool = True
     quotes_only: bool = False
+    stocks: bool = False
 
 
 WEB_SOCKETS: Mapping[str, Provider] = {
@@ -41,11 +43,13 @@ WEB_SOCKETS: Mapping[str, Provider] = {
         "trades: of US stocks those of IEX",
         lambda settings, names: Finnhub(settings.finnhub_url, names.of("finnhub"), settings.finnhub_api_key),
         needs=("FINNHUB_API_KEY",),
+        stocks=True,
     ),
     "polygon": Provider(
         "trades and quotes of all US venues",
         lambda settings, names: Polygon(settings.polygon_url, names.of("polygon"), settings.polygon_api_key),
         needs=("POLYGON_API_KEY",),
+        stocks=True,
     ),
     "finage": Provider(
         "quotes of US stocks, no trades",
@@ -53,6 +57,7 @@ WEB_SOCKETS: Mapping[str, Provider] = {
         needs=("FINAGE_SOCKET_KEY", "FINAGE_URL"),
         recorded=False,
         quotes_only=True,
+        stocks=True,
     ),
 }
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from producer.providers.backoff import MOST_RETRY_AFTER_S, Backoff, retry_after_s
 from producer.providers.catalogue import WEB_SOCKETS, make_adapter
@@ -81,9 +82,19 @@ def test_every_provider_is_a_source() -> None:
 
 def test_a_provider_without_trades_may_be_alone() -> None:
     """Its quotes are served; that there will be no bars is no reason to refuse it."""
-    settings = ProducerSettings(symbols=("AAPL",), **KEYS)
+    settings = ProducerSettings(symbols=("AAPL",), symbol_classes=("*=crypto",), **KEYS)
     making = Making(settings, Destination({}, {}), fake_runtime())
     assert isinstance(make_source(("finage",), making), ProviderSource)
+
+
+@pytest.mark.parametrize(("classes", "said"), [((), ["finage"]), (("*=crypto",), [])])
+def test_stocks_of_no_class_are_said_to_have_no_hours(classes: tuple[str, ...], said: list[str]) -> None:
+    """A user learns which setting is missing, not that the feed is silent every night."""
+    settings = ProducerSettings(symbols=("AAPL",), symbol_classes=classes, **KEYS)
+    with capture_logs() as entries:
+        make_source(("finage",), Making(settings, Destination({}, {}), fake_runtime()))
+    warned = [entry["provider"] for entry in entries if entry["event"] == "stocks_without_hours"]
+    assert warned == said
 
 
 def test_a_delayed_feed_is_behind() -> None:
