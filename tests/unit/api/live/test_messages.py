@@ -18,11 +18,10 @@ def at(micros: int) -> datetime:
 
 
 def rest(model: type[models.Answer], event: Any, *times: str) -> dict[str, Any]:
-    """The event as an answer of REST writes it."""
-    values = {name: getattr(event, name) for name in model.model_fields}
-    written: dict[str, Any] = json.loads(
-        model(**values | {name: at(values[name]) for name in times}).model_dump_json()
-    )
+    """The event as an answer of REST writes it: what only REST can say (``filled``) is left out there, too."""
+    values = {name: getattr(event, name) for name in model.model_fields if name != "filled"}
+    answer = model(**values | {name: at(values[name]) for name in times})
+    written: dict[str, Any] = json.loads(answer.model_dump_json(exclude_unset=True))
     return written
 
 
