@@ -36,7 +36,7 @@ export class LatencyView {
   measure(symbol) {
     if (!symbol || symbol === this.#symbol) return;
     this.#symbol = symbol;
-    this.#socket.want("latency", [keyOf("trades", symbol)], GATHER_MS);
+    this.#subscribe();
     setText(byId("latency-symbol"), symbol);
   }
 
@@ -44,13 +44,20 @@ export class LatencyView {
     return this.#symbol;
   }
 
+  /** While it is looked at, nothing is gathered: the way alone is measured. */
+  #subscribe() {
+    if (this.#symbol) this.#socket.want("latency", [keyOf("trades", this.#symbol)], this.#shown ? 0 : GATHER_MS);
+  }
+
   show() {
     this.#shown = true;
+    this.#subscribe();
     this.#write();
   }
 
   hide() {
     this.#shown = false;
+    this.#subscribe();
   }
 
   #trade(trade) {
