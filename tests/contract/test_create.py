@@ -20,6 +20,7 @@ from schemas.errors import ConfigurationError, UnavailableError
 from schemas.registry import registry_client
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from schemas.topics import Topics
+from tests.support.reading import eventually
 
 pytestmark = pytest.mark.servers
 FIRST = Path(__file__).parent / "first"
@@ -44,7 +45,8 @@ def test_topics_have_the_configured_partitions_and_retention(topics: TopicSettin
     assert layout(topics) == dict.fromkeys(names, (4, "604800000"))
     changed = topics.model_copy(update={"topic_retention_hours": 0, "topic_partitions": 8})
     assert create_topics(changed) == Topics(topics.topic_prefix)
-    assert layout(topics) == dict.fromkeys(names, (4, "-1"))
+    # A broker applies settings a moment after it has acknowledged them.
+    eventually(lambda: layout(topics) == dict.fromkeys(names, (4, "-1")), 30, "they have their new retention")
 
 
 def test_deleted_topics_are_gone_and_deleting_them_again_is_fine(topics: TopicSettings) -> None:
@@ -91,7 +93,7 @@ def test_tables_follow_the_ttl_settings(keyspace: CassandraSettings) -> None:
     hours = ("trades_gold_1h", "trades_gold_4h", "trades_gold_1d")
     weeks = dict.fromkeys(("trades_bronze", "quotes", "quotes_latest", "candle_versions"), 7 * days)
     alerts = dict.fromkeys(("alerts_by_symbol", "alerts_by_day", "gaps"), 365 * days)
-    fixed = {"symbols": 0, **weeks, **alerts, **minutes}
+    fixed = {"symbols": 0, "api_keys": 0, **weeks, **alerts, **minutes}
     silver = ("trades_silver", "trade_corrections")
     assert before == {**fixed, **dict.fromkeys(silver, 30 * days), **dict.fromkeys(hours, 365 * days)}
     assert after == {**fixed, **dict.fromkeys(silver, 2 * days), **dict.fromkeys(hours, 700 * days)}

@@ -28,6 +28,6 @@ def test_every_setting_is_one() -> None:
     known = set(
         re.findall(r"^([A-Z_]+)=", (PROJECT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     )
-    arguments = {"FILE", "SPEED", "FORMAT", "PART", "WITH"}
+    arguments = {"FILE", "SPEED", "FORMAT", "PART", "WITH", "NAME", "SCOPES"}
     named = set(re.findall(r"\b([A-Z][A-Z_]{3,})=", README))
     assert named <= known | arguments

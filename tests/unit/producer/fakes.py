@@ -59,6 +59,7 @@ class FakeMessage:
         key: bytes | None,
         partition: int,
         timestamp: int,
+        *,
         headers: list[tuple[str, bytes]] | None = None,
     ) -> None:
         self._topic, self._value, self._key = topic, value, key

@@ -18,7 +18,7 @@ def at(micros: int) -> datetime:
 
 
 def rest(model: type[models.Answer], event: Any, *times: str) -> dict[str, Any]:
-    """The event as an answer of REST writes it: what only REST can say (``filled``) is left out there, too."""
+    """The event as an answer of REST writes it, without ``filled``: only REST can say that."""
     values = {name: getattr(event, name) for name in model.model_fields if name != "filled"}
     answer = model(**values | {name: at(values[name]) for name in times})
     written: dict[str, Any] = json.loads(answer.model_dump_json(exclude_unset=True))
