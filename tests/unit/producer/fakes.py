@@ -118,7 +118,8 @@ class FakeClient:
     ) -> None:
         if len(self.queue) >= self.capacity:
             raise BufferError
-        self.queue.append((FakeMessage(topic, value, key, partition, timestamp, headers=headers), on_delivery))
+        message = FakeMessage(topic, value, key, partition, timestamp, headers=headers)
+        self.queue.append((message, on_delivery))
 
     def poll(self, _timeout: float) -> int:
         if self.away:
