@@ -64,7 +64,8 @@ class CandleRows:
         gold = (*partition, start, end, version, *values, cql.bigint(candle.start + candle.version))
         yield Mutation(partition, (interval, start), (Insert(self._gold[candle.interval], gold),))
         partition = (symbol, interval, cql.date(candle.start))
-        row = (*partition, start, version, end, *values, cql.bigint(2 * candle.start - candle.updated_at))
+        age = min(max(0, candle.updated_at - candle.start), candle.start)  # fits, whatever a record claims
+        row = (*partition, start, version, end, *values, cql.bigint(candle.start - age))
         yield Mutation(partition, (start, version), (Insert(self._version, row),))
 
 

@@ -1,5 +1,7 @@
 """Where an earlier run stopped, from a real Kafka."""
 
+import time
+
 import pytest
 from confluent_kafka import Producer
 
@@ -13,15 +15,17 @@ pytestmark = pytest.mark.servers
 def test_the_last_record_of_the_partition_furthest_behind_says_when(topics: TopicSettings) -> None:
     """Heartbeats are records, too; a topic that a partition of is empty says nothing."""
     assert last_heard_us(topics) is None
+    recent_ms = time.time_ns() // 1_000_000 - 60_000  # Kafka deletes what is older than its retention
     client = Producer({"bootstrap.servers": topics.kafka_bootstrap_servers})
     for number in range(topics.topic_partitions):
-        client.produce(f"{topics.topic_prefix}.trades", None, partition=number, timestamp=1_000)
+        client.produce(f"{topics.topic_prefix}.trades", None, partition=number, timestamp=recent_ms)
     client.flush()
-    assert last_heard_us(topics) == 1_000_000
+    assert last_heard_us(topics) == recent_ms * 1000
     for number in range(topics.topic_partitions):
-        client.produce(f"{topics.topic_prefix}.trades", None, partition=number, timestamp=5_000 + number)
+        later_ms = recent_ms + 5_000 + number
+        client.produce(f"{topics.topic_prefix}.trades", None, partition=number, timestamp=later_ms)
     client.flush()
-    assert last_heard_us(topics) == 5_000_000
+    assert last_heard_us(topics) == (recent_ms + 5_000) * 1000
 
 
 def test_without_kafka_it_can_be_asked_again() -> None:
