@@ -35,6 +35,13 @@ class SimulatorSettings(SymbolSettings):
     simulator_seed: int = Field(
         42, ge=0, description="the same seed gives the same symbols, sizes and ids, event by event"
     )
+    simulator_zipf: float = Field(
+        0.0,
+        ge=0,
+        le=3,
+        description="unequal symbols: the k-th of SYMBOLS has a share of trades and quotes in proportion to"
+        " 1 / k^this; 0: all the same",
+    )
     simulator_scenarios: Names = Field(
         SCENARIOS,
         description=f"what happens in the simulated market, of {', '.join(SCENARIOS)}; all, or none for calm",

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from producer.settings import SimulatorSettings
 from producer.simulator.columns import EXCHANGES, Floats, Ints, QuoteColumns, TradeColumns
+from producer.simulator.resume import Resume
 
 CHUNK = 4096
 """Events drawn at once: enough that drawing costs nothing per event, few enough to start quickly."""
@@ -57,11 +59,14 @@ class Draws(NamedTuple):
 
 
 class Stream:
-    """The random numbers of an endless row of events, from event ``position`` on."""
+    """The random numbers of an endless row of events, from event ``position`` on. The k-th symbol has a share
+    of the events in proportion to 1 / k^zipf: equal shares at 0."""
 
-    def __init__(self, seed: int, stream: int, symbols: int, position: int) -> None:
-        self._key = (seed, stream)
+    def __init__(self, key: tuple[int, int], symbols: int, position: int, zipf: float) -> None:
+        self._key = key  # seed and kind of event
         self._symbols = symbols
+        weights = np.arange(1, symbols + 1) ** -zipf
+        self._shares = np.cumsum(weights) / weights.sum() if zipf else None
         self._chunk = -1
         self.position = position
 
@@ -85,7 +90,7 @@ class Stream:
     def _draw(self, chunk: int) -> Draws:
         random = np.random.default_rng((*self._key, chunk))
         return Draws(
-            symbol=random.integers(0, self._symbols, CHUNK),
+            symbol=self._draw_symbols(random),
             size=_lots(random),
             other_size=_lots(random),
             exchange=random.integers(0, len(EXCHANGES), CHUNK),
@@ -93,6 +98,12 @@ class Stream:
             market=random.standard_normal(CHUNK),
             own=random.standard_normal(CHUNK),
         )
+
+    def _draw_symbols(self, random: np.random.Generator) -> Ints:
+        if self._shares is None:
+            return random.integers(0, self._symbols, CHUNK)
+        # Rounding may leave the last share a hair below 1.
+        return np.minimum(np.searchsorted(self._shares, random.random(CHUNK), "right"), self._symbols - 1)
 
 
 def _lots(random: np.random.Generator) -> Floats:
@@ -106,26 +117,21 @@ class Market:
     """The symbols' prices. Each simulated trade moves time and the market factor on; trades are at the bid or
     the ask around the price, quotes are these two."""
 
-    def __init__(
-        self,
-        symbols: tuple[str, ...],
-        seed: int,
-        trades_per_second: float,
-        next_trade: int = 0,
-        last_prices: Mapping[str, float] | None = None,
-    ) -> None:
-        """Goes on with trade number ``next_trade`` from ``last_prices``, where there are any."""
+    def __init__(self, settings: SimulatorSettings, resume: Resume | None = None) -> None:
+        """Goes on where ``resume`` says that the market stopped; None: it begins."""
+        begin = resume or Resume()
+        symbols, seed, zipf = settings.symbols, settings.simulator_seed, settings.simulator_zipf
         self._symbols = symbols
-        self._trades = Stream(seed, TRADES, len(symbols), next_trade)
-        self._quotes = Stream(seed, QUOTES, len(symbols), 0)
+        self._trades = Stream((seed, TRADES), len(symbols), begin.next_sequence, zipf)
+        self._quotes = Stream((seed, QUOTES), len(symbols), 0, zipf)
         listed = [LISTED.get(symbol) or _made_up(symbol) for symbol in symbols]
         prices = [
-            (last_prices or {}).get(symbol, begin) for symbol, (begin, _) in zip(symbols, listed, strict=True)
+            begin.last_prices.get(symbol, price) for symbol, (price, _) in zip(symbols, listed, strict=True)
         ]
         volatility = np.array([entry[1] for entry in listed])
         self._log_price = np.log(np.array(prices))
         # With each trade of the market 1 / rate passes; between two of one symbol len(symbols) / rate.
-        step = 1.0 / (trades_per_second * SECONDS_PER_YEAR)
+        step = 1.0 / (settings.trades_per_second * SECONDS_PER_YEAR)
         self._drift = (DRIFT - volatility**2 / 2) * step
         self._market_move = volatility * np.sqrt(CORRELATION * step)
         self._own_move = volatility * np.sqrt((1 - CORRELATION) * step * len(symbols))

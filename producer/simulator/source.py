@@ -46,13 +46,7 @@ class Simulator:
         self._heartbeat_us = heartbeat_us
         self._clock = clock
         self._metrics = metrics
-        self._market = Market(
-            settings.symbols,
-            settings.simulator_seed,
-            settings.trades_per_second,
-            resume.next_sequence if resume else 0,
-            resume.last_prices if resume else None,
-        )
+        self._market = Market(settings, resume)
 
     @property
     def name(self) -> str:

@@ -80,7 +80,7 @@ def test_calm_prices_do_not_leap() -> None:
 
 def test_symbols_are_correlated() -> None:
     """Moves of two symbols over the same time have a correlation near 0.4."""
-    market = Market(("AAPL", "MSFT"), seed=3, trades_per_second=1.0)
+    market = Market(calm(symbols="AAPL,MSFT", simulator_seed=3, trades_per_second=1.0))
     moves = []
     before = None
     for step in range(400):
@@ -97,7 +97,9 @@ def test_volatility_is_the_symbols_own() -> None:
     """A year of trades spreads the log price as the listed volatility says, for any number of symbols."""
     returns = []
     for seed in range(200):
-        market = Market(("AAPL", "V", "JNJ"), seed=seed, trades_per_second=1000 / (365 * 86_400))
+        market = Market(
+            calm(symbols="AAPL,V,JNJ", simulator_seed=seed, trades_per_second=1000 / (365 * 86_400))
+        )
         columns = market.trades(START_US + np.arange(1000), START_US)
         returns.append(np.log(columns.price[columns.symbol == 0][-1] / 225.0))
     assert np.std(returns) == pytest.approx(0.28, rel=0.15)
@@ -167,3 +169,18 @@ def test_a_clock_that_is_set_back_stops_time() -> None:
         before = next(batches).clock_us
     clock.us -= 3_000_000
     assert next(batches).clock_us >= before
+
+
+@pytest.mark.parametrize(("zipf", "shares"), [(0.0, (1 / 3, 1 / 3, 1 / 3)), (1.0, (6 / 11, 3 / 11, 2 / 11))])
+def test_symbols_have_the_shares_that_were_asked_for(zipf: float, shares: tuple[float, ...]) -> None:
+    """Equal, or in proportion to 1, 1/2, 1/3: within four standard deviations of a draw of 20,000."""
+    settings = calm(symbols="A,B,C", trades_per_second=2000, quotes_per_second=2000, simulator_zipf=zipf)
+    batches = list(simulate(settings, seconds=10))
+    for events in (trades_of(iter(batches)), [quote for batch in batches for quote in batch.quotes]):
+        count = len(events)
+        assert count == pytest.approx(20_000, abs=100)
+        for symbol, share in zip("ABC", shares, strict=True):
+            deviation = 4 * (count * share * (1 - share)) ** 0.5
+            assert sum(event.symbol == symbol for event in events) == pytest.approx(
+                count * share, abs=deviation
+            )

@@ -61,7 +61,7 @@ def told() -> Told:
 
 def an_hour(run: MarketRun) -> Resume:
     """The market without its simulator, which makes batches of milliseconds: here they are of a second."""
-    market = Market(SYMBOLS, SETTINGS.simulator_seed, TRADES_PER_S)
+    market = Market(SETTINGS)
     for second in range(HOUR_S):
         begin, end = (START_US + each * SECOND_US for each in (second, second + 1))
         trade_times, quote_times = (
