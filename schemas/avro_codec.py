@@ -19,7 +19,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, ProviderBar, Quote, Trade
 
 SchemaJson = dict[str, Any]
 SchemaById = Callable[[int], SchemaJson | None]
@@ -37,6 +37,7 @@ SCHEMA_FILES: Mapping[type[Event], str] = {
     Candle: "candle",
     Alert: "alert",
     Gap: "gap",
+    ProviderBar: "provider_bar",
     DeadLetter: "dead_letter",
 }
 

@@ -143,6 +143,33 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderBar:
+    """The bar ``[start, end)`` as a provider publishes it; nothing of it enters bars of ours.
+
+    As published it has no indicators and version 0. As the jobs hand it on, a consumer keeps the greatest
+    ``version`` of each ``(symbol, source, interval, start)``: it grows with ``received_at``, and when bars
+    before it have changed its indicators. ``vwap`` and ``trades`` are None where the provider does not say;
+    ``final``: it was over when it was asked for."""
+
+    symbol: str
+    source: str
+    interval: str
+    start: int
+    end: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    vwap: float | None
+    trades: int | None
+    final: bool
+    received_at: int
+    version: int = 0
+    indicators: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A refused record. ``partition`` and ``offset`` are None where it never reached Kafka."""
 
@@ -155,4 +182,4 @@ class DeadLetter:
     payload: bytes | None = None
 
 
-Event = Trade | Correction | Quote | Candle | Alert | Gap | DeadLetter
+Event = Trade | Correction | Quote | Candle | Alert | Gap | ProviderBar | DeadLetter

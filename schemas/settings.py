@@ -132,8 +132,8 @@ class KafkaSettings(EnvironmentSettings):
     topic_prefix: str = Field(
         "market",
         pattern=r"^[a-zA-Z0-9._-]{1,200}$",
-        description="topics are <prefix>.trades, .quotes, .candles, .alerts, .gaps, .dead-letter; a replay"
-        " has its own",
+        description="topics are <prefix>.trades, .quotes, .candles, .alerts, .gaps, .provider-bars,"
+        " .provider-candles, .dead-letter; a replay has its own",
     )
 
 

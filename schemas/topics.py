@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, ProviderBar, Quote, Trade
 from schemas.settings import TopicSettings
 
 MAX_CLOCK_AHEAD_MS = 60_000
@@ -37,6 +37,16 @@ class Topics:
         return f"{self.prefix}.gaps"
 
     @property
+    def provider_bars(self) -> str:
+        """Bars of providers as they came, without indicators."""
+        return f"{self.prefix}.provider-bars"
+
+    @property
+    def provider_candles(self) -> str:
+        """The same with indicators."""
+        return f"{self.prefix}.provider-candles"
+
+    @property
     def dead_letter(self) -> str:
         return f"{self.prefix}.dead-letter"
 
@@ -59,6 +69,8 @@ class Topics:
             self.candles: Candle,
             self.alerts: Alert,
             self.gaps: Gap,
+            self.provider_bars: ProviderBar,
+            self.provider_candles: ProviderBar,
             self.dead_letter: DeadLetter,
         }
 

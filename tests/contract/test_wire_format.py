@@ -24,7 +24,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from schemas.avro_codec import HEADER, SCHEMA_FILES, Decoder, Encoder, schema_text
 from schemas.errors import ConfigurationError, PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, ProviderBar, Quote, Trade
 from schemas.registry import RegistryLookup, our_schemas, register_schemas, registry_client
 from schemas.settings import TopicSettings
 from schemas.topics import Topics
@@ -58,6 +58,11 @@ EVENTS: dict[type[Event], list[Event]] = {
     Gap: [
         Gap("g-1", "AAPL", "finnhub", TIME, TIME + 1, True, "silence", "нет сделок", TIME + 2),
         Gap("g-2", "BTC-USD", "coinbase", 0, 0, False, "failover"),
+    ],
+    ProviderBar: [
+        ProviderBar("AAPL", "yahoo", "1m", TIME, TIME + 60_000_000, 1.0, 2.0, 0.5, 1.5, 10.0, 1.25, 3, True,
+                    TIME + 2, TIME + 9, {"sma_20": 1.25}),
+        ProviderBar("AAPL", "alphavantage", "1d", 0, 1, 1.0, 1.0, 1.0, 1.0, 0.0, None, None, False, 2),
     ],
     DeadLetter: [
         DeadLetter("not_avro", "why", "store", "t", 3, 2**40, b"\x00\xff"),

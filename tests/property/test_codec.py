@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.avro_codec import SCHEMA_FILES, Decoder, Encoder, SchemaJson, schema_text
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, ProviderBar, Quote, Trade
 
 LONG = st.integers(-(2**63), 2**63 - 1)
 INT = st.integers(-(2**31), 2**31 - 1)
@@ -49,6 +49,11 @@ EVENTS = {
     Gap: st.builds(
         Gap, gap_id=TEXT, symbol=TEXT, source=TEXT, start=LONG, end=LONG, closed=BOOL, reason=TEXT,
         detail=TEXT, updated_at=LONG,
+    ),
+    ProviderBar: st.builds(
+        ProviderBar, symbol=TEXT, source=TEXT, interval=TEXT, start=LONG, end=LONG, open=DOUBLE, high=DOUBLE,
+        low=DOUBLE, close=DOUBLE, volume=DOUBLE, vwap=MAYBE_DOUBLE, trades=st.none() | LONG, final=BOOL,
+        received_at=LONG, version=LONG, indicators=st.dictionaries(TEXT, DOUBLE, max_size=5),
     ),
     DeadLetter: st.builds(
         DeadLetter, reason=TEXT, detail=TEXT, origin=TEXT, topic=TEXT, partition=st.none() | INT,

@@ -21,7 +21,7 @@ from schemas.avro_codec import (
     without_logical_types,
 )
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, ProviderBar, Quote, Trade
 
 TRADE = Trade(
     "AAPL", 1_723_204_800_123_456, 1_723_204_800_123_999, 187.25, 100.0, "t-1", 7, "sim", "X", ("@", "I"),
@@ -40,6 +40,9 @@ ALERT = Alert(
     "a", 2, "A", "price_spike", "high", "raised", 1, 2, 1.5, 2.0, "m", interval="1m", bar_start=60_000_000
 )
 GAP = Gap("g", "A", "s", 1, 64, True, "shed", "d", 2)
+PROVIDER_BAR = ProviderBar(
+    "A", "s", "1m", 60_000_000, 120_000_000, 1.5, 2.0, 1.75, 3.0, 0.5, None, 64, True, 2, 7, {"rsi_14": 1.5}
+)
 DEAD_LETTER = DeadLetter("r", "d", "o", "t", 3, None, b"\x00\xff")
 
 # Written by hand from the Avro specification: zig-zag varints, little-endian doubles, length before text.
@@ -89,6 +92,14 @@ GOLDEN: list[tuple[Event, int, str]] = [
         "02 04 316d 02 809c9c39 00 000000000000f83f 0000000000000040 02 6d",
     ),
     (GAP, 1, "00 00000001 02 67 02 41 02 73 02 8001 01 08 73686564 02 64 04"),
+    (
+        PROVIDER_BAR,
+        1,
+        "00 00000001 02 41 02 73 04 316d 809c9c39 80b8b872"
+        "000000000000f83f 0000000000000040 000000000000fc3f 0000000000000840 000000000000e03f"
+        "00 02 8001 01 04 0e"  # no vwap, 64 trades, final, received_at, version
+        "02 0c 7273695f3134 000000000000f83f 00",
+    ),
     (DEAD_LETTER, 1, "00 00000001 02 72 02 64 02 6f 02 74 02 06 00 02 04 00ff"),
 ]
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from schemas.avro_codec import schema_text
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Gap, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Gap, ProviderBar, Quote, Trade
 from schemas.registry import RegistryLookup, our_schemas, register_schemas
 from schemas.topics import Topics
 
@@ -24,6 +24,8 @@ SUBJECTS = {
     "t.candles": ("t.candles-value", Candle),
     "t.alerts": ("t.alerts-value", Alert),
     "t.gaps": ("t.gaps-value", Gap),
+    "t.provider-bars": ("t.provider-bars-value", ProviderBar),
+    "t.provider-candles": ("t.provider-candles-value", ProviderBar),
     "t.dead-letter": ("t.dead-letter-value", DeadLetter),
     "t.trades-market.Correction": ("t.trades-market.Correction", Correction),
 }

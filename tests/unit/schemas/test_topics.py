@@ -1,6 +1,6 @@
 """Topic names and their configuration."""
 
-from schemas.events import Alert, Candle, Correction, DeadLetter, Gap, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Gap, ProviderBar, Quote, Trade
 from schemas.settings import TopicSettings
 from schemas.topics import Topics, topic_config
 
@@ -13,6 +13,8 @@ def test_topics_are_named_by_their_prefix() -> None:
         "market.candles": Candle,
         "market.alerts": Alert,
         "market.gaps": Gap,
+        "market.provider-bars": ProviderBar,
+        "market.provider-candles": ProviderBar,
         "market.dead-letter": DeadLetter,
     }
     assert Topics("replay-1").trades == "replay-1.trades"
@@ -29,6 +31,8 @@ def test_corrections_are_beside_the_trades_under_a_subject_of_their_own() -> Non
         "market.candles": "market.candles-value",
         "market.alerts": "market.alerts-value",
         "market.gaps": "market.gaps-value",
+        "market.provider-bars": "market.provider-bars-value",
+        "market.provider-candles": "market.provider-candles-value",
         "market.dead-letter": "market.dead-letter-value",
         topics.corrections: "market.trades-market.Correction",
     }
