@@ -99,6 +99,14 @@ class Limits:
     messages_per_second: float
 
 
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What a provider's REST API allows, of requests; ``per_day`` 0: no limit of that kind."""
+
+    per_minute: float
+    per_day: int = 0
+
+
 class Adapter(Protocol):
     """A provider whose data comes through a WebSocket."""
 

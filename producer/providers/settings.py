@@ -50,6 +50,9 @@ class ProviderSettings(SessionSettings):
     provider_handshake_seconds: float = Field(
         10.0, gt=0, description="how long a provider may take to open a connection, and to accept the key"
     )
+    provider_request_seconds: float = Field(
+        30.0, gt=0, description="how long a provider may take to answer a REST request, to its last byte"
+    )
     provider_silence_seconds: float = Field(
         60.0,
         gt=0,

@@ -18,6 +18,7 @@ from websockets.exceptions import (
 from producer.providers.backoff import retry_after_s
 from producer.providers.contract import Handshake
 from producer.providers.settings import ProviderSettings
+from producer.providers.tls import trusted_certificates
 from schemas.errors import ConfigurationError
 
 TOO_BIG = 1009
@@ -124,14 +125,7 @@ class WebSocket:
 def web_socket_dial(settings: ProviderSettings, now_us: Callable[[], int]) -> Dial:
     """Opens real connections. Raises ConfigurationError where PROVIDER_CA_FILE cannot be read."""
     timeout_s = settings.provider_handshake_seconds
-    trusted = ssl.create_default_context()
-    if ca_file := settings.provider_ca_file:
-        try:
-            trusted.load_verify_locations(ca_file)
-        except OSError as error:
-            raise ConfigurationError(
-                f"PROVIDER_CA_FILE {ca_file} cannot be read: {error.strerror}"
-            ) from error
+    trusted = trusted_certificates(settings)
 
     async def dial(handshake: Handshake) -> Socket:
         try:

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.providers.request_gate import RequestGate, TokenBucket, circuit_breaker
+from producer.providers.request_gate import Answer, RequestError, RequestGate, Rest, TokenBucket
 from schemas.errors import UnavailableError
 from tests.unit.producer.fakes import START_US, FakeClock
 
@@ -22,23 +21,22 @@ class Setup:
         self.clock = FakeClock()
         self.asked: list[int] = []
         self._answers = list(answers)
-        self.headers: dict[str, str] = {}
+        self.retry_after: str | None = None
         bucket = TokenBucket.full(1.0, 2, waiting, START_US)
-        breaker = circuit_breaker("fmp", failures=2, rest_s=rest_s)
-        self.gate = RequestGate("fmp", bucket, self.clock.now_us, self._sleep, breaker)
+        self.gate = RequestGate("fmp", [bucket], self.clock.now_us, self._sleep, Rest(2, rest_s))
 
     async def _sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)
 
-    async def _request(self) -> httpx.Response:
+    async def _request(self) -> Answer:
         self.asked.append(self.clock.us)
         answer = self._answers.pop(0) if self._answers else 200
         if isinstance(answer, Exception):
             raise answer
-        return httpx.Response(answer, headers=self.headers)
+        return Answer(answer, retry_after=self.retry_after)
 
     def send(self) -> int:
-        return asyncio.run(self.gate.send(self._request)).status_code
+        return asyncio.run(self.gate.send(self._request)).status
 
     def refused(self) -> str:
         with pytest.raises(UnavailableError) as refused:
@@ -65,7 +63,7 @@ def test_no_more_may_wait_than_the_queue_holds() -> None:
 def test_a_provider_that_says_when_is_obeyed(status: int, header: str | None, seconds: int) -> None:
     """Nothing is sent before; without a time, not for a minute. It is no failure."""
     setup = Setup(status, status, status)
-    setup.headers = {} if header is None else {"Retry-After": header}
+    setup.retry_after = header
     for number in range(1, 4):
         assert f"fmp answers with {status}: nothing is asked for {seconds} s" in setup.refused()
         assert setup.gate.paused_until_us == setup.clock.us + seconds * S
@@ -77,27 +75,32 @@ def test_a_provider_that_says_when_is_obeyed(status: int, header: str | None, se
 def test_what_is_asked_during_a_pause_waits_for_its_end() -> None:
     """And then for its token."""
     setup = Setup(429)
-    setup.headers = {"Retry-After": "7"}
+    setup.retry_after = "7"
     setup.refused()
     assert setup.send() == 200
     assert setup.asked == [START_US, START_US + 8 * S]
 
 
-@pytest.mark.parametrize("failure", [500, 502, httpx.ConnectError("at https://fmp.example?apikey=SECRET")])
+@pytest.mark.parametrize("failure", [500, 502, RequestError("fmp", "closed", "breaks off")])
 def test_a_provider_that_fails_is_left_alone(failure: int | Exception) -> None:
-    """After two failures in a row; and the key in its address is not told."""
+    """After two failures in a row; what is not sent takes nothing of the limit."""
     setup = Setup(failure, failure)
-    said = [setup.refused() for _ in range(3)]
+    said = [setup.refused() for _ in range(4)]
     assert len(setup.asked) == 2
-    assert "not asked now" in said[-1]
-    assert "SECRET" not in "".join(said)
+    assert ["not asked now" in each for each in said] == [False, False, True, True]
 
 
 def test_it_is_tried_again_after_a_rest() -> None:
     """One request; where it is answered, all go on."""
-    setup = Setup(500, 500, rest_s=0)
-    setup.refused()
-    setup.refused()
+    setup = Setup(500, 500, 500, rest_s=30)
+    for _ in range(2):
+        setup.refused()
+    setup.clock.us += 29 * S
+    assert "not asked now" in setup.refused()
+    setup.clock.us += S
+    assert "answers with 500" in setup.refused()
+    assert "not asked now" in setup.refused()
+    setup.clock.us += 30 * S
     assert [setup.send(), setup.send()] == [200, 200]
 
 
