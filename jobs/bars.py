@@ -20,10 +20,12 @@ from jobs.settings import JobSettings
 from schemas.avro_codec import SchemaJson
 from schemas.topics import Topics
 
+# Heartbeats have no payload: they have moved the watermark inside the source, and are over.
 DECODED_TRADES = f"""
     SELECT {", ".join(f"trade.`{name}` AS `{name}`" for name in TRADE)},
            payload, `partition` AS from_partition, `offset` AS from_offset, record_time, arrived
-    FROM (SELECT decode_trades(payload, record_time, `partition`, `offset`) AS trade, * FROM trades)"""
+    FROM (SELECT decode_trades(payload, record_time, `partition`, `offset`) AS trade, * FROM trades
+          WHERE payload IS NOT NULL)"""
 
 # The first of each identity, remembered for the state's time to live.
 UNIQUE_TRADES = """
@@ -60,7 +62,8 @@ LATE_SLICES = """
 
 DECODED_QUOTES = f"""
     SELECT {", ".join(f"quote.`{name}` AS `{name}`" for name in QUOTE)}, record_time
-    FROM (SELECT decode_quotes(payload, record_time, `partition`, `offset`) AS quote, * FROM quotes)
+    FROM (SELECT decode_quotes(payload, record_time, `partition`, `offset`) AS quote, * FROM quotes
+          WHERE payload IS NOT NULL)
     WHERE quote.symbol IS NOT NULL"""
 
 QUOTE_SLICES = """

@@ -20,7 +20,7 @@ LETTERS = """
            letter AS payload
     FROM (
         SELECT write_{table}(payload, `partition`, `offset`, record_time) AS letter, `partition`, `offset`
-        FROM {table}
+        FROM {table} WHERE payload IS NOT NULL
     ) WHERE letter IS NOT NULL"""
 
 

@@ -19,7 +19,7 @@ from jobs.domain.totals import Slice
 from jobs.flink.markets import Markets
 from jobs.flink.records import Records
 from jobs.flink.state_mapping import StateMapping
-from jobs.flink.worker_logs import configure_worker_logging
+from jobs.flink.worker import prepare_worker
 from jobs.settings import JobSettings
 from schemas.events import Alert, Candle
 from schemas.topics import Topics
@@ -40,7 +40,7 @@ class BarFunction(KeyedProcessFunction):
         self._schema_ids = schema_ids
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        configure_worker_logging()
+        prepare_worker()
         settings = self._settings
         self._bars = _bytes_state(runtime_context, "bars")
         self._anomalies = _bytes_state(runtime_context, "anomalies")

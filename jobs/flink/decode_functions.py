@@ -13,7 +13,7 @@ from pyflink.table.udf import udf
 from jobs.domain import amounts, order_key, quote_key, trade_log
 from jobs.domain.record_batch import QuoteReader, RecordBatch, TradeReader
 from jobs.flink.columns import milliseconds, spread
-from jobs.flink.worker_logs import configure_worker_logging
+from jobs.flink.worker import prepare_worker
 from jobs.settings import JobSettings
 from schemas.avro_codec import Decoder, SchemaJson
 from schemas.events import Correction, Event, Quote, Trade
@@ -57,7 +57,7 @@ class DecodeFunction(ScalarFunction):
         self._known = known
 
     def open(self, function_context: FunctionContext) -> None:  # noqa: ARG002 -- Flink's signature
-        configure_worker_logging()
+        prepare_worker()
         self._open(Decoder(self.EVENTS, RegistryLookup(self._settings.schema_registry_url), self._known))
 
     def eval(

@@ -15,7 +15,7 @@ from pyflink.table.udf import udf
 
 from jobs.domain.record_batch import QuoteReader, TradeReader
 from jobs.flink.columns import milliseconds
-from jobs.flink.worker_logs import configure_worker_logging
+from jobs.flink.worker import prepare_worker
 from jobs.flink.worker_session import shared_session
 from jobs.letters import carried
 from jobs.settings import JobSettings
@@ -43,7 +43,7 @@ class WriteFunction(ScalarFunction):
         self._letter_schema_id = letter_schema_id
 
     def open(self, function_context: FunctionContext) -> None:  # noqa: ARG002 -- Flink's signature
-        configure_worker_logging()
+        prepare_worker()
         self._session = shared_session(self._settings)
         self._writer = CassandraWriter(self._session, self._settings.cassandra_retry_seconds)
         self._encode_letter = Encoder(DeadLetter, self._letter_schema_id)

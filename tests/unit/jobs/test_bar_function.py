@@ -92,7 +92,7 @@ def flink(monkeypatch: pytest.MonkeyPatch) -> FakeFlink:
 
 def flink_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> FakeFlink:
     monkeypatch.setattr(bar_function, "now_us", lambda: NOW_US)
-    monkeypatch.setattr(bar_function, "configure_worker_logging", lambda: None)
+    monkeypatch.setattr(bar_function, "prepare_worker", lambda: None)
     settings = JobSettings.model_validate({"indicators": "", "anomaly_stale_seconds": 1e9, **changes})
     return FakeFlink(BarFunction(settings, IDS))
 

@@ -24,7 +24,7 @@ A_QUOTE = Quote("AAPL", START_US + 7, START_US + 9, 99.5, 2.0, 100.25, 3.0, 4, "
 
 def opened(kind: type[DecodeFunction], monkeypatch: pytest.MonkeyPatch) -> DecodeFunction:
     """A second and a half after START by the clock."""
-    monkeypatch.setattr(decode_functions, "configure_worker_logging", lambda: None)
+    monkeypatch.setattr(decode_functions, "prepare_worker", lambda: None)
     monkeypatch.setattr(decode_functions.time, "time_ns", lambda: (START_US + 1_500_000) * 1000)
     function = kind(JobSettings(schema_registry_url="http://registry.invalid"), KNOWN)
     function.open(None)  # type: ignore[arg-type]

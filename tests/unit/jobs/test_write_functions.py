@@ -48,7 +48,7 @@ ID_OF = {event_type: IDS[name] for name, event_type in TOPICS.record_types.items
 def session(monkeypatch: pytest.MonkeyPatch) -> FakeSession:
     session = FakeSession()
     monkeypatch.setattr(write_functions, "shared_session", lambda _: session)
-    monkeypatch.setattr(write_functions, "configure_worker_logging", lambda: None)
+    monkeypatch.setattr(write_functions, "prepare_worker", lambda: None)
     return session
 
 
