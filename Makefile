@@ -18,10 +18,12 @@ CONSTRAINTS := docker/constraints.txt
 ENV := $(if $(wildcard .env),$(BIN)/dotenv run --no-override --)
 LOCAL := $(ENV) $(BIN)/python -m docker.local
 CODE := schemas producer jobs api docker tests $(wildcard grafana)
+# One process for what needs servers, one for the rest.
+TWO := -n 2 --dist loadgroup --no-loadscope-reorder
 TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e tests/faults
 
 .PHONY: help run demo down up status logs clean clean-all install dev test test-unit test-integration test-faults \
-	test-live bench-reads bench-clients browser lint format check smoke topics cassandra-init producer job api api-key replay
+	test-live bench bench-quick bench-reads bench-clients browser lint format check smoke topics cassandra-init producer job api api-key replay
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -95,16 +97,24 @@ dev: $(VENV)/dev ## install, with the development tools and the pre-commit hooks
 	@if [ -e .git ]; then $(BIN)/pre-commit install; fi
 
 test: $(VENV)/dev browser ## all tests: unit, property, contract, pipeline, end to end, faults, on the real servers
-	@$(BIN)/pytest $(TESTS) -m 'not exhaustive' --cov --cov-report=term
+	@$(BIN)/pytest $(TESTS) -m 'not exhaustive' $(TWO) --durations=20 --cov --cov-report=term
 
 test-unit: $(VENV)/dev browser ## the fast tests, which need no server
-	@$(BIN)/pytest tests/unit tests/property
+	@$(BIN)/pytest tests/unit tests/property $(TWO)
 
 test-integration: $(VENV)/dev browser ## the tests on the real servers
 	@$(BIN)/pytest tests/contract tests/pipeline tests/e2e
 
 test-faults: $(VENV)/dev ## kill, pause and stop every part under load, compare everything; 20 minutes
 	@$(BIN)/pytest tests/faults -v
+
+bench: $(VENV)/dev ## measure the whole system at fixed rates, an hour; ONLY=part of a scene's name
+	@$(LOCAL) fetch
+	@$(BIN)/python -m tests.benchmarks.bench $(if $(ONLY),--only '$(ONLY)')
+
+bench-quick: $(VENV)/dev ## three minutes of it, and which figures are worse than the kept ones
+	@$(LOCAL) fetch
+	@$(BIN)/python -m tests.benchmarks.bench --quick
 
 bench-reads: $(VENV)/dev ## read from the running system at 200 requests/s: percentiles, hit ratio; RATE, SECONDS
 	@$(ENV) $(BIN)/python -m tests.benchmarks.reads $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
