@@ -137,10 +137,12 @@ def check_provider_bar(bar: ProviderBar) -> None:
         or bar.start % MINUTE_US
         or not EARLIEST_US <= bar.start < min(bar.end, LATEST_US)
         or not EARLIEST_US <= bar.received_at < LATEST_US
+        or not 0 <= bar.version <= MAX_WRITE_TIME
     ):
         raise PoisonError(
             "invalid_identity",
-            f"no bar {bar.interval} is from {bar.start} us to {bar.end} us, received at {bar.received_at} us",
+            f"no bar {bar.interval} is from {bar.start} us to {bar.end} us, received at {bar.received_at} us"
+            f" with version {bar.version}",
         )
     for name in ("open", "high", "low", "close"):
         _check_price(name, getattr(bar, name))

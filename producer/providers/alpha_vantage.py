@@ -74,7 +74,7 @@ class AlphaVantage:
     def secrets(self) -> Sequence[str]:
         return (self.key,)
 
-    def polls(self, symbols: Sequence[str], now_us: int) -> Sequence[Poll]:  # noqa: ARG002 -- the same at any time
+    def polls(self, symbols: Sequence[str], *_: object) -> Sequence[Poll]:
         polls = []
         for symbol in symbols:
             polls.append(Poll(self._request("GLOBAL_QUOTE", symbol), "quotes", (symbol,)))

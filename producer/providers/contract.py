@@ -190,5 +190,6 @@ class PolledAdapter(AnyAdapter, Protocol):
     def every_s(self) -> float:
         """Time from one round of requests to the next."""
 
-    def polls(self, symbols: Sequence[str], now_us: int) -> Sequence[Poll]:
-        """One round: everything there is to know of the symbols at ``now_us``."""
+    def polls(self, symbols: Sequence[str], now_us: int, known_us: Mapping[str, int]) -> Sequence[Poll]:
+        """One round: everything there is to know of the symbols at ``now_us``. ``known_us``: when everything
+        was known of a symbol; those of which nothing is are not in it."""

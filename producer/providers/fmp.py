@@ -58,7 +58,7 @@ class Fmp:
     def secrets(self) -> Sequence[str]:
         return (self.key,)
 
-    def polls(self, symbols: Sequence[str], now_us: int) -> Sequence[Poll]:  # noqa: ARG002 -- the same at any time
+    def polls(self, symbols: Sequence[str], *_: object) -> Sequence[Poll]:
         most = self.symbols_per_request
         place, query = ("quote", "symbol") if most == 1 else ("batch-quote", "symbols")
         polls = []

@@ -59,9 +59,10 @@ class Poller:
         self._redaction = Redaction(adapter.secrets)
         self._news = News()
         self._answers = False
-        self._failed_now = False  # in this round
+        self._failed: set[str] = set()  # symbols, in this round
         self._said: set[str] = set()  # reasons of failures, until there is a round without one
         self._connection = 0
+        self._known_us: dict[str, int] = {}  # symbol -> when a round began in which none of it failed
         self._number = 0
         self._refused: dict[str, int] = {}  # symbol -> until when it is not asked for (us)
         self._not_in_plan: set[What] = set()
@@ -81,15 +82,17 @@ class Poller:
     async def _round(self) -> None:
         now_us = self._now_us()
         due = [symbol for symbol in self._symbols if self._due(symbol, now_us)]
-        self._failed_now = False
-        for poll in self._adapter.polls(due, now_us):
+        self._failed.clear()
+        for poll in self._adapter.polls(due, now_us, self._known_us):
             if poll.what not in self._not_in_plan and not self._all_refused(poll):
                 await self._ask(poll)
-        if self._answers and not self._failed_now:
-            self._seen_closed.update(symbol for symbol in due if not self._is_open(symbol, now_us))
-            if self._said:
-                self._said.clear()
-                log.info("provider_answers_again", provider=self._adapter.name)
+        for symbol in set(due) - self._failed:
+            self._known_us[symbol] = now_us
+            if not self._is_open(symbol, now_us):
+                self._seen_closed.add(symbol)
+        if due and not self._failed and self._said:
+            self._said.clear()
+            log.info("provider_answers_again", provider=self._adapter.name)
 
     def _due(self, symbol: str, now_us: int) -> bool:
         if self._refused.get(symbol, 0) > now_us:
@@ -111,7 +114,8 @@ class Poller:
         try:
             await self._take(poll, await self._get(poll))
         except RequestError as error:
-            await self._failed(error)
+            self._failed.update(poll.symbols)
+            await self._rest(error)
             return
         self._backoff.reset()
         if not self._answers:
@@ -184,7 +188,7 @@ class Poller:
         self._not_in_plan.add(what)
         log.warning("provider_plan_lacks", provider=adapter.name, what=what, detail=detail)
 
-    async def _failed(self, error: RequestError) -> None:
+    async def _rest(self, error: RequestError) -> None:
         """Says so, and waits for as long as it should."""
         name, around, now_us = self._adapter.name, self._around, self._now_us()
         around.counters.disconnected(error.reason)
@@ -203,7 +207,6 @@ class Poller:
                 detail=error.detail,
                 retry_in_s=round(wait_s, 1),
             )
-        self._failed_now = True
         await asyncio.sleep(wait_s)
 
     def _status_error(self, status: int, signals: Sequence[Signal]) -> Exception:

@@ -39,8 +39,9 @@ from schemas.intervals import INTERVALS
 
 PRICES = ("open", "high", "low", "close")
 S = 1_000_000
-BACK_S = 7200
-"""How far the bars that are asked for go back; what is older is for a backfill."""
+BACK_S, REACH_S = 7200, 3 * 86_400
+"""How far before what is known the bars that are asked for begin: those may still change. And how far they go
+back at most, over a weekend; what is older is for a backfill."""
 
 HALF_HOUR_S = 1800
 """Hours begin where trading begins: in New York at half past nine."""
@@ -63,21 +64,20 @@ class Yahoo:
     secrets: Sequence[str] = ()
     delay_ms: int = 0
 
-    def polls(self, symbols: Sequence[str], now_us: int) -> Sequence[Poll]:
+    def polls(self, symbols: Sequence[str], now_us: int, known_us: Mapping[str, int]) -> Sequence[Poll]:
         now_s = now_us // S
-        interval = "1d" if self.bars == "none" else self.bars
-        query = {
-            "interval": interval,
-            "period1": str(now_s - max(BACK_S, 2 * INTERVALS[interval] // S)),
-            "period2": str(now_s + 60),
-            "includePrePost": "true",
-        }
-        return [
-            Poll(
-                Request(f"{self.url}/{quote(self.names.theirs(symbol), safe='')}", query), "quotes", (symbol,)
-            )
-            for symbol in symbols
-        ]
+        polls = []
+        for symbol in symbols:
+            begin_s = max(now_s - REACH_S, known_us.get(symbol, 0) // S - BACK_S)
+            query = {
+                "interval": "1d" if self.bars == "none" else self.bars,
+                "period1": str(begin_s),
+                "period2": str(now_s + 60),
+                "includePrePost": "true",
+            }
+            name = quote(self.names.theirs(symbol), safe="")
+            polls.append(Poll(Request(f"{self.url}/{name}", query), "quotes", (symbol,)))
+        return polls
 
     def parse(self, frame: Frame) -> Parsed:
         return read(self.name, frame, _items, lambda item, index: self._item(item, frame, index))

@@ -163,7 +163,7 @@ def test_columns_pass_as_a_whole_or_one_by_one() -> None:
 )
 def test_a_bar_of_a_provider_is_checked_too(changes: dict[str, object], reason: str) -> None:
     """It may be as old as it is; the good one beside it passes."""
-    old = replace(BAR, start=BAR.start - 10**12, end=BAR.end - 10**12)
+    old = replace(BAR, start=BAR.start - 6 * 10**11, end=BAR.end - 6 * 10**11)
     checked = LIVE.check(Batch(0, bars=[replace(BAR, **changes), BAR, old]))  # type: ignore[arg-type]
     assert checked.bars == [BAR, old]
     assert [(letter.kind, letter.reason) for letter in checked.rejected] == [("provider_bar", reason)]
