@@ -109,13 +109,14 @@ def make_source(names: Sequence[str], making: Making) -> Source:
         feed = _feed(names[0], making)
         return ProviderSource(feed, making.heartbeat_us, making.settings.provider_delay_ms)
     settings, runtime = making.settings, making.runtime
-    members = [_member(name, making) for name in names]
+    members = [member(name, making) for name in names]
     return FollowedSources(
         members, settings, runtime, lambda: patiently(lambda: last_heard_us(settings), runtime)
     )
 
 
-def _member(name: str, making: Making) -> Member:
+def member(name: str, making: Making) -> Member:
+    """One of several sources: beside trades no bars of a provider's own are asked for."""
     settings = making.settings
     if name in MAKERS:
         return SourceMember(MAKERS[name](making), settings.symbols, making.runtime.clock)

@@ -4,6 +4,8 @@ virtual time."""
 import json
 import logging
 import ssl
+import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -14,6 +16,8 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
+from producer.clock import SystemClock
+from producer.main import validator_for
 from producer.metrics import ProducerMetrics
 from producer.providers import http
 from producer.providers.catalogue import POLLED
@@ -26,11 +30,15 @@ from producer.providers.link import Surroundings
 from producer.providers.poller import Poller
 from producer.providers.settings import ProviderSettings
 from producer.providers.tls import trusted_certificates
+from producer.registry import Making, make_source, member
+from producer.runtime import Runtime
+from producer.settings import ProducerSettings
 from producer.sources import Rejected
+from producer.startup import Destination
 from schemas.errors import ConfigurationError
 from schemas.events import ProviderBar, Quote
 from tests.support.fake_provider import make_certificate
-from tests.support.fake_rest import Asked, FakeRest, Reply
+from tests.support.fake_rest import Asked, FakeRest, Reply, rest_server
 from tests.support.provider_answers import MINUTE_US, PRICES, bars_answer, quote_answer
 from tests.support.provider_frames import (
     KEYS,
@@ -42,8 +50,9 @@ from tests.support.provider_frames import (
     provider_settings,
 )
 from tests.support.virtual_time import VirtualLoop, run_for
+from tests.unit.producer.fakes import fake_runtime
 
-GRACE_S = 0.003
+GRACE_S, LONG_S = 0.003, 30.0
 S = 1_000_000
 WITH_KEY = ("alpha_vantage", "fmp")
 WITH_BARS = ("alpha_vantage", "yahoo")
@@ -605,6 +614,40 @@ def test_the_key_is_shown_nowhere(name: str, caplog: pytest.LogCaptureFixture, t
     for secret in adapter.secrets:
         for form in (secret, secret.replace("+", "%2B").replace("/", "%2F").replace(" ", "+")):
             assert form not in shown
+
+
+def test_alone_it_is_a_source_of_prices_and_bars(name: str) -> None:
+    """As every source does it gives batches and a clock, on the way through which the gate lets them all."""
+    with rest_server(name) as server:
+        changes = KEYS | NO_LIMITS | {f"{name}_url": server.url}
+        settings = ProducerSettings(symbols=SYMBOLS[name], symbol_classes=("*=crypto",), **changes)
+        stop = threading.Event()
+        runtime = Runtime(SystemClock(stop), ProducerMetrics(), stop)
+        source = make_source((name,), Making(settings, Destination({}, {}), runtime))
+        validator, batches = validator_for(settings, source, runtime.clock), []
+        until = time.monotonic() + LONG_S
+        for batch in source.batches():
+            batches.append(validator.check(batch))
+            bars, quotes = (sum(len(getattr(each, part)) for each in batches) for part in ("bars", "quotes"))
+            if quotes == 2 and bars == (6 if name in WITH_BARS else 0):
+                break
+            assert time.monotonic() < until, batches
+    assert [letter for batch in batches for letter in batch.rejected] == []
+    assert {quote.symbol for batch in batches for quote in batch.quotes} == set(SYMBOLS[name])
+    clocks = [batch.clock_us for batch in batches]
+    assert clocks == sorted(clocks)
+    assert (source.live, source.name) == (True, name)
+
+
+def test_beside_trades_it_is_asked_for_prices_only(name: str) -> None:
+    """Its bars have no place where there are bars of ours: not even a request is made for them."""
+    settings = ProducerSettings(symbols=SYMBOLS[name], symbol_classes=("*=crypto",), **KEYS)
+    making = Making(settings, Destination({}, {}), fake_runtime())
+    adapter = member(name, making)._feed.adapter  # type: ignore[attr-defined]
+    polls = adapter.polls(SYMBOLS[name], NOW_US, {})
+    assert [poll.what for poll in polls] == ["quotes", "quotes"]
+    bars = json.dumps(bars_answer(name, "AAPL") if name in WITH_BARS else []).encode()
+    assert name != "yahoo" or adapter.parse(Frame(bars, NOW_US)).bars == []
 
 
 def test_the_catalogue_says_what_is_known(name: str) -> None:

@@ -4,13 +4,18 @@ does, and behaves badly on demand."""
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.support.provider_answers import good_answer
+
+START_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +104,29 @@ class FakeRest:
         if reply.body is None and reply.status == 200:
             return json.dumps(good_answer(self._name, asked.path, asked.query, asked.at_us)).encode()
         return b"" if reply.body is None else json.dumps(reply.body).encode()
+
+
+@contextmanager
+def rest_server(name: str, *replies: Reply | Callable[[Asked], Reply]) -> Iterator[FakeRest]:
+    """A server on a thread of its own, for clients in real time."""
+    server = FakeRest(name, lambda: time.time_ns() // 1000, *replies)
+    loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with server:
+            ready.set()
+            await stop.wait()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    if not ready.wait(START_S):
+        raise RuntimeError("the fake provider does not start")
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(START_S)
