@@ -1,6 +1,6 @@
 """What of an answer was not there before: a provider that is asked again and again mostly says the same."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import replace
 
 from producer.providers.contract import Parsed
@@ -9,13 +9,18 @@ from schemas.events import ProviderBar, Quote
 OLD_US = 24 * 3_600_000_000
 """A price of before says nothing of now: on a Sunday that of Friday."""
 
+MOST_BROKEN = 1000
+"""Broken items that are remembered: the same one in every answer is one dead letter, not one a minute."""
+
 _Values = tuple[float, float, float, float, float, bool]
 
 
 class News:
-    """Remembers the last quote of each symbol, and the bars of the last answer with bars of it."""
+    """Remembers the last quote of each symbol, the bars of the last answer with bars of it, and the last
+    broken items."""
 
     def __init__(self) -> None:
+        self._broken: deque[int] = deque(maxlen=MOST_BROKEN)
         self._quotes: dict[str, tuple[int, float, float]] = {}
         self._bars: dict[tuple[str, str], dict[int, _Values]] = {}
 
@@ -24,8 +29,16 @@ class News:
         as ``control``."""
         quotes = [quote for quote in parsed.quotes if self._new_quote(quote, now_us)]
         bars = self._new_bars(parsed)
-        known = len(parsed.quotes) + len(parsed.bars) - len(quotes) - len(bars)
-        return replace(parsed, quotes=quotes, bars=bars, control=parsed.control + known)
+        rejected = [letter for letter in parsed.rejected if self._newly_broken(hash(letter.payload))]
+        fresh = replace(parsed, quotes=quotes, bars=bars, rejected=rejected)
+        known = parsed.events + len(parsed.rejected) - fresh.events - len(rejected)
+        return replace(fresh, control=parsed.control + known)
+
+    def _newly_broken(self, payload: int) -> bool:
+        if payload in self._broken:
+            return False
+        self._broken.append(payload)
+        return True
 
     def _new_quote(self, quote: Quote, now_us: int) -> bool:
         said = quote.event_time, quote.bid, quote.ask

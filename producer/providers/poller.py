@@ -19,7 +19,7 @@ from producer.providers.contract import (
     What,
 )
 from producer.providers.deliveries import Delivery, Notice
-from producer.providers.http import RestClient
+from producer.providers.http import DAY_S, RestClient
 from producer.providers.link import Surroundings
 from producer.providers.news import News
 from producer.providers.redaction import Redaction
@@ -71,13 +71,35 @@ class Poller:
     async def run(self) -> None:
         """Goes on until it is cancelled. Raises ConfigurationError for what only the user can put right."""
         self._connection = self._now_us()
+        self._say_how_long_a_round_is()
+        try:
+            async with self._client:
+                await self._go_on()
+        finally:
+            if self._answers:
+                self._around.counters.connected(-1)
+
+    async def _go_on(self) -> None:
         loop = asyncio.get_running_loop()
-        async with self._client:
-            while True:
-                began_s = loop.time()
-                await self._round()
-                every_s = self._adapter.every_s * (1 + JITTER * (2 * self._around.random() - 1))
-                await asyncio.sleep(max(0.0, began_s + every_s - loop.time()))
+        while True:
+            began_s = loop.time()
+            await self._round()
+            every_s = self._adapter.every_s * (1 + JITTER * (2 * self._around.random() - 1))
+            await asyncio.sleep(max(0.0, began_s + every_s - loop.time()))
+
+    def _say_how_long_a_round_is(self) -> None:
+        """Where the limits allow less than is wanted: nobody should wonder why prices are old."""
+        adapter, limits = self._adapter, self._adapter.limits
+        requests = len(adapter.polls(self._symbols, self._now_us(), {}))
+        lasts_s = requests * max(60 / limits.per_minute, DAY_S / limits.per_day if limits.per_day else 0.0)
+        if lasts_s > adapter.every_s:
+            log.warning(
+                "provider_limits_are_tight",
+                provider=adapter.name,
+                requests=requests,
+                detail=f"{requests} requests for all SYMBOLS take {lasts_s / 60:.0f} minutes by its limits:"
+                " name fewer, or set the limits of a plan that has more",
+            )
 
     async def _round(self) -> None:
         now_us = self._now_us()

@@ -94,6 +94,7 @@ class World:
         self.metrics = ProducerMetrics()
         self.delivered: list[Delivery | Notice] = []
         self.server = FakeRest(name, self.loop.now_us, *replies, tls=tls)
+        self.connections = 0.0
         self.market_open: Callable[[int], bool] = lambda _: True
 
     async def deliver(self, item: Delivery | Notice, _weight: int) -> None:
@@ -111,8 +112,13 @@ class World:
             await Poller(adapter, self.symbols, client, around).run()
 
     def run(self, seconds: float) -> "World":
+        self.loop.call_later(seconds - 1, self._look)
         run_for(seconds, self._main(), self.loop)
         return self
+
+    def _look(self) -> None:
+        """While it still runs: whether it takes itself for connected."""
+        self.connections = self.value("producer_provider_connections")
 
     @property
     def asked_s(self) -> list[float]:
@@ -199,7 +205,7 @@ def test_prices_come_under_our_names(name: str) -> None:
         assert (quote.bid_size, quote.ask_size) == (0.0, 0.0)
         assert 0 <= quote.event_time - NOW_US < S
     assert [notice.symbols for notice in world.notices("connected")] == [SYMBOLS[name]]
-    assert world.value("producer_provider_connections") == 1
+    assert (world.connections, world.value("producer_provider_connections")) == (1, 0)
     assert world.conserved()
     assert world.rejected == []
 
@@ -380,7 +386,7 @@ def test_a_complaint_is_a_failure_that_is_said_once(name: str) -> None:
         world = one(name, *[Reply(body=said)] * 20, Reply()).run(3600)
     assert world.reasons() == {"complaint"}
     assert "Sorry" in world.notices("disconnected")[0].detail
-    told = [entry["event"] for entry in entries]
+    told = [entry["event"] for entry in entries if entry["event"] != "provider_limits_are_tight"]
     assert told == ["provider_not_answering", "provider_answers_again"]
     assert world.quotes
 
@@ -505,7 +511,7 @@ def test_a_server_that_is_not_there_is_asked_on(name: str) -> None:
     assert "unreachable" in world.reasons()
     said = [entry["reason"] for entry in entries if entry["event"] == "provider_not_answering"]
     assert sorted(said) == sorted(world.reasons())
-    assert world.value("producer_provider_connections") == 0
+    assert world.connections == 0
 
 
 def test_an_address_that_is_none_is_an_error_that_names_the_setting(name: str) -> None:
@@ -532,7 +538,7 @@ def test_a_server_that_fails_is_left_alone_and_tried_again(name: str) -> None:
         assert after - before >= 30
     assert world.asked_s[9] - opened >= 150
     assert len([at for at in world.asked_s if at > world.asked_s[9]]) > 20
-    assert world.value("producer_provider_connections") == 1
+    assert (world.connections, world.value("producer_provider_connections")) == (1, 0)
 
 
 def test_no_minute_and_no_day_has_more_requests_than_the_limit(name: str) -> None:
@@ -554,6 +560,26 @@ def test_no_minute_and_no_day_has_more_requests_than_the_limit(name: str) -> Non
 
 def answer_for(name: str, asked: Asked) -> Reply:
     return Reply(body=quote_answer(name, asked_for(name, asked), asked.at_us))
+
+
+def test_limits_that_are_too_tight_are_said(name: str) -> None:
+    """With the settings as they are: ten symbols of a free key of Alpha Vantage take most of a day."""
+    symbols = [f"S{number}" for number in range(10)]
+    with capture_logs() as entries:
+        World(name, symbols=symbols, limits=True).run(5)
+    said = [entry["detail"] for entry in entries if entry["event"] == "provider_limits_are_tight"]
+    assert [detail.split(" by")[0] for detail in said] == {
+        "alpha_vantage": ["20 requests for all SYMBOLS take 1152 minutes"],
+        "fmp": ["10 requests for all SYMBOLS take 58 minutes"],
+        "yahoo": [],
+    }[name]
+
+
+def test_what_is_broken_in_every_answer_is_one_dead_letter(name: str) -> None:
+    """Not one a minute."""
+    world = one(name, Reply(body=b"<html>maintenance</html>")).run(600)
+    assert [letter.payload for letter in world.rejected] == [b"<html>maintenance</html>"]
+    assert world.conserved()
 
 
 def test_a_closed_market_is_asked_once(name: str) -> None:

@@ -21,8 +21,8 @@ AROUND_THE_CLOCK = ("binance", "coinbase")
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_the_provider_lets_us_in_and_is_understood(name: str) -> None:
-    """The key is accepted and nothing is rejected; where the market never closes, events come. A provider that
-    is asked has answered: that may cost a few of a day's requests."""
+    """The key is accepted and nothing is rejected; where the market never closes, events come. One that is
+    asked has answered: that may cost a few of a day's requests."""
     settings = ProviderSettings()
     needs = PROVIDERS[name].needs
     if missing := [setting for setting in needs if not getattr(settings, setting.lower())]:
