@@ -65,7 +65,7 @@ class Fmp:
         for start in range(0, len(symbols), most):
             some = tuple(symbols[start : start + most])
             names = ",".join(self.names.theirs(symbol) for symbol in some)
-            request = Request(f"{self.url}/{place}", {query: names}, {"apikey": self.key})
+            request = Request(f"{self.url.rstrip('/')}/{place}", {query: names}, {"apikey": self.key})
             polls.append(Poll(request, "quotes", some))
         return polls
 

@@ -76,7 +76,7 @@ class Yahoo:
                 "includePrePost": "true",
             }
             name = quote(self.names.theirs(symbol), safe="")
-            polls.append(Poll(Request(f"{self.url}/{name}", query), "quotes", (symbol,)))
+            polls.append(Poll(Request(f"{self.url.rstrip('/')}/{name}", query), "quotes", (symbol,)))
         return polls
 
     def parse(self, frame: Frame) -> Parsed:

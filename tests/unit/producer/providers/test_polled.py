@@ -204,3 +204,12 @@ def test_prices_of_fmp_have_their_own_time() -> None:
     (quote,) = parse("fmp", quote_answer("fmp", "BRK-B", NOW_US - 7 * S), NOW_US).quotes
     at = datetime.fromtimestamp(quote.event_time / S, UTC)
     assert (quote.symbol, at.isoformat()) == ("BRK.B", "2025-01-03T14:29:53+00:00")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("fmp", "/stable/quote"), ("yahoo", "/stable/AAPL"), ("alpha_vantage", "/stable/")]
+)
+def test_an_address_may_end_with_a_slash(name: str, place: str) -> None:
+    """Of those that have something behind it."""
+    adapter = polled_of(name, **{f"{name}_url": "https://example.com/stable/"})
+    assert adapter.polls(("AAPL",), NOW_US, {})[0].request.url == f"https://example.com{place}"
