@@ -122,7 +122,7 @@ bench-reads: $(VENV)/dev ## read from the running system at 200 requests/s: perc
 bench-clients: $(VENV)/dev ## 1,000 WebSocket clients of the running system: trade to client; CLIENTS, SECONDS
 	@$(ENV) $(BIN)/python -m tests.benchmarks.clients $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(SECONDS),--seconds $(SECONDS))
 
-test-live: $(VENV)/dev ## the real providers whose keys are set; LIVE=binance,coinbase: those without keys, too
+test-live: $(VENV)/dev ## the real providers whose keys are set; LIVE=binance,coinbase,yahoo: those without keys, too
 	@$(ENV) env LIVE='$(LIVE)' $(BIN)/pytest tests/live -v
 
 browser: ## Chromium, in which the live page is tested: installed where it is missing and apt-get can

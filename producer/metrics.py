@@ -64,18 +64,20 @@ class ProducerMetrics:
         self.provider_items = Counter(
             "producer_provider_items", "Items in these frames", ["provider"], registry=self.registry
         )
-        # What they were: trade, quote, correction, rejected, control. Together as many as there were items.
+        # What they were: trade, quote, correction, bar, rejected, control. Together as many as there were
+        # items.
         self.provider_outcomes = Counter(
             "producer_provider_outcomes",
             "What the items were",
             ["provider", "outcome"],
             registry=self.registry,
         )
-        # Connections that are open and subscribed.
+        # Connections that are open and subscribed; of a provider that is asked 1 while it answers.
         self.provider_connections = Gauge(
             "producer_provider_connections", "Open connections", ["provider"], registry=self.registry
         )
-        # Connections that were lost, and attempts that failed, by reason (providers.socket.REASONS).
+        # Connections that were lost, and attempts and requests that failed, by reason (REASONS of
+        # providers.socket and providers.request_gate).
         self.provider_disconnects = Counter(
             "producer_provider_disconnects",
             "Lost connections and failed attempts",

@@ -17,17 +17,18 @@ from producer.trade_spans import TradeSpans, ended_by
 from producer.validation import refuse
 from schemas.avro_codec import Decoder, Encoder, schema_text
 from schemas.errors import ConfigurationError, PoisonError, TickstreamError, UnavailableError
-from schemas.events import Correction, DeadLetter, Gap, Quote, Trade
+from schemas.events import Correction, DeadLetter, Gap, ProviderBar, Quote, Trade
 from schemas.topics import Topics
 from schemas.tracing import RecordHeaders
 
 log = structlog.get_logger()
 
-KINDS = ("trade", "correction", "quote", "gap", "dead_letter", "heartbeat")
-EVENTS: Mapping[Kind, type[Trade | Correction | Quote]] = {
+KINDS = ("trade", "correction", "quote", "provider_bar", "gap", "dead_letter", "heartbeat")
+EVENTS: Mapping[Kind, type[Trade | Correction | Quote | ProviderBar]] = {
     "trade": Trade,
     "correction": Correction,
     "quote": Quote,
+    "provider_bar": ProviderBar,
 }
 ORIGIN = "producer"
 MOST_PAYLOAD_BYTES = 512 * 1024
@@ -73,8 +74,8 @@ class _Outgoing(NamedTuple):
 
 
 class Publisher:
-    """Writes trades and their corrections, quotes, gaps, dead letters and heartbeats. For one thread: whoever
-    calls also gets the delivery reports, in ``poll``.
+    """Writes trades and their corrections, quotes, bars of providers, gaps, dead letters and heartbeats. For
+    one thread: whoever calls also gets the delivery reports, in ``poll``.
 
     The queue of Kafka's client is bounded by ``publisher_queue_events``; while it is full, publishing waits,
     and with it the source. While Kafka is away nothing is given up: the client tries for ever, which is said
@@ -102,11 +103,13 @@ class Publisher:
             "trade": self._topics.trades,
             "correction": self._topics.trades,
             "quote": self._topics.quotes,
+            "provider_bar": self._topics.provider_bars,
         }
         self._schemas: dict[Kind, int] = {
             "trade": destination.schema_ids[self._topics.trades],
             "correction": destination.schema_ids[self._topics.corrections],
             "quote": destination.schema_ids[self._topics.quotes],
+            "provider_bar": destination.schema_ids[self._topics.provider_bars],
         }
         self._encoders = {kind: Encoder(EVENTS[kind], number) for kind, number in self._schemas.items()}
         self._decoders: dict[str, Decoder] = {
@@ -166,6 +169,9 @@ class Publisher:
         if len(batch.quotes):
             records = self._wire(batch.quotes, "quote", rejected)
             self._send_all("quote", self._topics.quotes, records, self._reports["quote"])
+        if batch.bars:
+            records = self._wire(batch.bars, "provider_bar", rejected)
+            self._send_all("provider_bar", self._topics.provider_bars, records, self._reports["provider_bar"])
         for gap in batch.gaps:
             self._gap(gap)
         for letter in rejected:
@@ -209,7 +215,7 @@ class Publisher:
         return len(self._client) + len(self._refused) + self._given_up
 
     def _wire(
-        self, events: Sequence[Trade | Correction | Quote], kind: Kind, rejected: list[Rejected]
+        self, events: Sequence[Trade | Correction | Quote | ProviderBar], kind: Kind, rejected: list[Rejected]
     ) -> Sequence[WireRecord]:
         """The records of the events; adds to ``rejected`` what cannot be encoded."""
         if isinstance(events, Columns):
@@ -222,7 +228,8 @@ class Publisher:
             except (ValueError, TypeError, OverflowError) as error:  # text that is no Unicode, mostly
                 rejected.append(refuse(event, kind, PoisonError("invalid_identity", f"no Avro: {error}")))
             else:
-                records.append(WireRecord(event.symbol.encode(), value, event.event_time // 1000))
+                at_us = event.received_at if isinstance(event, ProviderBar) else event.event_time
+                records.append(WireRecord(event.symbol.encode(), value, at_us // 1000))
         return records
 
     def _send_all(self, kind: str, topic: str, records: Iterable[WireRecord], report: Report) -> None:
@@ -336,7 +343,8 @@ class Publisher:
         """The timestamp that a record was sent with: the report of a refused one does not have it."""
         if kind == "dead_letter":
             return self._clock.now_us() // 1000
-        return int(self._decoders[kind].decode_fields(value)["event_time"]) // 1000
+        time_field = "received_at" if kind == "provider_bar" else "event_time"
+        return int(self._decoders[kind].decode_fields(value)[time_field]) // 1000
 
     def _fail(self, kind: str, topic: str, error: KafkaError) -> None:
         self._failed += 1
@@ -451,7 +459,7 @@ class Publisher:
             self._ledger.flush()
 
 
-def own_decoder(event_type: type[Trade | Correction | Quote], schema_id: int) -> Decoder:
+def own_decoder(event_type: type[Trade | Correction | Quote | ProviderBar], schema_id: int) -> Decoder:
     """Decodes what we have encoded ourselves: there is no other schema to look up."""
     return Decoder(event_type, lambda _: None, {schema_id: json.loads(schema_text(event_type))})
 

@@ -12,7 +12,7 @@ from producer.failover.last_heard import last_heard_us
 from producer.failover.members import Member, ProviderMember, SourceMember
 from producer.failover.source import FollowedSources
 from producer.merged import Merged
-from producer.providers.catalogue import WEB_SOCKETS, make_adapter
+from producer.providers.catalogue import POLLED, PROVIDERS, make_adapter, make_polled
 from producer.providers.feed import Feed
 from producer.providers.source import ProviderSource
 from producer.replay import Replay
@@ -72,7 +72,7 @@ def _replay(making: Making) -> Source:
 
 
 MAKERS: Mapping[str, MakeSource] = {"simulator": _simulator, "replay": _replay, "demo": _demo}
-SOURCES = (*MAKERS, *WEB_SOCKETS)
+SOURCES = (*MAKERS, *PROVIDERS)
 ALONE = {"replay", "demo"}
 """Sources that are not one of several."""
 
@@ -105,30 +105,33 @@ def make_source(names: Sequence[str], making: Making) -> Source:
     Raises ConfigurationError for what only its user can put right."""
     if len(names) == 1 and names[0] in MAKERS:
         return MAKERS[names[0]](making)
-    if len(names) == 1 and WEB_SOCKETS[names[0]].quotes_only:  # worth having, though no bars come of it
+    if len(names) == 1 and PROVIDERS[names[0]].quotes_only:  # worth having, though no bars of ours are
         feed = _feed(names[0], making)
         return ProviderSource(feed, making.heartbeat_us, making.settings.provider_delay_ms)
     settings, runtime = making.settings, making.runtime
-    members = [_member(name, making) for name in names]
+    members = [member(name, making) for name in names]
     return FollowedSources(
         members, settings, runtime, lambda: patiently(lambda: last_heard_us(settings), runtime)
     )
 
 
-def _member(name: str, making: Making) -> Member:
+def member(name: str, making: Making) -> Member:
+    """One of several sources: beside trades no bars of a provider's own are asked for."""
     settings = making.settings
     if name in MAKERS:
         return SourceMember(MAKERS[name](making), settings.symbols, making.runtime.clock)
-    return ProviderMember(_feed(name, making), settings.provider_delay_ms)
+    quotes = making._replace(settings=settings.model_copy(update={"provider_bars": "none"}))
+    return ProviderMember(_feed(name, quotes), settings.provider_delay_ms)
 
 
 def _feed(name: str, making: Making) -> Feed:
     settings = making.settings
-    if WEB_SOCKETS[name].stocks and not settings.symbol_classes:
+    if PROVIDERS[name].stocks and not settings.symbol_classes:
         log.warning(
             "stocks_without_hours",
             provider=name,
             detail="taken for a market that never closes: nights count as silence, days end at midnight UTC;"
             " SYMBOL_CLASSES=*=us_equities says otherwise",
         )
-    return Feed(make_adapter(name, settings), settings.symbols, settings, making.runtime)
+    adapter = make_polled(name, settings) if name in POLLED else make_adapter(name, settings)
+    return Feed(adapter, settings.symbols, settings, making.runtime)

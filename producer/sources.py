@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from schemas.events import Correction, Gap, Quote, Trade
+from schemas.events import Correction, Gap, ProviderBar, Quote, Trade
 
-Kind = Literal["trade", "correction", "quote"]
+Kind = Literal["trade", "correction", "quote", "provider_bar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Batch:
     tell; 0 while it has seen no event. The heartbeats follow it. ``closing`` marks the last batch of a source
     that has an end. ``decided``: the source itself has said what each trade updates; its condition codes are
     not looked at. ``gaps``: what the source could not observe.
+    ``bars``: those that a provider has made itself; they enter none of ours.
     """
 
     clock_us: int
@@ -42,6 +43,7 @@ class Batch:
     corrections: Sequence[Correction] = ()
     decided: bool = False
     gaps: Sequence[Gap] = ()
+    bars: Sequence[ProviderBar] = ()
 
 
 class Source(Protocol):

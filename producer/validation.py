@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from producer.clock import Clock
 from producer.sources import Batch, Columns, Kind, Rejected
 from schemas.errors import PoisonError
-from schemas.events import Correction, Quote, Trade
-from schemas.validation import check_correction, check_quote, check_trade
+from schemas.events import Correction, ProviderBar, Quote, Trade
+from schemas.validation import check_correction, check_provider_bar, check_quote, check_trade
 
 EARLIEST_US = 631_152_000_000_000
 """1990-01-01: no recording of ours is older; a time in other units than it claims lands before it."""
@@ -68,11 +68,22 @@ class Validator:
         trades = passed(batch.trades, "trade", TRADE_FIELDS, check_trade)
         corrections = passed(batch.corrections, "correction", CORRECTION_FIELDS, check_correction)
         quotes = passed(batch.quotes, "quote", QUOTE_FIELDS, check_quote)
+        bars = []
+        for bar in batch.bars:
+            try:
+                check_provider_bar(bar)
+                self._check_symbol(bar.symbol)
+                _check_time(bar.start, EARLIEST_US, now_us + AHEAD_US)
+            except PoisonError as error:
+                rejected.append(refuse(bar, "provider_bar", error))
+            else:
+                bars.append(bar)
         return replace(
             batch,
             trades=trades,
             corrections=corrections,
             quotes=quotes,
+            bars=bars,
             rejected=(*batch.rejected, *rejected),
         )
 
@@ -81,7 +92,7 @@ class Validator:
             raise PoisonError("unknown_symbol", f"{symbol} is none of SYMBOLS")
 
 
-def refuse(event: Trade | Correction | Quote, kind: Kind, error: PoisonError) -> Rejected:
+def refuse(event: Trade | Correction | Quote | ProviderBar, kind: Kind, error: PoisonError) -> Rejected:
     """The dead letter of an event; its payload is the event as one JSON line, which a replay can read."""
     payload = json.dumps(asdict(event), default=str).encode()
     symbol = event.symbol if isinstance(event.symbol, str) else ""

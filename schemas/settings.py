@@ -47,7 +47,7 @@ class SourceSettings(EnvironmentSettings):
     source: str = Field(
         "simulator",
         description="where the events come from: simulator, replay, demo (recordings as if they were of"
-        " now), or a provider: binance, coinbase, finage, finnhub, polygon",
+        " now), or a provider: alpha_vantage, binance, coinbase, finage, finnhub, fmp, polygon, yahoo",
     )
     sources: Names = Field(
         (), description="the same as a list by priority, separated by commas; it wins over SOURCE"

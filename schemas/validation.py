@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Gap
+from schemas.events import Alert, Candle, Gap, ProviderBar
 from schemas.intervals import INTERVALS, MINUTE_US
 
 REASONS: Mapping[str, str] = {
@@ -125,6 +125,34 @@ def check_gap(gap: Gap) -> None:
     _check_name("gap_id", gap.gap_id)
     if not EARLIEST_US <= gap.start < LATEST_US or not gap.start <= gap.end <= gap_limit(gap.start):
         raise PoisonError("invalid_identity", f"no gap is from {gap.start} us to {gap.end} us")
+
+
+def check_provider_bar(bar: ProviderBar) -> None:
+    """Raises PoisonError for a bar of a provider that nobody should see. Open and close may lie outside of
+    high and low: some providers append their latest price to a bar."""
+    _check_symbol(bar.symbol)
+    _check_name("source", bar.source)
+    if (
+        bar.interval not in INTERVALS
+        or bar.start % MINUTE_US
+        or not EARLIEST_US <= bar.start < min(bar.end, LATEST_US)
+        or not EARLIEST_US <= bar.received_at < LATEST_US
+        or not 0 <= bar.version <= MAX_WRITE_TIME
+    ):
+        raise PoisonError(
+            "invalid_identity",
+            f"no bar {bar.interval} is from {bar.start} us to {bar.end} us, received at {bar.received_at} us"
+            f" with version {bar.version}",
+        )
+    for name in ("open", "high", "low", "close"):
+        _check_price(name, getattr(bar, name))
+    if bar.low > bar.high:
+        raise PoisonError("invalid_price", f"low {bar.low!r} is above high {bar.high!r}")
+    if bar.vwap is not None:
+        _check_price("vwap", bar.vwap)
+    _check_size("volume", bar.volume)
+    if bar.trades is not None and bar.trades < 0:
+        raise PoisonError("invalid_size", f"trades is {bar.trades}")
 
 
 def gap_limit(start_us: int) -> int:

@@ -1,4 +1,4 @@
-"""What an adapter is: how to connect, what to send, what to expect, and a pure parse of what comes.
+"""What an adapter is: how to connect and what to send, or what to ask for, and a pure parse of what comes.
 
 An adapter does no input or output, holds no state that changes and knows no clock: the same frames give the
 same events, live and from a recording.
@@ -6,10 +6,12 @@ same events, live and from a recording.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from producer.providers.http import Request
+from producer.providers.request_gate import RequestLimits
 from producer.sources import Rejected
-from schemas.events import Correction, Quote, Trade
+from schemas.events import Correction, ProviderBar, Quote, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,30 @@ class SymbolRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimited:
+    """We ask too often, said in an answer that looks like any other. ``pause_s``: for how long not to ask;
+    None: the provider does not say."""
+
+    detail: str
+    pause_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRefused:
+    """The key is good, but what was asked for is not part of its plan."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Complaint:
     """The provider says that something is wrong, and nothing can be done about it but to say so."""
 
     detail: str
 
 
-Signal = Answered | KeyRefused | SymbolRefused | Complaint
-Item = Trade | Quote | Correction | Signal | None
+Signal = Answered | KeyRefused | SymbolRefused | RateLimited | PlanRefused | Complaint
+Item = Trade | Quote | Correction | ProviderBar | Signal | None
 """What one item of a frame turns out to be; None: something of the protocol, nothing to do."""
 
 
@@ -72,10 +90,11 @@ class Parsed:
     rejected: Sequence[Rejected] = ()
     control: int = 0
     signals: Sequence[Signal] = ()
+    bars: Sequence[ProviderBar] = ()
 
     @property
     def events(self) -> int:
-        return len(self.trades) + len(self.quotes) + len(self.corrections)
+        return len(self.trades) + len(self.quotes) + len(self.corrections) + len(self.bars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +118,8 @@ class Limits:
     messages_per_second: float
 
 
-@dataclass(frozen=True, slots=True)
-class RequestLimits:
-    """What a provider's REST API allows, of requests; ``per_day`` 0: no limit of that kind."""
-
-    per_minute: float
-    per_day: int = 0
-
-
-class Adapter(Protocol):
-    """A provider whose data comes through a WebSocket."""
+class AnyAdapter(Protocol):
+    """What every provider has, however its data comes."""
 
     @property
     def name(self) -> str:
@@ -117,9 +128,6 @@ class Adapter(Protocol):
     @property
     def kind(self) -> Literal["trades", "quotes"]:
         """Whether bars can be made of what it sends."""
-
-    @property
-    def limits(self) -> Limits: ...
 
     @property
     def key_setting(self) -> str:
@@ -137,6 +145,16 @@ class Adapter(Protocol):
     def delay_ms(self) -> int:
         """How far behind the market its events come."""
 
+    def parse(self, frame: Frame) -> Parsed:
+        """The content of a frame. Raises nothing: what cannot be read is ``rejected``."""
+
+
+class Adapter(AnyAdapter, Protocol):
+    """A provider whose data comes through a WebSocket."""
+
+    @property
+    def limits(self) -> Limits: ...
+
     @property
     def counts_trades(self) -> bool:
         """Whether the trade ids of a symbol are numbers without holes: a hole is what we have missed."""
@@ -147,5 +165,31 @@ class Adapter(Protocol):
     def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
         """The messages that ask for the symbols, as we call them."""
 
-    def parse(self, frame: Frame) -> Parsed:
-        """The content of a frame. Raises nothing: what cannot be read is ``rejected``."""
+
+What = Literal["quotes", "bars"]
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One request, what it is for, and the symbols that it is about, as we call them."""
+
+    request: Request
+    what: What
+    symbols: tuple[str, ...]
+
+
+@runtime_checkable
+class PolledAdapter(AnyAdapter, Protocol):
+    """A provider that has to be asked: the body of each answer is a frame. A ``SymbolRefused`` that names no
+    symbol is about those that were asked for."""
+
+    @property
+    def limits(self) -> RequestLimits: ...
+
+    @property
+    def every_s(self) -> float:
+        """Time from one round of requests to the next."""
+
+    def polls(self, symbols: Sequence[str], now_us: int, known_us: Mapping[str, int]) -> Sequence[Poll]:
+        """One round: everything there is to know of the symbols at ``now_us``. ``known_us``: when everything
+        was known of a symbol; those of which nothing is are not in it."""

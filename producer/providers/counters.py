@@ -14,7 +14,7 @@ class Counters:
         self._items = metrics.provider_items.labels(provider)
         self._outcomes = {
             outcome: metrics.provider_outcomes.labels(provider, outcome)
-            for outcome in ("trade", "quote", "correction", "rejected", "control")
+            for outcome in ("trade", "quote", "correction", "bar", "rejected", "control")
         }
         self._connections = metrics.provider_connections.labels(provider)
         self._queue = metrics.provider_queue.labels(provider)
@@ -26,6 +26,7 @@ class Counters:
             ("trade", len(parsed.trades)),
             ("quote", len(parsed.quotes)),
             ("correction", len(parsed.corrections)),
+            ("bar", len(parsed.bars)),
             ("rejected", len(parsed.rejected)),
             ("control", parsed.control),
         ):

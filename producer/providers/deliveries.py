@@ -22,7 +22,8 @@ class Notice:
     """Something about what we can see of ``symbols``, at ``at_us`` by our clock.
 
     * connected: from now on
-    * disconnected: no more, or an attempt has failed; ``reason`` is one of ``socket.REASONS``
+    * disconnected: no more, or an attempt has failed; ``reason`` is one of REASONS, of ``socket`` or of
+      ``request_gate``
     * symbol_refused: never; the provider does not serve it
     * missed_trades: there were ``count`` trades between ``since_us``, the time of the last one that we have
       seen, and ``at_us``, that of the next one

@@ -1,4 +1,5 @@
-"""A provider's connections on a thread of their own, and what they bring on the thread that publishes."""
+"""A provider's connections, or requests, on a thread of their own, and what they bring on the one that
+publishes."""
 
 import asyncio
 import threading
@@ -6,11 +7,13 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from random import SystemRandom
 
-from producer.providers.contract import Adapter
+from producer.providers.contract import Adapter, PolledAdapter
 from producer.providers.counters import Counters
 from producer.providers.deliveries import Delivery, Notice
 from producer.providers.handover import Handover, Taken
+from producer.providers.http import RestClient, gate_of
 from producer.providers.link import Link, Patience, Surroundings
+from producer.providers.poller import Poller
 from producer.providers.settings import ProviderSettings
 from producer.providers.socket import Dial, web_socket_dial
 from producer.runtime import Runtime
@@ -24,7 +27,7 @@ STOP_S = 5.0
 
 
 class Feed:
-    """Everything that one provider sends, from all of its connections.
+    """Everything that one provider sends, from all of its connections, or answers.
 
     The queue between the two threads is bounded by PROVIDER_QUEUE_ITEMS. When it is full nothing is read from
     the network any more: no event is thrown away here, it is the provider who has to wait, and who may close
@@ -33,7 +36,7 @@ class Feed:
 
     def __init__(
         self,
-        adapter: Adapter,
+        adapter: Adapter | PolledAdapter,
         symbols: Sequence[str],
         settings: ProviderSettings,
         runtime: Runtime,
@@ -50,7 +53,6 @@ class Feed:
         )
         classes = SymbolClasses(settings)
         around = Surroundings(
-            dial or web_socket_dial(settings, now_us),
             self._handover.put,
             self._counters,
             patience_of(settings),
@@ -58,7 +60,13 @@ class Feed:
             SystemRandom().random,
             lambda some, at_us: any(classes.calendar(symbol).is_open(at_us) for symbol in some),
         )
-        self._links = [Link(adapter, shard, around) for shard in shards(adapter, symbols)]
+        self._workers: Sequence[Link | Poller]
+        if isinstance(adapter, PolledAdapter):
+            client = RestClient(adapter.name, gate_of(adapter.name, adapter.limits, now_us), settings)
+            self._workers = [Poller(adapter, symbols, client, around)]
+        else:
+            dial = dial or web_socket_dial(settings, now_us)
+            self._workers = [Link(adapter, shard, dial, around) for shard in shards(adapter, symbols)]
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -111,7 +119,7 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._began.set()
-        tasks = [asyncio.create_task(link.run()) for link in self._links]
+        tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
         try:
             await asyncio.gather(*tasks)
         finally:

@@ -14,8 +14,7 @@ from typing import Self
 
 import httpx
 
-from producer.providers.contract import RequestLimits
-from producer.providers.request_gate import Answer, RequestError, RequestGate, TokenBucket
+from producer.providers.request_gate import Answer, RequestError, RequestGate, RequestLimits, TokenBucket
 from producer.providers.settings import ProviderSettings
 from producer.providers.tls import trusted_certificates
 from schemas.errors import ConfigurationError

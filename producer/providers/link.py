@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from urllib.parse import quote_plus
+from dataclasses import dataclass
 
 import structlog
 
@@ -22,6 +21,7 @@ from producer.providers.contract import (
 from producer.providers.counters import Counters
 from producer.providers.deliveries import Delivery, Notice
 from producer.providers.holes import Holes
+from producer.providers.redaction import Redaction
 from producer.providers.socket import Dial, LostError, RefusedError, Socket, within
 from schemas.errors import ConfigurationError
 
@@ -50,10 +50,9 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the links of a provider share. ``market_open``: whether data of any of the symbols is to be
-    expected at a time (us); ``random``: a number of [0, 1)."""
+    """What all that brings data of a provider shares. ``market_open``: whether data of any of the symbols is
+    to be expected at a time (us); ``random``: a number of [0, 1)."""
 
-    dial: Dial
     deliver: Deliver
     counters: Counters
     patience: Patience
@@ -65,10 +64,10 @@ class Surroundings:
 class Link:
     """One connection of a provider, for some of the symbols, kept up for ever."""
 
-    def __init__(self, adapter: Adapter, symbols: Sequence[str], around: Surroundings) -> None:
+    def __init__(self, adapter: Adapter, symbols: Sequence[str], dial: Dial, around: Surroundings) -> None:
         self._adapter = adapter
         self._symbols = tuple(symbols)
-        self._dial = around.dial
+        self._dial = dial
         self._deliver = around.deliver
         self._counters = around.counters
         self._patience = around.patience
@@ -78,6 +77,7 @@ class Link:
         self._holes = Holes() if adapter.counts_trades else None
         self._connection = 0
         self._said: set[str] = set()
+        self._redaction = Redaction(adapter.secrets)
 
     async def run(self) -> None:
         """Goes on until it is cancelled. Raises ConfigurationError for what only the user can put right."""
@@ -91,7 +91,7 @@ class Link:
     async def _rest(self, session: "_Session", lost: LostError) -> None:
         """Says that the connection is lost, and waits for as long as it should."""
         adapter, now_us = self._adapter, self._now_us()
-        detail = self._redacted(lost.detail)
+        detail = self._redaction.text(lost.detail)
         self._counters.disconnected(lost.reason)
         if session.connected:
             self._counters.connected(-1)
@@ -168,7 +168,7 @@ class Link:
             number += 1
             parsed = self._adapter.parse(frame)
             if parsed.rejected:
-                parsed = self._without_secrets(parsed)
+                parsed = self._redaction.parsed(parsed)
             self._counters.received(parsed)
             for signal in parsed.signals:
                 await self._heed(session, signal)
@@ -207,18 +207,20 @@ class Link:
             if session.answers_due <= 0:
                 session.answered.set()
         elif isinstance(signal, KeyRefused):
-            raise self._key_error(self._redacted(signal.detail))
+            raise self._key_error(self._redaction.text(signal.detail))
         elif isinstance(signal, SymbolRefused):
             await self._symbol_refused(signal)
         elif isinstance(signal, Complaint):
-            log.warning("provider_complains", provider=adapter.name, detail=self._redacted(signal.detail))
+            log.warning(
+                "provider_complains", provider=adapter.name, detail=self._redaction.text(signal.detail)
+            )
 
     async def _symbol_refused(self, signal: SymbolRefused) -> None:
         if signal.symbol in self._said or len(self._said) >= MOST_SAID:
             return
         self._said.add(signal.symbol)
         self._counters.refused()
-        provider, detail = self._adapter.name, self._redacted(signal.detail)
+        provider, detail = self._adapter.name, self._redaction.text(signal.detail)
         log.warning("provider_symbol_refused", provider=provider, symbol=signal.symbol, detail=detail)
         notice = Notice("symbol_refused", provider, (signal.symbol,), self._now_us(), detail=detail)
         await self._deliver(notice, 1)
@@ -257,24 +259,6 @@ class Link:
         return ConfigurationError(
             f"{adapter.name} refuses the key ({detail}): set {adapter.key_setting} to a valid one"
         )
-
-    def _redacted(self, text: str) -> str:
-        for secret in self._adapter.secrets:
-            text = text.replace(secret, "***").replace(quote_plus(secret), "***")
-        return text
-
-    def _without_secrets(self, parsed: Parsed) -> Parsed:
-        """What a provider sends back of what we sent must not get into the dead letters."""
-        secrets = [secret.encode() for secret in self._adapter.secrets]
-        if not any(secret in rejected.payload for secret in secrets for rejected in parsed.rejected):
-            return parsed
-        cleaned = []
-        for rejected in parsed.rejected:
-            payload = rejected.payload
-            for secret in secrets:
-                payload = payload.replace(secret, b"***")
-            cleaned.append(replace(rejected, payload=payload, detail=self._redacted(rejected.detail)))
-        return replace(parsed, rejected=cleaned)
 
 
 class _Session:

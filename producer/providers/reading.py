@@ -8,7 +8,7 @@ import orjson
 from producer.providers.contract import Frame, Item, Parsed, Signal
 from producer.sources import Kind, Rejected
 from schemas.errors import PoisonError
-from schemas.events import Correction, Quote, Trade
+from schemas.events import Correction, ProviderBar, Quote, Trade
 
 UNREADABLE = "unreadable_frame"
 ReadItem = Callable[[Any, int], Item]
@@ -35,6 +35,7 @@ def read(
     trades: list[Trade] = []
     quotes: list[Quote] = []
     corrections: list[Correction] = []
+    bars: list[ProviderBar] = []
     rejected: list[Rejected] = []
     signals: list[Signal] = []
     control = 0
@@ -50,11 +51,13 @@ def read(
             quotes.append(made)
         elif isinstance(made, Correction):
             corrections.append(made)
+        elif isinstance(made, ProviderBar):
+            bars.append(made)
         else:
             control += 1
             if made is not None:
                 signals.append(made)
-    return Parsed(len(items), trades, quotes, corrections, rejected, control, signals)
+    return Parsed(len(items), trades, quotes, corrections, rejected, control, signals, bars)
 
 
 def reject(provider: str, error: PoisonError, payload: bytes, kind: Kind = "trade") -> Rejected:

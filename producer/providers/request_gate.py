@@ -14,6 +14,14 @@ DEFAULT_PAUSE_S = 60.0
 """After a 429 that does not say for how long."""
 
 
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What a provider's REST API allows, of requests; ``per_day`` 0: no limit of that kind."""
+
+    per_minute: float
+    per_day: int = 0
+
+
 class Rest(NamedTuple):
     """Failures in a row that open the circuit, and how long it is open."""
 
@@ -89,6 +97,7 @@ REASONS = {
     "too_big": "an answer above PROVIDER_MAX_FRAME_BYTES",
     "closed": "broken off before the end of the answer",
     "resting": "not asked: it has failed too often in a row",
+    "complaint": "the provider says that something is wrong",
     "queue_full": "not asked: too many requests wait for its limit already",
 }
 

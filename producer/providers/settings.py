@@ -14,6 +14,10 @@ class ProviderSettings(SessionSettings):
     polygon_api_key: str = Field(
         "", repr=False, description="key of Polygon, which is called Massive now, for SOURCE=polygon"
     )
+    alpha_vantage_api_key: str = Field(
+        "", repr=False, description="key of Alpha Vantage, for SOURCE=alpha_vantage"
+    )
+    fmp_api_key: str = Field("", repr=False, description="key of Financial Modeling Prep, for SOURCE=fmp")
     finage_socket_key: str = Field(
         "", repr=False, description="socket key of Finage, for SOURCE=finage; its REST key is another one"
     )
@@ -32,6 +36,47 @@ class ProviderSettings(SessionSettings):
     polygon_url: str = Field(
         "wss://socket.massive.com/stocks",
         description="Polygon's stream; 15 minutes later: wss://delayed.massive.com/stocks; pairs: .../crypto",
+    )
+    alpha_vantage_url: str = Field(
+        "https://www.alphavantage.co/query", description="Alpha Vantage's REST API"
+    )
+    alpha_vantage_poll_seconds: float = Field(
+        60.0, gt=0, description="time between two rounds of requests; the limits below win"
+    )
+    alpha_vantage_requests_per_minute: float = Field(
+        5.0, gt=0, description="what the plan of the key allows; a free one 5"
+    )
+    alpha_vantage_requests_per_day: int = Field(
+        25, ge=0, description="what the plan of the key allows; a free one 25; 0: no limit"
+    )
+    fmp_url: str = Field(
+        "https://financialmodelingprep.com/stable", description="Financial Modeling Prep's REST API"
+    )
+    fmp_poll_seconds: float = Field(
+        60.0, gt=0, description="time between two rounds of requests; the limits below win"
+    )
+    fmp_requests_per_minute: float = Field(
+        300.0, gt=0, description="what the plan of the key allows: 300, 750 or 3000"
+    )
+    fmp_requests_per_day: int = Field(
+        250, ge=0, description="what the plan of the key allows; a free one 250; 0: no limit"
+    )
+    fmp_symbols_per_request: int = Field(
+        1, ge=1, le=500, description="above 1: batch-quote, which is not part of every plan"
+    )
+    yahoo_url: str = Field(
+        "https://query1.finance.yahoo.com/v8/finance/chart", description="Yahoo Finance's charts"
+    )
+    yahoo_poll_seconds: float = Field(
+        30.0, gt=0, description="time between two rounds of requests; the limit below wins"
+    )
+    yahoo_requests_per_minute: float = Field(
+        30.0, gt=0, description="Yahoo names no limit and refuses those who ask too often"
+    )
+    provider_bars: Literal["none", "1m", "5m", "15m", "1h"] = Field(
+        "1m",
+        description="SOURCE=alpha_vantage or yahoo: the bars of theirs that are published beside their"
+        " quotes, marked as the provider's",
     )
     symbol_names_file: str = Field(
         "",

@@ -62,4 +62,5 @@ def batch_of(clock_us: int, taken: Taken[Delivery | Notice]) -> Batch:
         list(chain.from_iterable(each.quotes for each in parsed)),
         list(chain.from_iterable(each.rejected for each in parsed)),
         corrections=list(chain.from_iterable(each.corrections for each in parsed)),
+        bars=list(chain.from_iterable(each.bars for each in parsed)),
     )

@@ -27,10 +27,11 @@ from producer.startup import Destination, find_destination, partition_counts
 from schemas.avro_codec import Decoder
 from schemas.create import create_topics
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.events import Correction, DeadLetter, Event, Quote, Trade
+from schemas.events import Correction, DeadLetter, Event, ProviderBar, Quote, Trade
 from schemas.registry import RegistryLookup
 from schemas.settings import KafkaSettings, TopicSettings
 from schemas.topics import Topics
+from tests.support.fake_rest import rest_server
 
 pytestmark = pytest.mark.servers
 
@@ -178,6 +179,40 @@ def test_the_simulator_is_stopped_and_goes_on(topics: TopicSettings, tmp_path: P
     quotes = [record.event for record in read(topics, names.quotes, Quote) if record.event]
     assert quotes
     assert all(quote.bid < quote.ask for quote in quotes)
+
+
+def test_a_provider_that_is_asked_runs_alone(topics: TopicSettings, tmp_path: Path) -> None:
+    """Prices and bars of Yahoo come to their topics, under symbol and time; nothing is rejected, and there
+    are heartbeats, as the store waits for them."""
+    names = Topics(topics.topic_prefix)
+    with rest_server("yahoo") as server:
+        producer = Producer(
+            topics, tmp_path, SOURCE="yahoo", SYMBOLS="AAPL,BRK.B", SYMBOL_CLASSES="*=crypto",
+            YAHOO_URL=server.url, YAHOO_POLL_SECONDS="1", YAHOO_REQUESTS_PER_MINUTE="600",
+        )  # fmt: skip
+        deadline = time.monotonic() + PATIENCE_S
+        while len(server.asked) < 6:
+            assert time.monotonic() < deadline, producer.process.poll()
+            time.sleep(0.1)
+        code, log = producer.end(signal.SIGTERM)
+    assert code == 0, log
+    quotes = [record for record in read(topics, names.quotes, Quote) if record.event]
+    assert {record.event.symbol for record in quotes} == {"AAPL", "BRK.B"}
+    assert {(record.event.source, record.event.bid, record.event.ask) for record in quotes} == {
+        ("yahoo", 100.5, 100.5)
+    }
+    bars = read(topics, names.provider_bars, ProviderBar)
+    for record in bars:
+        bar = record.event
+        assert (record.key, record.timestamp_ms) == (bar.symbol.encode(), bar.received_at // 1000)
+        assert (bar.source, bar.interval, bar.close, bar.version) == ("yahoo", "1m", 100.5, 0)
+    for symbol in ("AAPL", "BRK.B"):
+        finals = [record.event.final for record in bars if record.event.symbol == symbol]
+        assert finals[:3] == [True, True, False]
+        assert len(finals) <= 7  # each round had three; a minute may have ended meanwhile
+    assert any(record.event is None for record in read(topics, names.quotes, Quote))
+    assert [record for record in read(topics, names.trades, Trade) if record.event] == []
+    assert read(topics, names.dead_letter, DeadLetter) == []
 
 
 def test_heartbeats_are_in_every_partition_and_no_trade_is_behind_one(

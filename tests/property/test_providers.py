@@ -8,17 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producer.providers.contract import Frame, Parsed
+from producer.providers.contract import AnyAdapter, Frame, Parsed
 from producer.sources import Batch
 from producer.validation import Validator
+from tests.support.provider_answers import bars_answer, quote_answer
 from tests.support.provider_frames import (
     NAMES,
     NOW_US,
+    POLLED_NAMES,
     RECORDED,
     SYMBOLS,
     adapter_of,
     conserved,
     event,
+    polled_of,
     recorded_lines,
 )
 from tests.unit.producer.fakes import FakeClock
@@ -31,7 +34,10 @@ RECORDINGS = {
     "finage": (),
 }
 MOST_SEEDS = 200
-ADAPTERS = {name: adapter_of(name) for name in NAMES}
+ADAPTERS: dict[str, AnyAdapter] = {
+    **{name: adapter_of(name) for name in NAMES},
+    **{name: polled_of(name) for name in POLLED_NAMES},
+}
 
 scalars = st.one_of(
     st.none(),
@@ -50,8 +56,16 @@ values = st.recursive(
 )
 
 
+def answer_of(name: str, symbol: str) -> Any:
+    """Bars, where the provider has them."""
+    return quote_answer(name, symbol) if name == "fmp" else bars_answer(name, symbol, bars=2)
+
+
 def seeds(name: str) -> list[bytes]:
     """Recorded frames of every kind, where there are recordings, and a built one."""
+    if name in POLLED_NAMES:
+        symbol = polled_of(name).names.theirs("BRK.B")  # type: ignore[attr-defined]
+        return [orjson.dumps(quote_answer(name, symbol)), orjson.dumps(answer_of(name, symbol))]
     built = [orjson.dumps(event(name, SYMBOLS[name][0], 1))]
     if not RECORDED.is_dir():
         return built
@@ -60,7 +74,7 @@ def seeds(name: str) -> list[bytes]:
     return built + short[:: max(1, len(short) // MOST_SEEDS)]
 
 
-SEEDS = {name: seeds(name) for name in NAMES}
+SEEDS = {name: seeds(name) for name in ADAPTERS}
 
 
 def parse(name: str, payload: bytes) -> Parsed:
@@ -75,9 +89,16 @@ def check(name: str, payload: bytes) -> Parsed:
     for letter in parsed.rejected:
         assert letter.detail.startswith(f"{name}: ")
         assert letter.payload or not payload
-    batch = Batch(NOW_US, parsed.trades, parsed.quotes, parsed.rejected, corrections=parsed.corrections)
+    batch = Batch(
+        NOW_US,
+        parsed.trades,
+        parsed.quotes,
+        parsed.rejected,
+        corrections=parsed.corrections,
+        bars=parsed.bars,
+    )
     gated = Validator(FakeClock(NOW_US), SYMBOLS[name], 86_400_000_000).check(batch)
-    passed = len(gated.trades) + len(gated.quotes) + len(gated.corrections)
+    passed = len(gated.trades) + len(gated.quotes) + len(gated.corrections) + len(gated.bars)
     assert passed + len(gated.rejected) + parsed.control == parsed.items
     return parsed
 
@@ -93,7 +114,7 @@ def replaced(document: Any, path: list[int], value: Any) -> Any:
     return [*document[:index], replaced(document[index], path[1:], value), *document[index + 1 :]]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ADAPTERS)
 @settings(max_examples=60)
 @given(payload=st.binary(max_size=200))
 def test_any_bytes(name: str, payload: bytes) -> None:
@@ -104,7 +125,7 @@ def test_any_bytes(name: str, payload: bytes) -> None:
         assert parsed.rejected[0].payload == payload or payload.strip()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ADAPTERS)
 @settings(max_examples=60)
 @given(document=values)
 def test_any_json(name: str, document: Any) -> None:
@@ -112,7 +133,7 @@ def test_any_json(name: str, document: Any) -> None:
     check(name, json.dumps(document).encode())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ADAPTERS)
 @settings(max_examples=60)
 @given(data=st.data())
 def test_recorded_frames_with_one_value_changed(name: str, data: st.DataObject) -> None:
@@ -122,7 +143,7 @@ def test_recorded_frames_with_one_value_changed(name: str, data: st.DataObject) 
     check(name, json.dumps(replaced(frame, path, data.draw(values))).encode())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ADAPTERS)
 @settings(max_examples=60)
 @given(data=st.data())
 def test_recorded_frames_with_bytes_changed(name: str, data: st.DataObject) -> None:
@@ -133,13 +154,13 @@ def test_recorded_frames_with_bytes_changed(name: str, data: st.DataObject) -> N
     check(name, bytes(frame[: data.draw(st.integers(0, len(frame)))]))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ADAPTERS)
 @pytest.mark.parametrize("depth", [200, 500, 1000, 100_000])
 def test_nesting_has_no_depth_that_hurts(name: str, depth: int) -> None:
     """Lists in lists, in place of the whole frame and of each of its values."""
     nested = b"[" * depth + b"]" * depth
     check(name, nested)
-    document = event(name, SYMBOLS[name][0], 1)
+    document = answer_of(name, "AAPL") if name in POLLED_NAMES else event(name, SYMBOLS[name][0], 1)
     holder = document[0] if isinstance(document, list) else document
     for key in holder:
         changed = holder | {key: "HERE"}

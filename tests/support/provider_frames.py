@@ -9,17 +9,20 @@ from typing import Any
 
 import pytest
 
-from producer.providers.catalogue import WEB_SOCKETS, make_adapter
-from producer.providers.contract import Adapter, Frame, Parsed
+from producer.providers.catalogue import POLLED, WEB_SOCKETS, make_adapter, make_polled
+from producer.providers.contract import Adapter, Frame, Parsed, PolledAdapter
 from producer.providers.settings import ProviderSettings
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data"
 NAMES = tuple(WEB_SOCKETS)
+POLLED_NAMES = tuple(POLLED)
 KEYS = {
     "finnhub_api_key": "FINNHUB+SECRET/1",
     "polygon_api_key": "POLYGON-SECRET-2",
     "finage_socket_key": "FINAGE-SECRET-3",
     "finage_url": "wss://x.finage.invalid:6002/",
+    "alpha_vantage_api_key": "ALPHA+SECRET/4",
+    "fmp_api_key": "FMP SECRET/5",
 }
 NOW_US = 1_735_914_600_000_000
 """2025-01-03 14:30 UTC: when the frames below were sent, and their events happened."""
@@ -31,6 +34,10 @@ def provider_settings(**changes: Any) -> ProviderSettings:
 
 def adapter_of(name: str, **changes: Any) -> Adapter:
     return make_adapter(name, provider_settings(**changes))
+
+
+def polled_of(name: str, **changes: Any) -> PolledAdapter:
+    return make_polled(name, provider_settings(**changes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,9 @@ SYMBOLS = {
     "finnhub": ("AAPL", "BRK.B"),
     "polygon": ("AAPL", "BRK.B"),
     "finage": ("AAPL", "BRK.B"),
+    "alpha_vantage": ("AAPL", "BRK.B"),
+    "fmp": ("AAPL", "BRK.B"),
+    "yahoo": ("AAPL", "BRK.B"),
 }
 
 

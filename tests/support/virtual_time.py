@@ -11,16 +11,21 @@ T = TypeVar("T")
 
 
 class _Jump(selectors.BaseSelector):
-    """Waits for nothing: what it would have waited for, the loop's time goes forward by."""
+    """Waits for nothing: what it would have waited for, the loop's time goes forward by. Only where there is
+    a network, all of it in this loop, it waits for ``grace_s``, in which that brings what it has."""
 
-    def __init__(self, inner: selectors.BaseSelector) -> None:
+    def __init__(self, inner: selectors.BaseSelector, grace_s: float) -> None:
         self._inner = inner
+        self._grace_s = grace_s
         self.waited_s = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout:
+        if timeout is None:
+            return self._inner.select(0.01)
+        ready = self._inner.select(min(timeout, self._grace_s))
+        if not ready and timeout > 0:
             self.waited_s += timeout
-        return self._inner.select(0 if timeout is not None else 0.01)
+        return ready
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._inner.register(fileobj, events, data)
@@ -41,8 +46,8 @@ class _Jump(selectors.BaseSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Everything that waits by asyncio waits in virtual time."""
 
-    def __init__(self) -> None:
-        self._jump = _Jump(selectors.DefaultSelector())
+    def __init__(self, grace_s: float = 0.0) -> None:
+        self._jump = _Jump(selectors.DefaultSelector(), grace_s)
         super().__init__(self._jump)
 
     def time(self) -> float:

@@ -16,16 +16,17 @@ from producer.sources import Batch, Rejected
 from producer.startup import Destination
 from schemas.avro_codec import Decoder, parsed_schema
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.events import Correction, DeadLetter, Gap, Quote, Trade
+from schemas.events import Correction, DeadLetter, Gap, ProviderBar, Quote, Trade
 from tests.unit.producer.fakes import START_US, FakeClient, FakeError, FakeMessage, fake_runtime
 
 SCHEMA_IDS: Mapping[str, int] = {
     "t.trades": 1, "t.quotes": 2, "t.dead-letter": 3, "t.trades-market.Correction": 4,
-    "t.gaps": 5,
+    "t.gaps": 5, "t.provider-bars": 6,
 }  # fmt: skip
 LETTERS = Decoder(DeadLetter, lambda _: None, {3: parsed_schema(DeadLetter)})
 TRADES = Decoder((Trade, Correction), lambda _: None, {1: parsed_schema(Trade), 4: parsed_schema(Correction)})
 GAPS = Decoder(Gap, lambda _: None, {5: parsed_schema(Gap)})
+BARS = Decoder(ProviderBar, lambda _: None, {6: parsed_schema(ProviderBar)})
 QUOTES = Decoder(Quote, lambda _: None, {2: parsed_schema(Quote)})
 INVALID, DIFFERENT = KafkaError.INVALID_RECORD, KafkaError._INVALID_DIFFERENT_RECORD
 QUOTE = Quote("AAPL", START_US, START_US, 9.0, 1.0, 11.0, 1.0, 1, "test")
@@ -82,11 +83,46 @@ def test_events_are_written_under_their_symbol_and_time() -> None:
     assert {(message.key(), message.timestamp()[1]) for message in sent} == {(b"AAPL", START_US // 1000)}
     assert [QUOTES.decode(message.value() or b"") for message in setup.sent("t.quotes")] == [QUOTE]
     assert setup.publisher.acknowledged == {
-        "trade": 2, "correction": 0, "quote": 1, "gap": 0, "dead_letter": 0, "heartbeat": 0
+        "trade": 2, "correction": 0, "quote": 1, "provider_bar": 0, "gap": 0, "dead_letter": 0,
+        "heartbeat": 0,
     }  # fmt: skip
     assert setup.metric("producer_events_produced_total", kind="trade") == 2
     assert setup.metric("producer_events_acknowledged_total", kind="trade") == 2
     assert setup.metric("producer_publish_latency_seconds_count") == 1
+
+
+def provider_bar(received_at: int = START_US) -> ProviderBar:
+    minute = START_US - START_US % 60_000_000
+    prices = 10.0, 11.0, 9.0, 10.5
+    return ProviderBar(
+        "AAPL", "yahoo", "1m", minute, minute + 60_000_000, *prices, 7.0, None, None, False, received_at
+    )
+
+
+def test_bars_of_providers_are_written_under_their_symbol_and_receipt() -> None:
+    """To a topic of their own: the bar may be of long ago, it was asked for just now."""
+    setup = Setup()
+    setup.publisher.publish(Batch(0, bars=[provider_bar(START_US + 5000)]))
+    setup.publisher.poll()
+    [message] = setup.sent("t.provider-bars")
+    assert BARS.decode(message.value() or b"") == provider_bar(START_US + 5000)
+    assert (message.key(), message.timestamp()[1]) == (b"AAPL", START_US // 1000 + 5)
+    assert setup.metric("producer_events_acknowledged_total", kind="provider_bar") == 1
+
+
+def test_a_bar_that_kafka_refuses_is_a_dead_letter_of_its_topic() -> None:
+    """Under the time that it was sent with."""
+    setup = Setup()
+    setup.client.refuses = lambda batch: [
+        FakeError(KafkaError.INVALID_TIMESTAMP) if message.topic() == "t.provider-bars" else None
+        for message in batch
+    ]
+    setup.publisher.publish(Batch(0, bars=[provider_bar()]))
+    setup.publisher.poll()
+    setup.publisher.poll()
+    [letter] = setup.letters()
+    assert (letter.reason, letter.topic) == ("implausible_time", "t.provider-bars")
+    assert f"{START_US // 1000} ms" in letter.detail
 
 
 def test_gaps_are_written_under_their_symbol_and_end() -> None:

@@ -9,13 +9,18 @@ import pytest
 from producer.simulator.columns import TradeColumns
 from producer.sources import Batch, Rejected
 from producer.validation import Validator
-from schemas.events import Correction, Quote, Trade
+from schemas.events import Correction, ProviderBar, Quote, Trade
 from tests.unit.producer.fakes import START_US, FakeClock
 
 TRADE = Trade("AAPL", START_US, START_US, 10.0, 1.0, "1", 1, "test")
 QUOTE = Quote("AAPL", START_US, START_US, 9.0, 1.0, 11.0, 1.0, 1, "test")
 CANCEL = Correction("AAPL", START_US, START_US, "c", 1, "test", "1")
 CORRECTION = replace(CANCEL, kind="correct", price=10.5, size=2.0, trade_time=START_US - 5)
+MINUTE_US = START_US - START_US % 60_000_000
+BAR = ProviderBar(
+    "AAPL", "yahoo", "1m", MINUTE_US, MINUTE_US + 60_000_000, 10.0, 11.0, 9.0, 10.5, 7.0, None, None, False,
+    START_US,
+)  # fmt: skip
 LIVE = Validator(FakeClock(), ("AAPL",), max_age_us=60_000_000)
 ANY = Validator(FakeClock(), None, None)
 
@@ -142,3 +147,23 @@ def test_columns_pass_as_a_whole_or_one_by_one() -> None:
     checked = LIVE.check(Batch(0, bad))
     assert checked.trades == [good[1]]
     assert [letter.reason for letter in checked.rejected] == ["invalid_price"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"close": float("nan")}, "invalid_price"),
+        ({"low": 12.0}, "invalid_price"),
+        ({"volume": -1.0}, "invalid_size"),
+        ({"symbol": "MSFT"}, "unknown_symbol"),
+        ({"interval": "7m"}, "invalid_identity"),
+        ({"start": MINUTE_US + 1}, "invalid_identity"),
+        ({"start": MINUTE_US + 120_000_000, "end": MINUTE_US + 180_000_000}, "implausible_time"),
+    ],
+)
+def test_a_bar_of_a_provider_is_checked_too(changes: dict[str, object], reason: str) -> None:
+    """It may be as old as it is; the good one beside it passes."""
+    old = replace(BAR, start=BAR.start - 6 * 10**11, end=BAR.end - 6 * 10**11)
+    checked = LIVE.check(Batch(0, bars=[replace(BAR, **changes), BAR, old]))  # type: ignore[arg-type]
+    assert checked.bars == [BAR, old]
+    assert [(letter.kind, letter.reason) for letter in checked.rejected] == [("provider_bar", reason)]

@@ -97,10 +97,10 @@ class World:
 
     def run(self, seconds: float) -> None:
         around = Surroundings(
-            self.dial, self.deliver, Counters(self.metrics, self.provider), PATIENCE, self.loop.now_us,
+            self.deliver, Counters(self.metrics, self.provider), PATIENCE, self.loop.now_us,
             lambda: 0.5, lambda _symbols, _at: self.market_open,
         )  # fmt: skip
-        run_for(seconds, Link(self.adapter, self.symbols, around).run(), self.loop)
+        run_for(seconds, Link(self.adapter, self.symbols, self.dial, around).run(), self.loop)
 
     def notices(self, what: str) -> list[Notice]:
         return [item for item in self.delivered if isinstance(item, Notice) and item.what == what]

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from producer.providers.backoff import MOST_RETRY_AFTER_S, Backoff, retry_after_s
-from producer.providers.catalogue import WEB_SOCKETS, make_adapter
+from producer.providers.catalogue import POLLED, PROVIDERS, make_adapter, make_polled
 from producer.providers.contract import Frame
 from producer.providers.feed import shards
 from producer.providers.handover import Handover
@@ -19,7 +19,7 @@ from producer.registry import SOURCES, Making, make_source
 from producer.settings import ProducerSettings
 from producer.startup import Destination
 from schemas.errors import ConfigurationError
-from tests.support.provider_frames import KEYS, NOW_US, adapter_of, event
+from tests.support.provider_frames import KEYS, NOW_US, adapter_of, event, polled_of
 from tests.unit.producer.fakes import fake_runtime
 
 HTTP_DATE = datetime.fromtimestamp(NOW_US // 1_000_000 + 90, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
@@ -72,19 +72,29 @@ def test_a_missing_key_is_named(name: str, missing: str) -> None:
         make_adapter(name, ProviderSettings(finnhub_api_key="", polygon_api_key="", finage_socket_key=""))
 
 
+@pytest.mark.parametrize("name", ["alpha_vantage", "fmp"])
+def test_a_missing_key_of_a_provider_that_is_asked_is_named(name: str) -> None:
+    """Before anything is asked."""
+    with pytest.raises(ConfigurationError, match=f"{name} needs {name.upper()}_API_KEY"):
+        make_polled(name, ProviderSettings(alpha_vantage_api_key="", fmp_api_key=""))
+
+
 def test_every_provider_is_a_source() -> None:
     """What the catalogue has, SOURCE takes; each adapter says the name under which it is found."""
-    assert set(WEB_SOCKETS) <= set(SOURCES)
-    for name in WEB_SOCKETS:
-        assert adapter_of(name).name == name
-        assert WEB_SOCKETS[name].quotes_only == (adapter_of(name).kind == "quotes")
+    assert set(PROVIDERS) <= set(SOURCES)
+    for name in PROVIDERS:
+        adapter = polled_of(name) if name in POLLED else adapter_of(name)
+        assert adapter.name == name
+        assert PROVIDERS[name].quotes_only == (adapter.kind == "quotes")
+        assert PROVIDERS[name].limits(ProviderSettings()) == adapter.limits
 
 
-def test_a_provider_without_trades_may_be_alone() -> None:
+@pytest.mark.parametrize("name", ["finage", *POLLED])
+def test_a_provider_without_trades_may_be_alone(name: str) -> None:
     """Its quotes are served; that there will be no bars is no reason to refuse it."""
     settings = ProducerSettings(symbols=("AAPL",), symbol_classes=("*=crypto",), **KEYS)
     making = Making(settings, Destination({}, {}), fake_runtime())
-    assert isinstance(make_source(("finage",), making), ProviderSource)
+    assert isinstance(make_source((name,), making), ProviderSource)
 
 
 @pytest.mark.parametrize(("classes", "said"), [((), ["finage"]), (("*=crypto",), [])])

@@ -58,6 +58,27 @@ def test_no_more_may_wait_than_the_queue_holds() -> None:
     assert bucket.reserve(START_US + S) == 2.0
 
 
+def test_of_several_limits_a_request_needs_all() -> None:
+    """The longest wait counts; where one has no room the others keep their token."""
+    clock = FakeClock()
+
+    async def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+
+    async def request() -> Answer:
+        return Answer(200)
+
+    minute, day = TokenBucket.full(1.0, 2, 5, START_US), TokenBucket.full(0.1, 1, 1, START_US)
+    gate = RequestGate("fmp", [minute, day], clock.now_us, sleep)
+    asyncio.run(gate.send(request))
+    asyncio.run(gate.send(request))
+    assert clock.slept == [10.0]
+    day.level = -2.0
+    with pytest.raises(RequestError) as refused:
+        asyncio.run(gate.send(request))
+    assert (refused.value.reason, minute.level) == ("queue_full", 2.0)
+
+
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7), (None, 60), ("nonsense", 60)])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_provider_that_says_when_is_obeyed(status: int, header: str | None, seconds: int) -> None:
