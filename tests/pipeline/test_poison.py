@@ -32,7 +32,7 @@ from tests.support.servers import Servers
 pytestmark = pytest.mark.servers
 DAY_US = 86_400_000_000
 PRICE_OF_GOOD = 100.25
-AWAY_SECONDS = 60
+AWAY_SECONDS = 15
 
 
 class ForeignProducer:
