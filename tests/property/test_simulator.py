@@ -6,8 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producer.settings import SimulatorSettings
 from producer.simulator.columns import EXCHANGES, QuoteColumns, TradeColumns
 from producer.simulator.market import CHUNK, Market
+from producer.simulator.resume import Resume
 from schemas.avro_codec import Encoder
 from schemas.events import Quote, Trade
 
@@ -17,16 +19,23 @@ longs = st.integers(0, 2**62)
 prices = st.floats(0.01, 1e9)
 
 
+def market_of(seed: int, zipf: float = 0.0) -> SimulatorSettings:
+    return SimulatorSettings(symbols=SYMBOLS, trades_per_second=100, simulator_seed=seed, simulator_zipf=zipf)
+
+
 @given(
     seed=st.integers(0, 2**40),
     start=st.integers(0, 5 * CHUNK),
     cuts=st.lists(st.integers(1, CHUNK), min_size=1, max_size=4),
+    zipf=st.sampled_from((0.0, 1.0)),
 )
-def test_an_event_is_the_same_wherever_the_simulator_starts(seed: int, start: int, cuts: list[int]) -> None:
+def test_an_event_is_the_same_wherever_the_simulator_starts(
+    seed: int, start: int, cuts: list[int], zipf: float
+) -> None:
     """Symbol, size, exchange and id of trade n depend on the seed and n alone, not on how it is cut up."""
-    count = sum(cuts)
-    whole = Market(SYMBOLS, seed, 100, next_trade=start).trades(np.full(count, NOW_US), NOW_US)
-    resumed = Market(SYMBOLS, seed, 100, next_trade=start)
+    count, settings = sum(cuts), market_of(seed, zipf)
+    whole = Market(settings, Resume(start)).trades(np.full(count, NOW_US), NOW_US)
+    resumed = Market(settings, Resume(start))
     parts = [resumed.trades(np.full(cut, NOW_US), NOW_US) for cut in cuts]
     for name in ("symbol", "size", "exchange", "sequence"):
         np.testing.assert_array_equal(
@@ -40,7 +49,7 @@ def test_an_event_is_the_same_wherever_the_simulator_starts(seed: int, start: in
 @given(seeds=st.lists(st.integers(0, 2**40), min_size=2, max_size=2, unique=True))
 def test_another_seed_is_another_market(seeds: list[int]) -> None:
     """Two seeds do not give the same symbols."""
-    first, second = (Market(SYMBOLS, seed, 100).trades(np.full(200, NOW_US), NOW_US) for seed in seeds)
+    first, second = (Market(market_of(seed)).trades(np.full(200, NOW_US), NOW_US) for seed in seeds)
     assert first.symbol.tolist() != second.symbol.tolist()
 
 
