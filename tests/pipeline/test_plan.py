@@ -99,7 +99,7 @@ def test_nothing_of_it_works_in_mini_batches(plans: dict[str, str]) -> None:
 def test_each_record_is_written_once(plans: dict[str, str]) -> None:
     """One call for each topic, however many filters and columns hang on the result."""
     plan = plans["store"]
-    written = ("trades", "quotes", "candles", "alerts", "gaps")
+    written = ("trades", "quotes", "candles", "alerts", "gaps", "provider_candles")
     assert [plan.count(f"write_{table}(") for table in written] == [1] * len(written)
     assert operators(plan).count("PythonCalc") == len(written)
     assert operators(plan).count("Sink") == 1

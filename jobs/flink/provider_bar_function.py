@@ -1,0 +1,87 @@
+"""The keyed function that gives the bars of a provider their indicators: load state, ask the domain, save
+state."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from jobs.domain import provider_bars
+from jobs.domain.context import Market
+from jobs.domain.indicator_cache import IndicatorCache
+from jobs.domain.provider_bars import ProviderSeries
+from jobs.flink.decode_functions import PROVIDER_BAR, UNKNOWN
+from jobs.flink.markets import Markets
+from jobs.flink.records import Records
+from jobs.flink.state_mapping import StateMapping
+from jobs.flink.worker_logs import configure_worker_logging
+from jobs.settings import JobSettings
+from schemas.events import ProviderBar
+from schemas.topics import Topics
+
+PROVIDER_BAR_COLUMNS = (*PROVIDER_BAR, "from_partition", "from_offset", "payload")
+"""Of a bar as it comes from SQL; the first one, the series, is the key."""
+FIELDS = tuple(PROVIDER_BAR)[1:-2]
+CACHED_STATES = 2_000
+"""Of indicators, about 4 kB each."""
+PUBLISH_EVERY_MS = 500
+"""Bars that follow a changed one are published anew together, by the wall clock: these bars have no other."""
+
+
+class ProviderBarFunction(KeyedProcessFunction):
+    """Bars of one symbol and provider in, encoded bars with indicators and dead letters out."""
+
+    def __init__(self, settings: JobSettings, schema_ids: Mapping[str, int]) -> None:
+        self._settings = settings
+        self._schema_ids = schema_ids
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        configure_worker_logging()
+        self._series = StateMapping(runtime_context, "provider_series")
+        self._markets = Markets(self._settings)
+        self._topics = Topics(self._settings.topic_prefix)
+        self._records = Records(self._topics, self._schema_ids)
+        self._cache = IndicatorCache(CACHED_STATES)
+
+    def process_element(self, row: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        *values, reason, detail, partition, offset, payload = row[1:]
+        if reason is not None:
+            topic = self._topics.provider_bars
+            yield self._records.letter(reason, detail, partition, offset, payload, topic)
+            return
+        bar = _bar(values)
+        series = self._load(bar.symbol, bar.source, bar.interval)
+        published = series.add(bar, self._market(series), self._cache)
+        self._save(series)
+        yield from map(self._records.provider_bar, published)
+        if series.is_due:
+            timers = ctx.timer_service()
+            at = timers.current_processing_time() // PUBLISH_EVERY_MS + 1
+            timers.register_processing_time_timer(at * PUBLISH_EVERY_MS)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:  # noqa: ARG002
+        symbol, source = ctx.get_current_key().split(" ", 1)
+        for interval in list(self._series):
+            series = self._load(symbol, source, interval)
+            if series.is_due:
+                most = self._settings.max_revised_bars
+                published = series.publish_due(self._market(series), self._cache, most)
+                self._save(series)
+                yield from map(self._records.provider_bar, published)
+
+    def _load(self, symbol: str, source: str, interval: str) -> ProviderSeries:
+        return provider_bars.load(symbol, source, interval, self._series.get(interval))
+
+    def _save(self, series: ProviderSeries) -> None:
+        self._series[series.interval] = provider_bars.dump(series)
+
+    def _market(self, series: ProviderSeries) -> Market:
+        return self._markets.market(series.symbol)
+
+
+def _bar(values: Iterable[Any]) -> ProviderBar:
+    fields = dict(zip(FIELDS, values, strict=True))
+    if fields["trades"] == UNKNOWN:
+        fields["trades"] = None
+    return ProviderBar(**fields)
