@@ -212,8 +212,9 @@ def test_a_bar_needs_a_symbol_an_interval_a_start_on_a_minute_an_end_and_a_versi
         check_candle(a_candle(symbol="aapl"))
 
 
-PROVIDER_BAR = ProviderBar("AAPL", "yahoo", "1d", 300_000_000, 300_000_001, 1.0, 2.0, 0.5, 1.5, 0.0, None, None,
-                           False, 9)  # fmt: skip
+PROVIDER_BAR = ProviderBar(
+    "AAPL", "yahoo", "1d", 300_000_000, 300_000_001, 1.0, 2.0, 0.5, 1.5, 0.0, None, None, False, 9
+)
 
 
 def test_a_provider_bar_may_close_outside_of_its_range_but_not_be_nonsense() -> None:
