@@ -13,32 +13,33 @@ from schemas.tables import SYMBOLS_PART, gold_bucket
 
 BAR = ("symbol", "source", "interval", "bucket", "start", "end", "open", "high", "low", "close", "volume",
        "vwap", "trades", "final", "received_at", "version")  # fmt: skip
+BUCKET = ("symbol", "source", "interval", "bucket")
 _version = attrgetter("version")
 
 
 class ProviderBarRows:
-    """Bars to the table of all providers, each symbol once to the list of symbols, and each provider of it
-    once to the list of providers."""
+    """Bars to the table of all providers, each symbol to the list of symbols, and each partition once to the
+    list of those that there are."""
 
     def __init__(self, session: Session) -> None:
         self._bar = session.prepare(insert("provider_candles", BAR) + AT_TIME)
         self._with_indicators = session.prepare(insert("provider_candles", (*BAR, "indicators")) + AT_TIME)
         self._symbol = session.prepare(insert("symbols", ("part", "symbol")))
-        self._source = session.prepare(insert("providers_by_symbol", ("symbol", "source", "interval")))
-        self._listed: set[tuple[str, str, str]] = set()
+        self._bucket = session.prepare(insert("provider_buckets", BUCKET))
+        self._listed: set[tuple[bytes, ...]] = set()
 
     def mutations(self, bars: Sequence[ProviderBar]) -> Iterator[Mutation]:
         """A row for each, written with its version as timestamp: whatever the order of the writes, the
         greatest stays; of one batch, the last is written. One without indicators leaves those that the row
         has: the jobs no longer knew the bars before it."""
         for bar in sorted(bars, key=_version):
-            if (bar.symbol, bar.source, bar.interval) not in self._listed:
-                self._listed.add((bar.symbol, bar.source, bar.interval))
-                yield from self._names(bar)
             partition: tuple[bytes, ...] = (
                 *(text.encode() for text in (bar.symbol, bar.source, bar.interval)),
                 gold_bucket(bar.interval, bar.start).encode(),
             )
+            if partition not in self._listed:
+                self._listed.add(partition)
+                yield from self._names(partition)
             start = cql.timestamp(bar.start)
             values: tuple[bytes | None, ...] = (
                 *partition, start, cql.timestamp(bar.end),
@@ -51,10 +52,8 @@ class ProviderBarRows:
                 values, statement = (*values, cql.double_map(bar.indicators)), self._with_indicators
             yield Mutation(partition, (start,), (Insert(statement, (*values, at)),))
 
-    def _names(self, bar: ProviderBar) -> Iterator[Mutation]:
-        symbol = bar.symbol.encode()
+    def _names(self, partition: tuple[bytes, ...]) -> Iterator[Mutation]:
+        symbol, *bucket = partition
         part = cql.int32(SYMBOLS_PART)
         yield Mutation((part,), (symbol,), (Insert(self._symbol, (part, symbol)),))
-        source, interval = bar.source.encode(), bar.interval.encode()
-        names = Insert(self._source, (symbol, source, interval))
-        yield Mutation((symbol,), (source, interval), (names,))
+        yield Mutation((symbol,), tuple(bucket), (Insert(self._bucket, partition),))

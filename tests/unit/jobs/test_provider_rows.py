@@ -8,7 +8,7 @@ from jobs.sinks.cassandra_writer import CassandraWriter
 from jobs.sinks.provider_rows import ProviderBarRows
 from schemas.events import ProviderBar
 from schemas.intervals import MINUTE_US
-from tests.unit.jobs.builders import START_US
+from tests.unit.jobs.builders import DAY_US, START_US
 from tests.unit.jobs.fake_cassandra import FakeSession, same_bytes, sent_rows, written
 
 BAR = ProviderBar(
@@ -18,11 +18,11 @@ BAR = ProviderBar(
 
 
 def test_a_bar_is_a_row_of_its_provider() -> None:
-    """Every field, written with its version as timestamp; its symbol and its provider are listed."""
-    symbol, provider, bar = ProviderBarRows(FakeSession()).mutations([BAR])
+    """Every field, written with its version as timestamp; its symbol and its partition are listed."""
+    symbol, bucket, bar = ProviderBarRows(FakeSession()).mutations([BAR])
     assert written(symbol) == {"symbols": {"part": 0, "symbol": "AAPL"}}
-    assert written(provider) == {
-        "providers_by_symbol": {"symbol": "AAPL", "source": "yahoo", "interval": "1m"}
+    assert written(bucket) == {
+        "provider_buckets": {"symbol": "AAPL", "source": "yahoo", "interval": "1m", "bucket": "2024-08"}
     }
     assert written(bar) == {
         "provider_candles": {
@@ -45,14 +45,15 @@ def test_what_the_provider_does_not_say_is_null_and_indicators_that_are_not_know
 
 
 def test_names_are_written_once() -> None:
-    """For each symbol, provider and interval."""
+    """For each symbol, provider, interval and month."""
     rows = ProviderBarRows(FakeSession())
-    others = [replace(BAR, source="alphavantage"), replace(BAR, interval="1h")]
+    month = START_US + 32 * DAY_US
+    others = [replace(BAR, source="a"), replace(BAR, interval="1h"), replace(BAR, start=month)]
     tables = [table for each in rows.mutations([BAR, *others]) for table in written(each)]
-    names = ["symbols", "providers_by_symbol", "provider_candles"]
-    assert tables == names * 3
+    names = ["symbols", "provider_buckets", "provider_candles"]
+    assert tables == names * 4
     again = [table for each in rows.mutations([BAR, *others]) for table in written(each)]
-    assert again == ["provider_candles"] * 3
+    assert again == ["provider_candles"] * 4
 
 
 def test_of_one_batch_the_greatest_version_is_written() -> None:

@@ -216,7 +216,7 @@ def test_provider_bars_are_stored_and_poison_comes_back(write: Write, session: F
     names = ("source", "close", "[timestamp]", "indicators")
     assert [(table, *map(row.get, names)) for table, row in sent_rows(session)] == [
         ("symbols", None, None, None, None),
-        ("providers_by_symbol", "yahoo", None, None, None),
+        ("provider_buckets", "yahoo", None, None, None),
         ("provider_candles", "yahoo", 1.75, newer.version, None),
         ("provider_candles", "yahoo", 1.5, later.version, {"sma_20": 1.25}),
     ]

@@ -90,7 +90,7 @@ def test_every_table_is_created_once_with_its_ttl() -> None:
         ttl = re.search(r"default_time_to_live = (\d+)", statement)
         assert name, statement
         ttls[name[1]] = int(ttl[1]) if ttl else None
-    assert ttls == {**TTL, "symbols": None, "api_keys": None, "providers_by_symbol": None}
+    assert ttls == {**TTL, "symbols": None, "api_keys": None, "provider_buckets": None}
     assert len(created) == len(ttls)
 
 
