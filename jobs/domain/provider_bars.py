@@ -4,7 +4,8 @@ with the indicators that the bars before it give. They never meet bars of ours.
 The newest bars of a series are held. One that comes again with other values, or fills a hole among them, is
 published at once, and the bars after it anew soon: ``publish_from`` says which, so that a hundred bars of a
 backfill do not publish what follows them a hundred times. A bar that says the same again changes nothing. One
-from before those that are held is handed on as it is, without indicators.
+from before those that are held is handed on as it is, without indicators; but a history from before all that
+a series ever had, such as a backfill brings, is a series of its own (``takes``).
 
 ``version`` of a bar = greatest ``received_at`` of the bars of its series up to it + their number. It depends
 on these bars alone, and grows when one of them comes or is received anew.
@@ -72,11 +73,18 @@ class ProviderSeries:
     """Their state after those."""
     publish_from: int = NOTHING
     """The bars that start here or later are to be published anew."""
+    began: int = NOTHING
+    """Start of the earliest bar that it ever had."""
 
     @property
     def is_due(self) -> bool:
         """Whether bars are to be published anew."""
         return self.publish_from != NOTHING
+
+    def takes(self, start: int) -> bool:
+        """Whether a bar that starts then belongs here; not where it is of a history that came too late to be
+        put before bars that are dropped."""
+        return not self.dropped or start >= self.began
 
     def add(self, bar: ProviderBar, market: Market, cache: IndicatorCache) -> list[ProviderBar]:
         """Takes in a bar of this series; returns what is to be published now."""
@@ -91,6 +99,7 @@ class ProviderSeries:
             self.bars[at] = new
         else:
             self.bars.insert(at, new)
+            self.began = new.start if self.began == NOTHING else min(self.began, new.start)
         if at + 1 < len(self.bars):
             after = self.bars[at + 1].start
             self.publish_from = min(self.publish_from, after) if self.is_due else after
@@ -191,7 +200,7 @@ def dump(series: ProviderSeries) -> bytes:
     """The state's bytes: [1, bars, and the other fields of the series in their order], as MessagePack."""
     state = (
         LAYOUT, series.bars, series.dropped, series.dropped_until, series.dropped_received, series.indicators,
-        series.publish_from,
+        series.publish_from, series.began,
     )  # fmt: skip
     packed: bytes = msgpack.packb(state)
     return packed

@@ -25,6 +25,9 @@ PROVIDER_BAR_COLUMNS = (*PROVIDER_BAR, "from_partition", "from_offset", "payload
 FIELDS = tuple(PROVIDER_BAR)[1:-2]
 CACHED_STATES = 2_000
 """Of indicators, about 4 kB each."""
+EARLIER = "earlier "
+"""Before the interval, in the name of a series that was brought later and lies before another one. There is
+one of them: the next one from before it takes its place."""
 PUBLISH_EVERY_MS = 500
 """Bars that follow a changed one are published anew together, by the wall clock: these bars have no other."""
 
@@ -51,9 +54,9 @@ class ProviderBarFunction(KeyedProcessFunction):
             yield self._records.letter(reason, detail, partition, offset, payload, topic)
             return
         bar = _bar(values)
-        series = self._load(bar.symbol, bar.source, bar.interval)
+        name, series = self._series_of(bar)
         published = series.add(bar, self._market(series), self._cache)
-        self._save(series)
+        self._series[name] = provider_bars.dump(series)
         yield from map(self._records.provider_bar, published)
         if series.is_due:
             timers = ctx.timer_service()
@@ -62,19 +65,27 @@ class ProviderBarFunction(KeyedProcessFunction):
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:  # noqa: ARG002
         symbol, source = ctx.get_current_key().split(" ", 1)
-        for interval in list(self._series):
-            series = self._load(symbol, source, interval)
+        for name in list(self._series):
+            series = self._load(symbol, source, name)
             if series.is_due:
                 most = self._settings.max_revised_bars
                 published = series.publish_due(self._market(series), self._cache, most)
-                self._save(series)
+                self._series[name] = provider_bars.dump(series)
                 yield from map(self._records.provider_bar, published)
 
-    def _load(self, symbol: str, source: str, interval: str) -> ProviderSeries:
-        return provider_bars.load(symbol, source, interval, self._series.get(interval))
+    def _series_of(self, bar: ProviderBar) -> tuple[str, ProviderSeries]:
+        """The series that a bar belongs to, and its name in the state."""
+        newest = self._load(bar.symbol, bar.source, bar.interval)
+        if newest.takes(bar.start):
+            return bar.interval, newest
+        name = f"{EARLIER}{bar.interval}"
+        earlier = self._load(bar.symbol, bar.source, name)
+        if earlier.takes(bar.start):
+            return name, earlier
+        return name, ProviderSeries(bar.symbol, bar.source, bar.interval)
 
-    def _save(self, series: ProviderSeries) -> None:
-        self._series[series.interval] = provider_bars.dump(series)
+    def _load(self, symbol: str, source: str, name: str) -> ProviderSeries:
+        return provider_bars.load(symbol, source, name.removeprefix(EARLIER), self._series.get(name))
 
     def _market(self, series: ProviderSeries) -> Market:
         return self._markets.market(series.symbol)

@@ -1,11 +1,13 @@
 """The keyed function around the bars of a provider, with Flink's part played by hand."""
 
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from jobs.domain.provider_bars import MOST_BARS
 from jobs.flink import decode_functions, provider_bar_function
 from jobs.flink.provider_bar_function import FIELDS, PUBLISH_EVERY_MS, ProviderBarFunction
 from jobs.settings import JobSettings
@@ -85,6 +87,23 @@ def test_a_changed_bar_publishes_what_follows_with_the_next_half_second(flink: F
         ("1m", a_bar(2).start): (50.0 + a_bar(2).close) / 2,
         ("1h", a_bar(60).start): (hour.close + a_bar(60).close) / 2,
     }
+
+
+def test_a_history_that_is_brought_later_has_indicators_of_its_own(flink: FakeFlink) -> None:
+    """Also when bars after it are dropped already; and so has the next one, from before it."""
+    for minute in range(2000, 2000 + MOST_BARS + 1):
+        flink.add(a_bar(minute))
+    for first in (1000, 0):
+        bars = [a_bar(first + minute) for minute in range(MOST_BARS + 1)]
+        found = [published for bar in bars for published in flink.add(bar)]
+        assert [bar.indicators.get("sma_2") for bar in found] == [
+            None,
+            *((one.close + other.close) / 2 for one, other in pairwise(bars)),
+        ]
+    newest = a_bar(2000 + MOST_BARS + 1)
+    [bar] = flink.add(newest)
+    assert bar.indicators == {"sma_2": (newest.close + a_bar(2000 + MOST_BARS).close) / 2}
+    assert set(flink.state.entries) == {"1m", "earlier 1m"}
 
 
 def test_poison_becomes_a_letter(flink: FakeFlink) -> None:

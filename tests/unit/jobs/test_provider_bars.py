@@ -152,11 +152,23 @@ def test_what_is_due_is_published_before_it_is_dropped() -> None:
 
 def test_a_bar_from_before_those_that_are_held_is_handed_on_without_indicators() -> None:
     """With a version that a bar of the series in its place would exceed."""
-    bars = [a_bar(minute) for minute in range(1, MOST_BARS + 3)]
-    found, count = feed([*bars, a_bar(0)])
-    assert count == len(bars) + 1
-    assert found[START_US] == replace(a_bar(0), version=a_bar(0).received_at)
-    assert {start: bar for start, bar in found.items() if start > START_US} == expected(bars)
+    bars = [a_bar(minute) for minute in range(0, 2 * MOST_BARS, 2)]
+    hole = a_bar(1)
+    found, count = feed([*bars, a_bar(2 * MOST_BARS), hole])
+    assert count == MOST_BARS + 2
+    assert found.pop(hole.start) == replace(hole, version=hole.received_at)
+    assert found == expected([*bars, a_bar(2 * MOST_BARS)])
+
+
+def test_a_history_from_before_dropped_bars_is_no_part_of_a_series() -> None:
+    """While nothing is dropped everything is; afterwards what is not before its first bar."""
+    series, cache = ProviderSeries("AAPL", "yahoo", "1m"), IndicatorCache()
+    for minute in (5, 3, *range(6, MOST_BARS + 4)):
+        assert series.takes(0)
+        series.add(a_bar(minute), MARKET, cache)
+    series.add(a_bar(MOST_BARS + 4), MARKET, cache)
+    read = provider_bars.load("AAPL", "yahoo", "1m", provider_bars.dump(series))
+    assert [read.takes(a_bar(minute).start) for minute in (2, 3, 4, MOST_BARS)] == [False, True, True, True]
 
 
 def test_indicators_of_another_setting_begin_anew() -> None:
