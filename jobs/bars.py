@@ -87,9 +87,8 @@ LATE_QUOTES = "SELECT symbol, quote_key AS latest, CAST(1 AS BIGINT) AS quotes, 
 DECODED_PROVIDER_BARS = f"""
     SELECT {", ".join(f"bar.`{name}` AS `{name}`" for name in PROVIDER_BAR)},
            payload, `partition` AS from_partition, `offset` AS from_offset
-    FROM (
-        SELECT decode_provider_bars(payload, record_time, `partition`, `offset`) AS bar, * FROM provider_bars
-    ) WHERE bar.series IS NOT NULL"""
+    FROM (SELECT decode_provider_bars(payload, record_time, `partition`, `offset`) AS bar, *
+          FROM provider_bars WHERE payload IS NOT NULL)"""
 
 
 def build(

@@ -15,7 +15,7 @@ from jobs.flink.decode_functions import PROVIDER_BAR, UNKNOWN
 from jobs.flink.markets import Markets
 from jobs.flink.records import Records
 from jobs.flink.state_mapping import StateMapping
-from jobs.flink.worker_logs import configure_worker_logging
+from jobs.flink.worker import prepare_worker
 from jobs.settings import JobSettings
 from schemas.events import ProviderBar
 from schemas.topics import Topics
@@ -40,7 +40,7 @@ class ProviderBarFunction(KeyedProcessFunction):
         self._schema_ids = schema_ids
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        configure_worker_logging()
+        prepare_worker()
         self._series = StateMapping(runtime_context, "provider_series")
         self._markets = Markets(self._settings)
         self._topics = Topics(self._settings.topic_prefix)

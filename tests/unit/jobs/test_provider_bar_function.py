@@ -57,7 +57,7 @@ def bars(records: list[Any]) -> list[ProviderBar]:
 
 @pytest.fixture
 def flink(monkeypatch: pytest.MonkeyPatch) -> FakeFlink:
-    monkeypatch.setattr(provider_bar_function, "configure_worker_logging", lambda: None)
+    monkeypatch.setattr(provider_bar_function, "prepare_worker", lambda: None)
     return FakeFlink(ProviderBarFunction(JobSettings(indicators="sma:2"), IDS))
 
 
