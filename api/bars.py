@@ -5,12 +5,13 @@ Every page is read from its end backwards along the tables' clustering, whatever
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from api.as_of import AsOfStore, KnownBars
 from api.filling import fill_forward, open_slots
 from api.models import Candle
+from api.provider_store import ProviderStore
 from api.store import Span, Store
 from api.times import Now, to_micros
 from schemas.symbol_classes import SymbolClasses
@@ -33,15 +34,24 @@ class BarQuery:
     indicators: bool = False
     as_of: int | None = None
     fill: bool = False
+    provider: str | None = None
+    """Whose bars; None: ours."""
 
 
 class BarReader:
     """Raises StorageUnavailable, and AsOfTooOld for a time of which too little is kept."""
 
-    def __init__(
-        self, store: Store, as_of: AsOfStore, classes: SymbolClasses, settled_seconds: int, now: Now
+    def __init__(  # noqa: PLR0913, PLR0917 -- what it reads from
+        self,
+        store: Store,
+        providers: ProviderStore,
+        as_of: AsOfStore,
+        classes: SymbolClasses,
+        settled_seconds: int,
+        now: Now,
     ) -> None:
         self._store = store
+        self._providers = providers
         self._as_of = as_of
         self._classes = classes
         self._settled = settled_seconds * 1_000_000
@@ -61,10 +71,21 @@ class BarReader:
             return await self._filled(query)
         return await self._newest(query, Span(query.start, query.end), query.limit)
 
+    async def instead(self, query: BarQuery) -> BarQuery | None:
+        """The same query for the bars of a provider, where there are some and none of ours at all."""
+        provider = await self._providers.newest(query.symbol, query.interval)
+        if provider is None:
+            return None
+        everything = Span(0, self._store.latest())
+        ours = await self._store.candles(query.symbol, query.interval, everything, 1)
+        return None if ours else replace(query, provider=provider)
+
     async def is_settled(self, query: BarQuery, bars: Sequence[Candle]) -> bool:
         """Whether a page will stay as it is: what was known at a time does; other bars do when all are final,
         and the symbol's trades so far beyond the range that none in it is accepted any more. Only a replay or
-        a rebuild of the same time makes new versions then."""
+        a rebuild of the same time makes new versions then. A provider may say something else at any time."""
+        if query.provider is not None:
+            return False
         if query.as_of is not None:
             return query.as_of + self._settled <= self._now()
         ends = [query.end, *(to_micros(bar.end) for bar in bars[:1])]
@@ -80,9 +101,14 @@ class BarReader:
             return await self._as_of.bars(
                 query.symbol, query.interval, span, limit, query.as_of, indicators=query.indicators
             )
-        found = await self._store.candles(
-            query.symbol, query.interval, span, limit + 1, indicators=query.indicators
-        )
+        if query.provider is not None:
+            found = await self._providers.candles(
+                query.provider, query.symbol, query.interval, span, limit + 1, indicators=query.indicators
+            )
+        else:
+            found = await self._store.candles(
+                query.symbol, query.interval, span, limit + 1, indicators=query.indicators
+            )
         shown = found[:limit]
         return KnownBars(shown, to_micros(shown[-1].start) if len(found) > limit else None)
 
@@ -108,6 +134,8 @@ class BarReader:
             close = next((bar.close for bar in before.bars if bar.close is not None), None)
             is_long = is_long and close is not None
         rows = fill_forward(query.symbol, query.interval, slots, bars, close)
+        if query.provider is not None:
+            rows = [row.model_copy(update={"provider_bar": query.provider}) for row in rows]
         if len(rows) > query.limit:
             shown = rows[: query.limit]
             return KnownBars(shown, to_micros(shown[-1].start))

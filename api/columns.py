@@ -24,6 +24,7 @@ CANDLE = (
     Column("quality", "number"),
 )
 FILLED = Column("filled", "flag")
+PROVIDER_BAR = Column("provider_bar", "text")
 INDICATORS = (*BAR, Column("final", "flag"), Column("version", "count"))
 TRADE = (
     Column("symbol", "text"),
@@ -75,10 +76,12 @@ def trade_rows(trades: Sequence[Trade]) -> list[Values]:
 
 def indicators_of(bar: Candle, wanted: frozenset[str]) -> BarIndicators:
     """What /indicators says of a bar: the wanted values, all where none are named."""
+    mark = {"provider_bar": bar.provider_bar} if bar.provider_bar is not None else {}
     return BarIndicators(
         start=bar.start,
         end=bar.end,
         final=bar.final,
         version=bar.version,
         values={name: value for name, value in bar.indicators.items() if not wanted or name in wanted},
+        **mark,
     )

@@ -9,25 +9,32 @@ from pydantic import Field, TypeAdapter, ValidationError
 from api.alert_store import AlertPlace
 from api.errors import InvalidParameter
 from api.gap_store import GapPlace
+from api.parameters import PROVIDER_NAME
 from api.store import Position
 
 T = TypeVar("T")
 Time = Annotated[int, Field(ge=0, le=253_402_300_799_999_999)]  # 1970 to the end of the year 9999
-CANDLE_PLACE = TypeAdapter(tuple[Time])
+Provider = Annotated[str, Field(pattern=PROVIDER_NAME)]
+CANDLE_PLACE: TypeAdapter[tuple[int] | tuple[int, str]] = TypeAdapter(tuple[Time] | tuple[Time, Provider])
 TRADE_PLACE = TypeAdapter(tuple[Time, Annotated[int, Field(ge=0, lt=2**63)], str, str])
 
 ALERT_PLACE = TypeAdapter(tuple[Time, str | None])
 GAP_PLACE = TypeAdapter(tuple[Time, str])
 
 
-def candle_cursor(start: int) -> str:
-    """The place after the bar that starts at ``start``, going back in time."""
-    return _encode(CANDLE_PLACE.dump_json((start,)))
+def candle_cursor(start: int, provider: str | None = None) -> str:
+    """The place after the bar that starts at ``start``, going back in time: among ours, or a provider's."""
+    return _encode(CANDLE_PLACE.dump_json((start,) if provider is None else (start, provider)))
 
 
 def candle_place(cursor: str) -> int:
     """Start of the bar that a cursor was made for; raises InvalidParameter."""
     return _decode(cursor, CANDLE_PLACE)[0]
+
+
+def candle_provider(cursor: str) -> str | None:
+    """Whose bar that was, None: ours; raises InvalidParameter."""
+    return next(iter(_decode(cursor, CANDLE_PLACE)[1:]), None)
 
 
 def trade_cursor(position: Position) -> str:

@@ -15,7 +15,16 @@ from api.hot.parts import HotParts
 from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
-from api.parameters import AlertPage, CandlePage, GapPage, HistoryPage, IndicatorPage, SymbolList
+from api.parameters import (
+    AlertPage,
+    CandlePage,
+    ComparedDay,
+    GapPage,
+    HistoryPage,
+    IndicatorPage,
+    SymbolList,
+)
+from api.provider_store import ProviderStore
 from api.quote_store import QuoteStore
 from api.stats.reports import Reports
 from api.store import Store
@@ -29,6 +38,7 @@ class Services:
 
     store: Store
     bars: BarReader
+    providers: ProviderStore
     downloads: Downloads
     alerts: AlertStore
     gaps: GapStore
@@ -72,4 +82,5 @@ CandlePageDep = Annotated[CandlePage, Query()]
 IndicatorPageDep = Annotated[IndicatorPage, Query()]
 AlertPageDep = Annotated[AlertPage, Query()]
 GapPageDep = Annotated[GapPage, Query()]
+ComparedDayDep = Annotated[ComparedDay, Query()]
 SymbolListDep = Annotated[SymbolList, Query()]

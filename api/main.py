@@ -8,7 +8,7 @@ from importlib.metadata import version
 import httpx
 from fastapi import FastAPI
 
-from api import alert_store, as_of, gap_store, quote_store
+from api import alert_store, as_of, gap_store, provider_store, quote_store
 from api.alert_store import AlertStore
 from api.as_of import AsOfStore
 from api.bars import BarReader
@@ -23,8 +23,9 @@ from api.live.gate import Gate
 from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
+from api.provider_store import ProviderStore
 from api.readiness import all_checks, assess
-from api.routes import alerts, gaps, history, live, market, operations, stats, summary
+from api.routes import alerts, comparison, gaps, history, live, market, operations, stats, summary
 from api.routes.docs import add_docs
 from api.routes.page import page_router
 from api.security import key_store
@@ -64,7 +65,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
     keyspace = settings.cassandra_keyspace
     queries = statements(keyspace) | alert_store.statements(keyspace) | quote_store.statements(keyspace)
     queries |= gap_store.statements(keyspace) | key_store.statements(keyspace)
-    queries |= as_of.statements(keyspace)
+    queries |= as_of.statements(keyspace) | provider_store.statements(keyspace)
     classes = SymbolClasses(settings)
     rates = Rates(settings, settings.ws_messages_per_second)
 
@@ -78,6 +79,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
             max_queries=settings.api_max_queries,
         )
         store = Store(database, settings.symbols, now)
+        providers = ProviderStore(database, now)
         known = AsOfStore(database, store, settings.versions_ttl_days, settings.api_settled_seconds, now)
         stored_keys = KeyStore(database)
         keys = KeyVerifier(stored_keys.find, settings.api_key_cache_seconds, metrics.security, now)
@@ -101,7 +103,8 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
             reports = Reports(hot, store, alert_reader, offsets, live_server.continuity, metrics)
             app.state.services = Services(
                 store=store,
-                bars=BarReader(store, known, classes, settings.api_settled_seconds, now),
+                bars=BarReader(store, providers, known, classes, settings.api_settled_seconds, now),
+                providers=providers,
                 downloads=Downloads(settings.api_max_downloads, settings.api_download_rows),
                 alerts=alert_reader,
                 gaps=GapStore(database, settings.gaps_ttl_days),
@@ -144,6 +147,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
     app.include_router(stats.router)
     app.include_router(alerts.router)
     app.include_router(gaps.router)
+    app.include_router(comparison.router)
     app.include_router(operations.router)
     app.include_router(live.router)
     add_docs(app)

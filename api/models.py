@@ -22,6 +22,15 @@ IndicatorValues = Annotated[
     ),
 ]
 
+ProviderMark = Annotated[
+    str | None,
+    Field(
+        description="the provider that published this bar, which saw trades that we did not; null or absent:"
+        " it is ours, made of trades",
+        examples=[None],
+    ),
+]
+
 
 class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -41,9 +50,13 @@ class Candle(Answer):
     low: float | None = Field(examples=[61690.5])
     close: float | None = Field(examples=[61722.3])
     volume: float = Field(description="in units of the symbol", examples=[41.25])
-    notional: float = Field(description="sum of price x size", examples=[2546102.5])
+    notional: float | None = Field(
+        description="sum of price x size; null in a bar of a provider", examples=[2546102.5]
+    )
     vwap: float | None = Field(description="notional / volume; null while volume is 0", examples=[61723.7])
-    trades: int = Field(description="trades that fed the bar", examples=[1873])
+    trades: int | None = Field(
+        description="trades that fed the bar; null where a provider does not say", examples=[1873]
+    )
     final: bool = Field(description="false: the bar still grows. A late trade may still correct a final bar")
     version: int = Field(
         description="a greater version of the same bar replaces a smaller one", examples=[3747]
@@ -54,7 +67,8 @@ class Candle(Answer):
         examples=[0],
     )
     updated_at: datetime | None = Field(
-        description="when this version was made, by our clock; null: not recorded",
+        description="when this version was made, or received from a provider, by our clock; null: not"
+        " recorded",
         examples=["2024-08-09T00:05:00.512345Z"],
     )
     quality: float | None = Field(
@@ -68,6 +82,7 @@ class Candle(Answer):
         " version 0; if one comes after all, it replaces this",
         examples=[False],
     )
+    provider_bar: ProviderMark = None
 
 
 AsOf = Annotated[
@@ -95,6 +110,7 @@ class BarIndicators(Answer):
     final: bool = Field(description="false: provisional, the bar still grows")
     version: int = Field(description="of the bar", examples=[3747])
     values: IndicatorValues
+    provider_bar: ProviderMark = None
 
 
 class Indicators(Answer):

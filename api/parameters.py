@@ -26,6 +26,10 @@ JSON_ROWS = 100
 Format = Literal["json", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 SEVERITIES: tuple[str, ...] = get_args(Severity)
+NOBODY = "none"
+"""No provider: only ours."""
+PROVIDER_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
+"""As sources are called."""
 STATUSES: tuple[str, ...] = get_args(AlertStatus)
 
 
@@ -128,6 +132,19 @@ class BarPage(HistoryPage):
         " time to come is now. Without it: as it is known now",
         examples=["2024-08-09T12:00:00Z"],
     )
+    provider: str | None = Field(
+        None,
+        pattern=PROVIDER_NAME,
+        description="the bars that this provider publishes instead of ours, each marked with `provider_bar`;"
+        " `none`: only ours. Without it: ours, and of a symbol of which there are none those of a provider",
+        examples=["yahoo"],
+    )
+
+    @model_validator(mode="after")
+    def _only_ours_have_versions(self) -> Self:
+        if self.as_of is not None and self.provider not in (None, NOBODY):
+            raise ValueError("as_of: only our own bars are kept in all versions: leave out as_of or provider")
+        return self
 
 
 class CandlePage(BarPage):
@@ -181,6 +198,20 @@ class AlertPage(Page):
 
 class GapPage(Page):
     symbol: str = Field(max_length=100, description="upper or lower case", examples=["AAPL"])
+
+
+class ComparedDay(BaseModel):
+    """A symbol's day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbol: str = Field(max_length=100, description="upper or lower case", examples=["AAPL"])
+    day: Instant | None = Field(
+        None,
+        description="the UTC day that holds this time, written like `from`. Without it: today",
+        examples=["2024-08-09"],
+    )
+    interval: Interval = Field("1m", description=f"length of a bar: {', '.join(INTERVALS)}")
 
 
 class SymbolList(BaseModel):

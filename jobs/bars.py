@@ -1,10 +1,11 @@
-"""The ``bars`` job: trades and quotes in; candles of every interval and alerts out. Kafka to Kafka; it never
-touches Cassandra.
+"""The ``bars`` job: trades and quotes in; candles of every interval and alerts out. Bars of providers in, the
+same with indicators out. Kafka to Kafka; it never touches Cassandra.
 
 trades -> decode -> dedup -+-> on time: slices of 0.2 s, summed in SQL -+-> bars, by symbol ---+-> records
                            +-> late, corrections: each by itself -------+                      |
 quotes -> decode ----------+-> on time: slices of 1 s ------------------+-> quotes, by symbol -+
                            +-> late: each by itself --------------------+
+bars of providers -> decode -> indicators, by symbol and provider ------------> records
 """
 
 from pyflink.common import Types
@@ -12,7 +13,16 @@ from pyflink.datastream import DataStream
 from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs.flink.bar_function import SLICE_COLUMNS, BarFunction
-from jobs.flink.decode_functions import QUOTE, TRADE, DecodeQuotes, DecodeTrades, decode_function
+from jobs.flink.decode_functions import (
+    PROVIDER_BAR,
+    QUOTE,
+    TRADE,
+    DecodeProviderBars,
+    DecodeQuotes,
+    DecodeTrades,
+    decode_function,
+)
+from jobs.flink.provider_bar_function import PROVIDER_BAR_COLUMNS, ProviderBarFunction
 from jobs.flink.quote_function import QUOTE_SLICE_COLUMNS, QuoteFunction
 from jobs.flink.records import RECORD
 from jobs.flink.tables import sink_table, source_table
@@ -73,6 +83,13 @@ QUOTE_SLICES = """
 
 LATE_QUOTES = "SELECT symbol, quote_key AS latest, CAST(1 AS BIGINT) AS quotes, crossed FROM late_quotes"
 
+# They have no part in event time: what a provider sends late or early moves no watermark.
+DECODED_PROVIDER_BARS = f"""
+    SELECT {", ".join(f"bar.`{name}` AS `{name}`" for name in PROVIDER_BAR)},
+           payload, `partition` AS from_partition, `offset` AS from_offset
+    FROM (SELECT decode_provider_bars(payload, record_time, `partition`, `offset`) AS bar, *
+          FROM provider_bars WHERE payload IS NOT NULL)"""
+
 
 def build(
     tables: StreamTableEnvironment, settings: JobSettings, schemas: dict[int, SchemaJson], ids: dict[str, int]
@@ -80,7 +97,7 @@ def build(
     """The whole graph. ``schemas`` (by id) are what it can decode without asking the registry; ``ids`` are
     the schema ids of what it writes, by the keys of ``Topics.record_types``."""
     topics = Topics(settings.topic_prefix)
-    outputs = [topics.candles, topics.alerts, topics.dead_letter]
+    outputs = [topics.candles, topics.alerts, topics.provider_candles, topics.dead_letter]
     for topic, decode in ((topics.trades, DecodeTrades), (topics.quotes, DecodeQuotes)):
         name = topic.rpartition(".")[2]
         group = topics.job_name("bars")
@@ -103,8 +120,27 @@ def build(
         .uid("quotes")
     )
     statements = tables.create_statement_set()
-    statements.add_insert("records", tables.from_data_stream(bars.union(quotes)))
+    others = provider_bars(tables, settings, schemas, ids)
+    statements.add_insert("records", tables.from_data_stream(bars.union(quotes, others)))
     return statements
+
+
+def provider_bars(
+    tables: StreamTableEnvironment, settings: JobSettings, schemas: dict[int, SchemaJson], ids: dict[str, int]
+) -> DataStream:
+    """The records of the third way; the arguments are those of ``build``."""
+    topics = Topics(settings.topic_prefix)
+    source = source_table(settings, "provider_bars", topics.provider_bars, topics.job_name("bars"))
+    tables.execute_sql(source)
+    function = decode_function(DecodeProviderBars, settings, schemas)
+    tables.create_temporary_function("decode_provider_bars", function)
+    tables.execute_sql(f"CREATE TEMPORARY VIEW decoded_provider_bars AS {DECODED_PROVIDER_BARS}")
+    return (
+        by_symbol(tables, "decoded_provider_bars", PROVIDER_BAR_COLUMNS)
+        .process(ProviderBarFunction(settings, ids), RECORD)
+        .name("provider_bars")
+        .uid("provider_bars")
+    )
 
 
 def create_views(tables: StreamTableEnvironment, slice_ms: int) -> None:
@@ -126,6 +162,6 @@ def create_views(tables: StreamTableEnvironment, slice_ms: int) -> None:
 
 
 def by_symbol(tables: StreamTableEnvironment, view: str, columns: tuple[str, ...]) -> DataStream:
-    """A view as a stream keyed by its first column, the symbol."""
-    rows = tables.sql_query(f"SELECT {', '.join(columns)} FROM {view}")
+    """A view as a stream keyed by its first column: the symbol, of provider bars with the source."""
+    rows = tables.sql_query(f"SELECT {', '.join(f'`{name}`' for name in columns)} FROM {view}")
     return tables.to_data_stream(rows).key_by(lambda row: row[0], Types.STRING())

@@ -5,6 +5,7 @@ quotes -> write to quotes ---------------------------+
 candles -> write to gold and versions ---------------+
 alerts -> write to alerts ---------------------------+
 gaps -> write to gaps -------------------------------+
+bars of providers -> write to provider_candles ------+
 """
 
 from pyflink.table import StatementSet, StreamTableEnvironment
@@ -32,7 +33,7 @@ def build(
     tables.execute_sql(sink_table(settings, "dead_letters", [topics.dead_letter]))
     letters = []
     for topic, write in write_functions(settings, schemas, ids).items():
-        table = topic.rpartition(".")[2]
+        table = topic.rpartition(".")[2].replace("-", "_")
         tables.execute_sql(source_table(settings, table, topic, topics.job_name("store")))
         tables.create_temporary_function(f"write_{table}", write)
         letters.append(LETTERS.format(table=table, topic=topic))

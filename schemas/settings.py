@@ -163,5 +163,6 @@ class CassandraSettings(EnvironmentSettings):
     versions_ttl_days: int = Field(7, ge=1, description="how long every version of a bar is kept")
     alerts_ttl_days: int = Field(365, ge=1, description="how long alerts are kept")
     gaps_ttl_days: int = Field(365, ge=1, description="how long the record of what was not observed is kept")
+    provider_bars_ttl_days: int = Field(365, ge=1, description="how long bars of providers are kept")
     gold_minutes_ttl_days: int = Field(90, ge=1, description="how long 1m, 5m and 15m bars are kept")
     gold_hours_ttl_days: int = Field(365, ge=1, description="how long 1h, 4h and 1d bars are kept")

@@ -83,6 +83,7 @@ def _variables(settings: CassandraSettings) -> list[dict[str, str | int]]:
         "versions": settings.versions_ttl_days,
         "alerts": settings.alerts_ttl_days,
         "gaps": settings.gaps_ttl_days,
+        "provider_bars": settings.provider_bars_ttl_days,
     }
     ticks: dict[str, str | int] = {}
     for name, ttl_days in days.items():

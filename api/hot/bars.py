@@ -27,7 +27,7 @@ class Held(NamedTuple):
     version: int
     final: bool
     close: float | None
-    trades: int
+    trades: int | None
     quality: float | None
     data: bytes
     """Its JSON as REST has it, the indicators last."""
@@ -61,7 +61,7 @@ def from_store(bar: CandleModel) -> Held:
     )
 
 
-def _held(fields: tuple[int, int, int, bool, float | None, int, float | None], data: bytes) -> Held:
+def _held(fields: tuple[int, int, int, bool, float | None, int | None, float | None], data: bytes) -> Held:
     plain = data.rfind(INDICATORS)
     return Held(*fields, data=data, plain=plain if plain >= 0 else len(data) - 1)
 

@@ -43,7 +43,7 @@ class HotPages:
 
     async def _page(self, query: BarQuery) -> list[Held] | None:
         """One more than the page holds, where more follow."""
-        if query.as_of is not None or query.fill:
+        if query.as_of is not None or query.fill or query.provider is not None:
             return None
         span = Span(query.start, query.end)
         return await self._candles.page(query.symbol, query.interval, span, query.limit + 1)

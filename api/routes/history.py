@@ -1,5 +1,6 @@
 """Candles, indicators and trades: any range, as pages of JSON or as files."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,13 +14,14 @@ from api.columns import (
     CANDLE,
     FILLED,
     INDICATORS,
+    PROVIDER_BAR,
     TRADE,
     TRADE_TIME,
     BarTable,
     indicators_of,
     trade_rows,
 )
-from api.cursors import candle_cursor, candle_place, trade_cursor, trade_place
+from api.cursors import candle_cursor, candle_place, candle_provider, trade_cursor, trade_place
 from api.dependencies import (
     CandlePageDep,
     IndicatorPageDep,
@@ -29,9 +31,10 @@ from api.dependencies import (
     TradePageDep,
 )
 from api.downloads import PAGE_ROWS, Pages, asked_format
+from api.encoders import Column
 from api.errors import SYMBOL_RESPONSES
 from api.models import Candles, Indicators, Trades
-from api.parameters import JSON_ROWS, BarPage
+from api.parameters import JSON_ROWS, NOBODY, BarPage, Format
 from api.store import Position
 from api.times import to_datetime
 
@@ -73,20 +76,25 @@ async def candles(symbol: KnownSymbol, page: CandlePageDep, request: Request, pa
     `format=csv` and `format=parquet` send the whole range as one file where no `limit` is given, up to
     API_DOWNLOAD_ROWS rows; to go on, take the last `start` as `to`. Indicators have a column each: those that
     the newest bars have.
+
+    `provider=yahoo` gives the bars that this provider publishes, with indicators made of them alone, each
+    marked with `provider_bar`. They are never mixed with ours: of a symbol that has no bars of ours the
+    answer is a provider's, unless you ask for `provider=none`.
     """
     query = _query(parts, symbol, page, indicators=page.include == "indicators", fill=page.fill == "forward")
-    fixed = (*CANDLE, FILLED) if query.fill else CANDLE
-    table = BarTable(fixed, indicators=query.indicators)
-    if (file := await _bar_file(request, parts, page, query, table, "candles")) is not None:
-        return file
+    if (file_format := asked_format(page.format, request.headers.get("accept"))) != "json":
+        query = await _whose(parts, page, query)
+        fixed = _marked((*CANDLE, FILLED) if query.fill else CANDLE, query)
+        table = BarTable(fixed, indicators=query.indicators)
+        return await _bar_file(parts, page, query, table, file_format, "candles")
     if (answer := await parts.hot.pages.candles(request, query)) is not None:
         return answer
-    found = await parts.bars.page(query)
+    query, found = await _page(parts, page, query)
     content = Candles(
         symbol=symbol,
         interval=page.interval,
         candles=found.bars,
-        next_cursor=_next(found),
+        next_cursor=_next(query, found),
     )
     settled = await parts.bars.is_settled(query, found.bars)
     return conditional(request, _dated(content, query), settled=settled)
@@ -96,8 +104,8 @@ async def candles(symbol: KnownSymbol, page: CandlePageDep, request: Request, pa
 async def indicators(
     symbol: KnownSymbol, page: IndicatorPageDep, request: Request, parts: ServicesDep
 ) -> Response:
-    """Indicators of the bars that start in `[from, to)`, **newest first**, with the same pages, `as_of` and
-    formats as candles.
+    """Indicators of the bars that start in `[from, to)`, **newest first**, with the same pages, `as_of`,
+    `provider` and formats as candles.
 
     Which ones there are, the setting INDICATORS of the jobs decides; a name carries its parameters
     (`sma_20`, `macd_12_26_9`, `bollinger_upper_20_2`). One that is not yet defined, because too few bars
@@ -106,18 +114,19 @@ async def indicators(
     In a file each indicator has a column: those of `names`, else those that the newest bars have.
     """
     query = _query(parts, symbol, page, indicators=True)
-    table = BarTable(INDICATORS, indicators=True, names=page.names)
-    if (file := await _bar_file(request, parts, page, query, table, "indicators")) is not None:
-        return file
+    if (file_format := asked_format(page.format, request.headers.get("accept"))) != "json":
+        query = await _whose(parts, page, query)
+        table = BarTable(_marked(INDICATORS, query), indicators=True, names=page.names)
+        return await _bar_file(parts, page, query, table, file_format, "indicators")
     wanted = frozenset(page.names)
     if (answer := await parts.hot.pages.indicators(request, query, wanted)) is not None:
         return answer
-    found = await parts.bars.page(query)
+    query, found = await _page(parts, page, query)
     content = Indicators(
         symbol=symbol,
         interval=page.interval,
         indicators=[indicators_of(bar, wanted) for bar in found.bars],
-        next_cursor=_next(found),
+        next_cursor=_next(query, found),
     )
     settled = await parts.bars.is_settled(query, found.bars)
     return conditional(request, _dated(content, query), settled=settled)
@@ -162,8 +171,10 @@ async def trades(symbol: KnownSymbol, page: TradePageDep, request: Request, part
 def _query(parts: Services, symbol: str, page: BarPage, *, indicators: bool, fill: bool = False) -> BarQuery:
     """What a request for a page asks; raises AsOfTooOld and InvalidParameter."""
     end = parts.store.latest() if page.to is None else page.to
+    provider = page.provider
     if page.cursor is not None:
         end = min(end, candle_place(page.cursor))
+        provider = provider or candle_provider(page.cursor)
     return BarQuery(
         symbol=symbol,
         interval=page.interval,
@@ -174,16 +185,35 @@ def _query(parts: Services, symbol: str, page: BarPage, *, indicators: bool, fil
         indicators=indicators,
         as_of=None if page.as_of is None else parts.bars.moment(page.as_of, page.interval),
         fill=fill,
+        provider=None if provider == NOBODY else provider,
     )
 
 
+async def _page(parts: Services, page: BarPage, query: BarQuery) -> tuple[BarQuery, KnownBars]:
+    """A page of bars, and whose they are. Only where it is empty, those of a provider may stand for ours."""
+    found = await parts.bars.page(query)
+    if found.bars or found.more is not None:
+        return query, found
+    other = await _whose(parts, page, query)
+    return other, found if other is query else await parts.bars.page(other)
+
+
+async def _whose(parts: Services, page: BarPage, query: BarQuery) -> BarQuery:
+    """The query for the bars of a provider, where nobody said whose and there are none of ours."""
+    if query.provider is not None or page.provider is not None or query.as_of is not None:
+        return query
+    return await parts.bars.instead(query) or query
+
+
+def _marked(columns: Sequence[Column], query: BarQuery) -> Sequence[Column]:
+    """The columns, and whose bars they are where these are a provider's."""
+    return columns if query.provider is None else (*columns, PROVIDER_BAR)
+
+
 async def _bar_file(  # noqa: PLR0913, PLR0917 -- what a file of bars is made of
-    request: Request, parts: Services, page: BarPage, query: BarQuery, table: BarTable, name: str
-) -> Response | None:
-    """The bars as a file, where one is asked for."""
-    file_format = asked_format(page.format, request.headers.get("accept"))
-    if file_format == "json":
-        return None
+    parts: Services, page: BarPage, query: BarQuery, table: BarTable, file_format: Format, name: str
+) -> Response:
+    """The bars as a file."""
 
     async def pages() -> Pages:
         end: int | None = query.end
@@ -192,7 +222,7 @@ async def _bar_file(  # noqa: PLR0913, PLR0917 -- what a file of bars is made of
             yield table.rows(found.bars)
             end = found.more
 
-    file = f"{query.symbol}_{query.interval}_{name}"
+    file = "_".join(filter(None, (query.symbol, query.interval, query.provider, name)))
     return await parts.downloads.answer(file, file_format, table.columns, pages(), BAR_TIME, page.limit)
 
 
@@ -208,5 +238,5 @@ def _dated(content: Dated, query: BarQuery) -> Dated:
     return content.model_copy(update={"as_of": to_datetime(query.as_of)})
 
 
-def _next(found: KnownBars) -> str | None:
-    return None if found.more is None else candle_cursor(found.more)
+def _next(query: BarQuery, found: KnownBars) -> str | None:
+    return None if found.more is None else candle_cursor(found.more, query.provider)

@@ -9,7 +9,13 @@ PUBLIC_BELOW = ("/assets/", "/docs/")
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ALERTS_BELOW = ("/api/v1/alerts", "/api/v1/alert-rules")
 """What is written there, the scope ``alerts`` allows."""
-HISTORY_BELOW = ("/api/v1/candles/", "/api/v1/indicators/", "/api/v1/trades/", "/api/v1/alerts")
+HISTORY_BELOW = (
+    "/api/v1/candles/",
+    "/api/v1/indicators/",
+    "/api/v1/trades/",
+    "/api/v1/alerts",
+    "/api/v1/providers/",
+)
 HISTORY_COST = 5
 """A read of history asks Cassandra for up to thousands of rows; other reads are answered from memory."""
 

@@ -184,9 +184,10 @@ class Reports:
         async def of_symbol(symbol: str) -> int:
             held = self._hot.candles.held(symbol, interval, span, most, PRICES)
             if held is not None:
-                return sum(bar.trades for bar in held)
+                return sum(bar.trades or 0 for bar in held)
             async with slots:
-                return sum(bar.trades for bar in await self._store.candles(symbol, interval, span, most))
+                stored = await self._store.candles(symbol, interval, span, most)
+            return sum(bar.trades or 0 for bar in stored)
 
         counts = await asyncio.gather(*map(of_symbol, await self._hot.names.get()))
         return sum(counts), sum(count > 0 for count in counts)

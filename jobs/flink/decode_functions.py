@@ -16,8 +16,10 @@ from jobs.flink.columns import milliseconds, spread
 from jobs.flink.worker import prepare_worker
 from jobs.settings import JobSettings
 from schemas.avro_codec import Decoder, SchemaJson
-from schemas.events import Correction, Event, Quote, Trade
+from schemas.errors import PoisonError
+from schemas.events import Correction, Event, ProviderBar, Quote, Trade
 from schemas.registry import RegistryLookup
+from schemas.validation import check_provider_bar
 
 TRADE = {
     "symbol": DataTypes.STRING(),  # null for a heartbeat and for poison, which the store job reports
@@ -43,6 +45,34 @@ QUOTE = {
     "quote_key": DataTypes.STRING(),  # orders quotes, and holds all of them
     "on_time": DataTypes.BOOLEAN(),
     "crossed": DataTypes.BIGINT(),  # 1 where the bid is above the ask
+}
+
+PROVIDER_BAR = {
+    "series": DataTypes.STRING(),  # symbol and source; empty for poison, null for a heartbeat
+    "symbol": DataTypes.STRING(),
+    "source": DataTypes.STRING(),
+    "interval": DataTypes.STRING(),
+    "start": DataTypes.BIGINT(),
+    "end": DataTypes.BIGINT(),
+    "open": DataTypes.DOUBLE(),
+    "high": DataTypes.DOUBLE(),
+    "low": DataTypes.DOUBLE(),
+    "close": DataTypes.DOUBLE(),
+    "volume": DataTypes.DOUBLE(),
+    "vwap": DataTypes.DOUBLE(),  # null where the provider does not say
+    "trades": DataTypes.BIGINT(),  # likewise UNKNOWN
+    "final": DataTypes.BOOLEAN(),
+    "received_at": DataTypes.BIGINT(),
+    "reason": DataTypes.STRING(),  # of poison, and what it is exactly
+    "detail": DataTypes.STRING(),
+}
+UNKNOWN = -1
+"""Arrow's conversion in PyFlink has no null in a column of whole numbers."""
+NO_PROVIDER_BAR: Mapping[str, Any] = {
+    **dict.fromkeys(PROVIDER_BAR),
+    **dict.fromkeys(("start", "end", "trades", "received_at"), 0),
+    **dict.fromkeys(("open", "high", "low", "close", "volume", "vwap"), np.nan),
+    "final": False,
 }
 
 
@@ -177,6 +207,39 @@ class DecodeQuotes(DecodeFunction):
             "crossed": (batch.floats["bid"] > batch.floats["ask"]).astype(np.int64),
         }
         return {name: spread(values, batch.positions, len(payloads)) for name, values in columns.items()}
+
+
+class DecodeProviderBars(DecodeFunction):
+    """Bars of providers to ``ROW(PROVIDER_BAR)``. They are few, so each is taken by itself."""
+
+    RESULT = PROVIDER_BAR
+    EVENTS = (ProviderBar,)
+
+    def _open(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+
+    def _columns(
+        self,
+        payloads: Any,
+        record_ms: "np.ndarray[Any, np.dtype[np.int64]]",  # noqa: ARG002 -- one signature for all functions
+        partitions: Any,  # noqa: ARG002
+        offsets: Any,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        rows = [self._row(payload) for payload in payloads]
+        return {name: [row[name] for row in rows] for name in PROVIDER_BAR}
+
+    def _row(self, payload: bytes | None) -> dict[str, Any]:
+        row = dict(NO_PROVIDER_BAR)
+        if payload is None:
+            return row
+        try:
+            fields = self._decoder.decode_fields(payload)
+            check_provider_bar(ProviderBar(**fields))
+        except PoisonError as error:
+            return row | {"series": "", "reason": error.reason, "detail": error.detail}
+        known = {name: value for name, value in fields.items() if name in PROVIDER_BAR and value is not None}
+        series = f"{fields['symbol']} {fields['source']}"  # no symbol has a space
+        return row | {"trades": UNKNOWN} | known | {"series": series}
 
 
 def decode_function(

@@ -6,7 +6,7 @@ from pyflink.common import Row, Types
 
 from jobs.letters import carried
 from schemas.avro_codec import Encoder
-from schemas.events import Alert, Candle, DeadLetter
+from schemas.events import Alert, Candle, DeadLetter, ProviderBar
 from schemas.topics import Topics
 
 RECORD = Types.ROW_NAMED(
@@ -22,6 +22,7 @@ class Records:
         self._topics = topics
         self._candle = Encoder(Candle, schema_ids[topics.candles])
         self._alert = Encoder(Alert, schema_ids[topics.alerts])
+        self._provider_bar = Encoder(ProviderBar, schema_ids[topics.provider_candles])
         self._letter = Encoder(DeadLetter, schema_ids[topics.dead_letter])
 
     def candle(self, candle: Candle) -> Row:
@@ -30,9 +31,14 @@ class Records:
     def alert(self, alert: Alert) -> Row:
         return Row(self._topics.alerts, alert.symbol.encode(), self._alert.encode(alert))
 
-    def letter(self, reason: str, detail: str, partition: int, offset: int, payload: bytes | None) -> Row:
-        """The dead letter of a record of the trades topic, keyed by where that lies."""
-        topic = self._topics.trades
+    def provider_bar(self, bar: ProviderBar) -> Row:
+        return Row(self._topics.provider_candles, bar.symbol.encode(), self._provider_bar.encode(bar))
+
+    def letter(  # noqa: PLR0913, PLR0917 -- what a letter says
+        self, reason: str, detail: str, partition: int, offset: int, payload: bytes | None, topic: str = ""
+    ) -> Row:
+        """The dead letter of a record, of the trades topic if no other is named, keyed by where it lies."""
+        topic = topic or self._topics.trades
         letter = DeadLetter(reason, detail, "bars", topic, partition, offset, carried(payload))
         key = f"{topic}/{partition}/{offset}".encode()
         return Row(self._topics.dead_letter, key, self._letter.encode(letter))

@@ -22,13 +22,14 @@ from jobs.settings import JobSettings
 from jobs.sinks.cassandra_writer import CassandraWriter
 from jobs.sinks.event_rows import AlertRows, CandleRows, GapRows
 from jobs.sinks.live_bars import LiveBars
+from jobs.sinks.provider_rows import ProviderBarRows
 from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.avro_codec import Decoder, Encoder, SchemaJson
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, Quote, Trade
+from schemas.events import Alert, Candle, Correction, DeadLetter, Event, Gap, ProviderBar, Quote, Trade
 from schemas.registry import RegistryLookup
 from schemas.topics import Topics
-from schemas.validation import check_alert, check_candle, check_gap
+from schemas.validation import check_alert, check_candle, check_gap, check_provider_bar
 
 
 class WriteFunction(ScalarFunction):
@@ -177,6 +178,28 @@ class WriteGaps(WriteFunction):
         return self._letters(poison, values, partitions.tolist(), offsets.tolist())
 
 
+class WriteProviderBars(WriteFunction):
+    """Bars of providers."""
+
+    def open(self, function_context: FunctionContext) -> None:
+        super().open(function_context)
+        self._rows = ProviderBarRows(self._session)
+        self._decode = self._decoder(ProviderBar).decode
+
+    def eval(
+        self,
+        payloads: "pd.Series[Any]",
+        partitions: "pd.Series[Any]",
+        offsets: "pd.Series[Any]",
+        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for all functions
+    ) -> "pd.Series[Any]":
+        values = payloads.tolist()
+        poison: dict[int, PoisonError] = {}
+        bars = list(valid_events(values, self._decode, check_provider_bar, poison))
+        self._writer.write(self._rows.mutations(bars))
+        return self._letters(poison, values, partitions.tolist(), offsets.tolist())
+
+
 def valid_events(
     payloads: list[bytes | None],
     decode: Callable[[bytes], Any],
@@ -212,6 +235,7 @@ def write_functions(
         topics.candles: WriteCandles,
         topics.alerts: WriteAlerts,
         topics.gaps: WriteGaps,
+        topics.provider_candles: WriteProviderBars,
     }
     letter_id = ids[topics.dead_letter]
     return {topic: as_udf(kind(settings, topic, schemas, letter_id)) for topic, kind in kinds.items()}

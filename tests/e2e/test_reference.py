@@ -1,14 +1,18 @@
 """Bars and indicators whose right values are known, through the real jobs, back over REST.
 
 One replay holds everything: reference bars as trades, a cancelled and a corrected trade, condition codes, and
-days on which New York changes its clock.
+days on which New York changes its clock. Bars of a provider go through the jobs of the live system.
 """
 
 import csv
 import json
+import time
+import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,9 +20,13 @@ import httpx
 import pytest
 
 from docker.local.settings import PROJECT
-from jobs.domain.indicators import DEFAULT
-from tests.support.reading import dead_letters, session_of
+from jobs.domain.indicators import DEFAULT, Indicators
+from schemas.events import ProviderBar
+from schemas.settings import KafkaSettings
+from tests.support.live import Market
+from tests.support.reading import dead_letters, eventually, session_of
 from tests.support.replays import Done, Replays
+from tests.unit.jobs.test_provider_bars import MARKET, a_bar, expected
 
 pytestmark = pytest.mark.servers
 RECORDED = PROJECT.parent / "shared/data/indicators"
@@ -217,6 +225,50 @@ def test_days_follow_the_clock_of_new_york(api: httpx.Client) -> None:
     assert {local_start(bar).hour for bar in quarters} == {0, 4, 8, 12, 16, 20}
     assert {hours(bar) for bar in quarters} == {3, 4, 5}
     assert sum(day["trades"] for day in days) == sum(bar["trades"] for bar in quarters) == 190
+
+
+def test_bars_of_a_provider_come_back_with_the_indicators_of_their_series(live_system: Any) -> None:
+    """Also where the oldest came last, to the last bit; marked, and beside none of ours."""
+    symbol = f"PB.{uuid.uuid4().hex[:6].upper()}"
+    count, now = 220, time.time_ns() // 1000
+    shift = now - now % 60_000_000 - a_bar(count).start
+    bars = [moved(a_bar(minute), symbol, shift) for minute in range(count)]
+    bars[-1] = replace(bars[-1], final=False)
+    oldest = bars[:30]
+    Random(3).shuffle(oldest)
+    right = expected(bars, replace(MARKET, indicators=Indicators(DEFAULT)))
+    settings = KafkaSettings(
+        kafka_bootstrap_servers=live_system.settings.kafka_address,
+        schema_registry_url=live_system.settings.registry_url,
+    )
+    Market(settings).publish(*bars[30:], *oldest)
+    url = f"http://127.0.0.1:{live_system.settings.api_port}/api/v1"
+    query = {"limit": "300", "include": "indicators"}
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as api:
+
+        def versions() -> list[int]:
+            answer = api.get(f"/candles/{symbol}", params=query)
+            return [bar["version"] for bar in answer.json().get("candles", [])][::-1]
+
+        wanted = [bar.version for bar in right.values()]
+        eventually(lambda: versions() == wanted, 60, "the last version of each bar is stored")
+        shown = api.get(f"/candles/{symbol}", params=query).json()["candles"][::-1]
+        nothing = api.get(f"/candles/{symbol}?provider=none").json()["candles"]
+        compared = api.get(f"/providers/yahoo/comparison?symbol={symbol}").json()
+    for bar, theirs in zip(shown, right.values(), strict=True):
+        assert bar["indicators"] == theirs.indicators
+        names = ("open", "high", "low", "close", "volume", "vwap", "trades", "final", "version")
+        assert [bar[name] for name in names] == [getattr(theirs, name) for name in names]
+        assert (bar["provider_bar"], bar["sources"], bar["notional"]) == ("yahoo", ["yahoo"], None)
+    assert "sma_200" in shown[-1]["indicators"]
+    assert nothing == []
+    assert (compared["bars"]["both"], compared["bars"]["only_ours"]) == (0, 0)
+
+
+def moved(bar: ProviderBar, symbol: str, shift: int) -> ProviderBar:
+    """The bar of another symbol at another time, in microseconds."""
+    times = {name: getattr(bar, name) + shift for name in ("start", "end", "received_at")}
+    return replace(bar, symbol=symbol, **times)
 
 
 def hours(bar: dict[str, Any]) -> float:

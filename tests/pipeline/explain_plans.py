@@ -21,7 +21,8 @@ def main() -> None:
 
     tables = table_environment(configuration(settings, "bars"))
     bars.build(tables, settings, schemas, ids)
-    plans = {view: tables.from_path(view).explain() for view in ("slices", "quote_slices")}
+    views = ("slices", "quote_slices", "decoded_provider_bars")
+    plans = {view: tables.from_path(view).explain() for view in views}
 
     tables = table_environment(configuration(settings, "store"))
     store_plan = store.build(tables, settings, schemas, ids).explain()

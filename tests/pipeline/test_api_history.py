@@ -233,7 +233,7 @@ def test_a_settled_page_may_be_kept_and_every_page_is_answered_with_304(
 def test_a_download_that_loses_its_storage_is_no_whole_file() -> None:
     """The connection ends before the body does: no client takes it for all there is."""
     market = Market(final_bars(*(NOW - n * MINUTE_US for n in range(1200))))
-    market.broken_after = 1
+    market.broken_after = 2
 
     async def run() -> None:
         config = uvicorn.Config(history_app(market), port=free_port(), log_config=None, lifespan="off")

@@ -31,6 +31,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from schemas.events import Alert, Quote
 from schemas.settings import CassandraSettings
+from tests.pipeline.test_api_providers import a_bar as a_provider_bar
 from tests.support.api import Tables, a_candle, a_trade, eventually, running_api
 
 pytestmark = pytest.mark.servers
@@ -300,6 +301,7 @@ def stored(tables: Tables) -> None:
     now = time.time_ns() // 60_000_000_000 * 60_000_000
     tables.symbol("AAPL")
     tables.candle(a_candle("AAPL", "1m", now, 2))
+    tables.provider_bar(a_provider_bar("AAPL", now, 1))
     tables.trade(a_trade("AAPL", now, 1))
     tables.latest_quote(Quote("AAPL", now, now, 1.0, 2.0, 3.0, 4.0, 1, "tests", "TEST"))
     tables.alert(

@@ -90,6 +90,17 @@ def test_a_quote_is_decoded_once_for_both_branches(plans: dict[str, str]) -> Non
     assert "size=[1 s]" in plan
 
 
+def test_a_provider_bar_is_decoded_once_and_has_no_part_in_event_time(plans: dict[str, str]) -> None:
+    """No watermark of it holds up the bars of ours, or hurries them."""
+    plan = plans["decoded_provider_bars"]
+    assert plan.count("decode_provider_bars(") == 1
+    assert operators(plan).count("PythonCalc") == 1
+    assert operators(plan).count("TableSourceScan") == 1
+    assert "WatermarkAssigner" not in plan
+    assert "watermark=" not in plan
+    assert "watermark=" in plans["slices"]
+
+
 def test_nothing_of_it_works_in_mini_batches(plans: dict[str, str]) -> None:
     """Their assigner would replace the event-time watermarks."""
     for plan in plans.values():
@@ -99,7 +110,7 @@ def test_nothing_of_it_works_in_mini_batches(plans: dict[str, str]) -> None:
 def test_each_record_is_written_once(plans: dict[str, str]) -> None:
     """One call for each topic, however many filters and columns hang on the result."""
     plan = plans["store"]
-    written = ("trades", "quotes", "candles", "alerts", "gaps")
+    written = ("trades", "quotes", "candles", "alerts", "gaps", "provider_candles")
     assert [plan.count(f"write_{table}(") for table in written] == [1] * len(written)
     assert operators(plan).count("PythonCalc") == len(written)
     assert operators(plan).count("Sink") == 1

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 from cassandra.cluster import Session
 
-from schemas.events import Alert, Candle, Gap, Quote, Trade
+from schemas.events import Alert, Candle, Gap, ProviderBar, Quote, Trade
 from schemas.intervals import INTERVALS
 from schemas.settings import CassandraSettings
 from schemas.tables import (
@@ -92,6 +92,13 @@ class Tables:
 
     def gap(self, gap: Gap) -> None:
         self.insert("gaps", **dataclasses.asdict(gap), bucket=gap_bucket(gap.start))
+
+    def provider_bar(self, bar: ProviderBar) -> None:
+        place = {"symbol": bar.symbol, "source": bar.source, "interval": bar.interval}
+        place["bucket"] = gold_bucket(bar.interval, bar.start)
+        times = {"start": bar.start // 1000, "end": bar.end // 1000}
+        self.insert("provider_buckets", **place)
+        self.insert("provider_candles", **dataclasses.asdict(bar) | place | times)
 
     def symbol(self, name: str) -> None:
         self.insert("symbols", part=SYMBOLS_PART, symbol=name)

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from websockets.sync.client import ClientConnection, connect
 
 from schemas.avro_codec import Encoder
-from schemas.events import Candle, Correction, Event
+from schemas.events import Candle, Correction, Event, ProviderBar
 from schemas.registry import register_schemas
 from schemas.settings import KafkaSettings
 from schemas.topics import Topics
@@ -29,6 +29,7 @@ class Market:
         self._encoders = {
             event_type: (topics.trades if event_type is Correction else name, Encoder(event_type, ids[name]))
             for name, event_type in topics.record_types.items()
+            if name != topics.provider_candles  # made by the jobs of what is published
         }
         self._refused: list[str] = []
         self._producer = Producer(
@@ -39,7 +40,7 @@ class Market:
         """Returns when Kafka has acknowledged all of them."""
         for event in events:
             topic, encoder = self._encoders[type(event)]
-            time_us = event.start if isinstance(event, Candle) else event.event_time  # type: ignore[union-attr]
+            time_us = _time_of(event)
             key = event.symbol.encode()  # type: ignore[union-attr]
             self._producer.produce(
                 topic, encoder.encode(event), key, timestamp=time_us // 1000, on_delivery=self._delivered
@@ -50,6 +51,13 @@ class Market:
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._refused.append(error.str())
+
+
+def _time_of(event: Event) -> int:
+    """What its record is dated with, in microseconds."""
+    if isinstance(event, ProviderBar):
+        return event.received_at
+    return event.start if isinstance(event, Candle) else event.event_time  # type: ignore[union-attr]
 
 
 class LiveClient:

@@ -45,6 +45,8 @@ class Market:
         """What clients must know, where it is not None."""
         self.alerts: list[Alert] = []
         self.trades: dict[str, list[Trade]] = {symbol: [] for symbol in self.symbols}
+        self.provider: str | None = None
+        """Whose bars REST gives, None: ours."""
         self.requests: list[str] = []
         """Path and query of every request to REST."""
         self._random = random.Random(seed)
@@ -244,7 +246,10 @@ class Market:
         starts = sorted((start for start in held if start < before), reverse=True)
         shown = starts[: int(query["limit"])]
         more = str(shown[-1]) if len(starts) > len(shown) else None
-        found = [candle_json(held[start]) | {"indicators": dict(held[start].indicators)} for start in shown]
+        mark = {"provider_bar": self.provider} if self.provider else {}
+        found = [
+            candle_json(held[start]) | mark | {"indicators": dict(held[start].indicators)} for start in shown
+        ]
         return JSONResponse({"candles": found, "next_cursor": more})
 
     async def _trade_page(self, request: Request) -> Response:

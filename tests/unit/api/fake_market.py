@@ -16,10 +16,11 @@ from api.downloads import Downloads
 from api.errors import StorageUnavailable, install_error_handlers
 from api.metrics import ApiMetrics
 from api.middleware import RequestMiddleware
-from api.routes import history
+from api.provider_store import ProviderStore
+from api.routes import comparison, history
 from api.store import Store
 from api.times import to_micros
-from schemas.events import Candle, Trade
+from schemas.events import Candle, ProviderBar, Trade
 from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.settings import SessionSettings
 from schemas.symbol_classes import SymbolClasses
@@ -56,6 +57,18 @@ def a_version(
     )  # fmt: skip
 
 
+def a_provider_bar(start: int, close: float = 1.0, *, source: str = "yahoo", **changes: Any) -> ProviderBar:
+    """A final bar, received three seconds after its end."""
+    interval = changes.pop("interval", "1m")
+    end = start + INTERVALS[interval]
+    fields = {
+        "open": close, "high": close + 1, "low": close / 2, "close": close, "volume": 4.0, "vwap": None,
+        "trades": None, "final": True, "received_at": end + 3_000_000, "version": end + 3_000_001,
+        "indicators": {"sma_20": close},
+    }  # fmt: skip
+    return ProviderBar(SYMBOL, source, interval, start, end, **fields | changes)
+
+
 def final_bars(*starts: int) -> list[Candle]:
     """Bars that were made final half a second after their end; each closes at its minute."""
     return [
@@ -67,7 +80,13 @@ def final_bars(*starts: int) -> list[Candle]:
 class Market:
     """The tables. ``broken_after`` queries there is no storage any more."""
 
-    def __init__(self, versions: Sequence[Candle] = (), trades: Sequence[Trade] = ()) -> None:
+    def __init__(
+        self,
+        versions: Sequence[Candle] = (),
+        trades: Sequence[Trade] = (),
+        provider_bars: Sequence[ProviderBar] = (),
+    ) -> None:
+        self._provider_bars = sorted(provider_bars, key=_start, reverse=True)
         self._versions: dict[tuple[str, int], list[Candle]] = {}
         for bar in sorted(versions, key=_version):
             self._versions.setdefault((bar.interval, bar.start), []).append(bar)
@@ -91,6 +110,11 @@ class Market:
         if kind == "held":
             held = {gold_bucket(interval, start) for each, start in self._starts if each == interval}
             return [(bucket,) for bucket in values[1] if bucket in held]
+        if statement == "provider_buckets":
+            every = ((bar.source, bar.interval, _bucket(bar)) for bar in self._provider_bars)
+            return sorted(set(every))
+        if kind == "provider":
+            return self._provider(*values, indicators=interval == "indicators")
         if kind == "symbol":
             return [(SYMBOL,)]
         assert kind == "trades", statement
@@ -102,6 +126,20 @@ class Market:
             for each, at in self._starts
             if each == interval and start * 1000 <= at < end * 1000 and gold_bucket(interval, at) == bucket
         ]
+        return found[:limit]
+
+    def _provider(  # noqa: PLR0917 -- the statement's values
+        self, _: str, source: str, interval: str, bucket: str, start: int, end: int, limit: int, *,
+        indicators: bool,
+    ) -> list[tuple[Any, ...]]:  # fmt: skip
+        found = [
+            (naive(bar.start), naive(bar.end), bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap,
+             bar.trades, bar.final, bar.received_at, bar.version,
+             *([dict(bar.indicators)] if indicators else []))
+            for bar in self._provider_bars
+            if (bar.source, bar.interval, _bucket(bar)) == (source, interval, bucket)
+            and start * 1000 <= bar.start < end * 1000
+        ]  # fmt: skip
         return found[:limit]
 
     def _known(
@@ -122,6 +160,14 @@ class Market:
             and _place(trade) < tuple(before)
         ]  # fmt: skip
         return found[:limit]
+
+
+def _start(bar: ProviderBar) -> int:
+    return bar.start
+
+
+def _bucket(bar: ProviderBar) -> str:
+    return gold_bucket(bar.interval, bar.start)
 
 
 def _version(bar: Candle) -> int:
@@ -148,7 +194,8 @@ def readers(
     settings = SessionSettings.model_validate({"symbol_classes": classes, "us_equity_hours": hours})
     store = Store(market, [SYMBOL], lambda: NOW)  # type: ignore[arg-type]
     as_of = AsOfStore(market, store, ttl_days, SETTLED_SECONDS, lambda: NOW)  # type: ignore[arg-type]
-    return store, BarReader(store, as_of, SymbolClasses(settings), SETTLED_SECONDS, lambda: NOW)
+    providers = ProviderStore(market, lambda: NOW)  # type: ignore[arg-type]
+    return store, BarReader(store, providers, as_of, SymbolClasses(settings), SETTLED_SECONDS, lambda: NOW)
 
 
 class NoMemory:
@@ -167,10 +214,12 @@ def history_app(market: Market, downloads: Downloads | None = None) -> FastAPI:
     install_error_handlers(app)
     app.add_middleware(RequestMiddleware, metrics=ApiMetrics())
     app.include_router(history.router)
+    app.include_router(comparison.router)
     store, bars = readers(market)
     app.state.services = SimpleNamespace(
         store=store,
         bars=bars,
+        providers=ProviderStore(market, lambda: NOW),  # type: ignore[arg-type]
         downloads=downloads or Downloads(most=2, most_rows=100_000),
         hot=SimpleNamespace(pages=NoMemory()),
     )

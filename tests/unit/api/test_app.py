@@ -91,6 +91,8 @@ def test_without_storage_the_answer_says_when_to_try_again() -> None:
         "/api/v1/indicators/AAPL",
         "/api/v1/alerts",
         "/api/v1/gaps?symbol=AAPL",
+        "/api/v1/candles/AAPL?provider=yahoo",
+        "/api/v1/providers/yahoo/comparison?symbol=AAPL",
         "/api/v1/quotes/AAPL",
         "/api/v1/quotes?symbols=AAPL,MSFT",
     ):
@@ -130,6 +132,12 @@ def test_without_storage_the_answer_says_when_to_try_again() -> None:
         ("/api/v1/gaps", 422, "invalid_parameter", "symbol: "),
         ("/api/v1/gaps?symbol=no%20symbol", 404, "unknown_symbol", "no symbol 'no symbol'"),
         ("/api/v1/gaps?symbol=AAPL&cursor=WzVd", 422, "invalid_parameter", "cursor: give next_cursor"),
+        ("/api/v1/candles/AAPL?provider=YAHOO!", 422, "invalid_parameter", "provider: 'YAHOO!'"),
+        ("/api/v1/indicators/AAPL?provider=yahoo&as_of=2024-08-09", 422, "invalid_parameter", "as_of: only"),
+        ("/api/v1/providers/yahoo/comparison", 422, "invalid_parameter", "symbol: "),
+        ("/api/v1/providers/ya%20hoo/comparison?symbol=AAPL", 422, "invalid_parameter", "name: 'ya hoo'"),
+        ("/api/v1/providers/yahoo/comparison?symbol=no%20symbol", 404, "unknown_symbol", "no symbol"),
+        ("/api/v1/providers/yahoo/comparison?symbol=AAPL&day=x", 422, "invalid_parameter", "day: 'x' is"),
         ("/api/v1/quotes", 422, "invalid_parameter", "symbols: "),
         ("/api/v1/quotes?symbols=,", 422, "invalid_parameter", "symbols: "),
         ("/api/v1/quotes?symbols=AAPL,no%20symbol", 404, "unknown_symbol", "no symbol 'no symbol'"),
@@ -245,6 +253,7 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/quotes/{symbol}",
         "/api/v1/alerts",
         "/api/v1/gaps",
+        "/api/v1/providers/{name}/comparison",
         "/api/v1/market-summary",
         *STATISTICS,
         "/health",
@@ -270,11 +279,12 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
     page = ["from", "to", "limit", "cursor"]
     history = ["symbol", *page, "format"]
     for path, parameters in {
-        "/api/v1/candles/{symbol}": [*history, "interval", "as_of", "fill", "include"],
-        "/api/v1/indicators/{symbol}": [*history, "interval", "as_of", "names"],
+        "/api/v1/candles/{symbol}": [*history, "interval", "as_of", "provider", "fill", "include"],
+        "/api/v1/indicators/{symbol}": [*history, "interval", "as_of", "provider", "names"],
         "/api/v1/trades/{symbol}": history,
         "/api/v1/alerts": [*page, "symbol", "type", "severity", "status"],
         "/api/v1/gaps": [*page, "symbol"],
+        "/api/v1/providers/{name}/comparison": ["name", "symbol", "day", "interval"],
         "/api/v1/quotes": ["symbols"],
         "/api/v1/quotes/{symbol}": ["symbol"],
     }.items():

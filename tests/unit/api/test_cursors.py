@@ -10,6 +10,7 @@ from api.cursors import (
     alert_place,
     candle_cursor,
     candle_place,
+    candle_provider,
     gap_cursor,
     gap_place,
     trade_cursor,
@@ -27,6 +28,9 @@ def text(place: str) -> str:
 def test_a_cursor_leads_back_to_its_place() -> None:
     """What was encoded comes back, whatever characters the ids hold."""
     assert candle_place(candle_cursor(1_723_161_600_000_000)) == 1_723_161_600_000_000
+    assert candle_provider(candle_cursor(1_723_161_600_000_000)) is None
+    theirs = candle_cursor(5, "yahoo")
+    assert (candle_place(theirs), candle_provider(theirs)) == (5, "yahoo")
     position = Position(1_723_161_600_123_456, 7, "binance", 'ä"/+?&')
     assert trade_place(trade_cursor(position)) == position
     gap = GapPlace(1_723_161_600_123_456, "silence:BRK.B:ä")

@@ -185,7 +185,7 @@ def test_what_fails_before_the_first_byte_is_an_ordinary_error() -> None:
 def test_what_fails_later_is_no_whole_answer_and_gives_its_place_back() -> None:
     """The server never says that the body has ended; the next download may run."""
     market = Market(final_bars(*STARTS))
-    market.broken_after = 1
+    market.broken_after = 2
     running = Downloads(most=1, most_rows=100_000)
     path = f"/candles/{SYMBOL}?format=csv"
     with capture_logs(), pytest.raises((StorageUnavailable, RuntimeError)):

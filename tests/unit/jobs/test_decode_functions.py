@@ -1,6 +1,7 @@
 """The columns that the bars job's SQL sums up, and those of which it keeps the latest."""
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +14,17 @@ from jobs.domain import quote_key, trade_log
 from jobs.domain.order_key import unpack
 from jobs.flink import decode_functions
 from jobs.flink.columns import milliseconds, spread
-from jobs.flink.decode_functions import QUOTE, TRADE, DecodeFunction, DecodeQuotes, DecodeTrades
+from jobs.flink.decode_functions import (
+    PROVIDER_BAR,
+    UNKNOWN,
+    DecodeFunction,
+    DecodeProviderBars,
+    DecodeQuotes,
+    DecodeTrades,
+)
 from jobs.settings import JobSettings
-from schemas.events import Correction, Quote
+from schemas.events import Correction, ProviderBar, Quote
+from schemas.intervals import MINUTE_US
 from tests.unit.jobs.builders import START_US, a_cancel, a_correct, a_trade
 from tests.unit.jobs.payloads import KNOWN, payload
 
@@ -48,7 +57,7 @@ def decoded(decode: DecodeFunction, *payloads: bytes | None) -> list[dict[str, A
     frame = decode.eval(
         pd.Series(payloads, dtype=object), times, pd.Series([3] * count), pd.Series(range(40, 40 + count))
     )
-    assert list(frame.columns) == list(TRADE if isinstance(decode, DecodeTrades) else QUOTE)
+    assert list(frame.columns) == list(decode.RESULT)
     assert len(frame) == count
     for name in frame.columns:  # as PyFlink sends a column on
         pa.Array.from_pandas(frame[name])
@@ -239,3 +248,25 @@ def test_a_column_is_spread_over_the_places_of_its_rows() -> None:
     assert spread((), [], 2).tolist() == [None, None]
     assert spread(("a", "b"), [0, 1], 2).tolist() == ["a", "b"]
     assert spread(np.array([2**62]), [0], 1).dtype == np.int64
+
+
+def test_a_provider_bar_as_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its fields and its series; unknown trades and VWAP; poison with its reason, and nothing for a
+    heartbeat. All columns go through Arrow, also those of a batch without any bar."""
+    decode = opened(DecodeProviderBars, monkeypatch)
+    bar = ProviderBar("AAPL", "yahoo", "1m", START_US, START_US + MINUTE_US, 1.0, 2.0, 0.5, 1.5, 10.0, None,
+                      None, True, START_US + 70_000_000)  # fmt: skip
+    known, bad = replace(bar, vwap=1.25, trades=7), replace(bar, high=0.25)
+    rows = decoded(decode, payload(bar), payload(known), None, payload(bad), b"no Avro")
+    fields = {name: getattr(bar, name) for name in PROVIDER_BAR if hasattr(bar, name)}
+    fields |= {"series": "AAPL yahoo", "trades": UNKNOWN, "reason": None, "detail": None}
+    assert math.isnan(rows[0].pop("vwap"))
+    assert rows[0] == {name: value for name, value in fields.items() if name != "vwap"}
+    assert rows[1] == fields | {"vwap": 1.25, "trades": 7}
+    assert [(row["series"], row["symbol"], row["reason"]) for row in rows[2:]] == [
+        (None, None, None),
+        ("", None, "invalid_price"),
+        ("", None, "not_avro"),
+    ]
+    assert rows[3]["detail"] == "low 0.5 is above high 0.25"
+    assert [row["series"] for row in decoded(decode, None)] == [None]

@@ -13,13 +13,14 @@ from jobs.flink.write_functions import (
     WriteCandles,
     WriteFunction,
     WriteGaps,
+    WriteProviderBars,
     WriteQuotes,
     WriteTrades,
 )
 from jobs.letters import MOST_PAYLOAD_BYTES
 from jobs.settings import JobSettings
 from schemas.avro_codec import Decoder, Encoder
-from schemas.events import Alert, Candle, DeadLetter, Event, Gap, Quote
+from schemas.events import Alert, Candle, DeadLetter, Event, Gap, ProviderBar, Quote
 from schemas.intervals import MINUTE_US
 from schemas.registry import our_schemas
 from schemas.topics import Topics
@@ -34,12 +35,17 @@ CANDLE = Candle("AAPL", "1m", START_US, START_US + MINUTE_US, 1.0, 1.0, 1.0, 1.0
 QUOTE = Quote("AAPL", START_US, START_US, 1.0, 2.0, 1.5, 3.0, 0, "sim")
 ALERT = Alert("a", 1, "AAPL", "price_spike", "high", "raised", START_US, START_US, 6.0, 5.0, "6 %")
 GAP = Gap("g", "AAPL", "finnhub", START_US, START_US + 5, True, "disconnect", "reset", START_US + 6)
+PROVIDER_BAR = ProviderBar(
+    "AAPL", "yahoo", "1m", START_US, START_US + MINUTE_US, 1.0, 2.0, 0.5, 1.5, 10.0, None, None, True,
+    START_US + 70_000_000, START_US + 70_000_001, {"sma_20": 1.25},
+)  # fmt: skip
 KINDS: dict[type[WriteFunction], str] = {
     WriteTrades: TOPICS.trades,
     WriteQuotes: TOPICS.quotes,
     WriteCandles: TOPICS.candles,
     WriteAlerts: TOPICS.alerts,
     WriteGaps: TOPICS.gaps,
+    WriteProviderBars: TOPICS.provider_candles,
 }
 ID_OF = {event_type: IDS[name] for name, event_type in TOPICS.record_types.items()}
 
@@ -196,6 +202,26 @@ def test_gaps_are_stored_and_poison_comes_back(write: Write, session: FakeSessio
     ]
 
 
+def test_provider_bars_are_stored_and_poison_comes_back(write: Write, session: FakeSession) -> None:
+    """Of a bar's versions the greatest is written; without indicators it leaves those there are."""
+    bad, candle = record(replace(PROVIDER_BAR, low=3.0)), record(CANDLE)
+    newer = replace(PROVIDER_BAR, version=PROVIDER_BAR.version + 5, indicators={}, close=1.75)
+    later = replace(PROVIDER_BAR, start=START_US + MINUTE_US, end=START_US + 2 * MINUTE_US)
+    letters = write(WriteProviderBars, record(newer), record(PROVIDER_BAR), None, bad, candle, record(later))
+    assert letters[:3] == [None, None, None]
+    assert refusals(letters) == [
+        ("invalid_price", TOPICS.provider_candles, 43, bad),
+        ("wrong_schema", TOPICS.provider_candles, 44, candle),
+    ]
+    names = ("source", "close", "[timestamp]", "indicators")
+    assert [(table, *map(row.get, names)) for table, row in sent_rows(session)] == [
+        ("symbols", None, None, None, None),
+        ("provider_buckets", "yahoo", None, None, None),
+        ("provider_candles", "yahoo", 1.75, newer.version, None),
+        ("provider_candles", "yahoo", 1.5, later.version, {"sma_20": 1.25}),
+    ]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_of_heartbeats_writes_nothing(
     write: Write, session: FakeSession, kind: type[WriteFunction]
@@ -219,7 +245,7 @@ def test_it_is_never_folded_away(kind: type[WriteFunction]) -> None:
 
 
 def test_each_topic_has_its_function() -> None:
-    """All but the dead letters and the bars of providers are stored."""
-    others = {TOPICS.dead_letter, TOPICS.provider_bars, TOPICS.provider_candles}
+    """All but the dead letters, and the bars of providers before they have indicators, are stored."""
+    others = {TOPICS.dead_letter, TOPICS.provider_bars}
     stored = set(write_functions.write_functions(JobSettings(), KNOWN, IDS))
     assert stored == set(TOPICS.event_types) - others

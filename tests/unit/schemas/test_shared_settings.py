@@ -45,6 +45,7 @@ VALUES = {
     "VERSIONS_TTL_DAYS": "6",
     "ALERTS_TTL_DAYS": "8",
     "GAPS_TTL_DAYS": "9",
+    "PROVIDER_BARS_TTL_DAYS": "10",
     "GOLD_MINUTES_TTL_DAYS": "3",
     "GOLD_HOURS_TTL_DAYS": "4",
 }

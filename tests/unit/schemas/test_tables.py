@@ -62,7 +62,7 @@ def test_the_keyspace_has_the_configured_replication() -> None:
 
 SETTINGS = CassandraSettings(
     bronze_ttl_days=2, silver_ttl_days=3, quotes_ttl_days=4, versions_ttl_days=6, alerts_ttl_days=8,
-    gaps_ttl_days=9,
+    gaps_ttl_days=9, provider_bars_ttl_days=10,
     gold_minutes_ttl_days=5, gold_hours_ttl_days=400,
 )  # fmt: skip
 TTL = {
@@ -75,13 +75,14 @@ TTL = {
     "alerts_by_symbol": 8 * 86_400,
     "alerts_by_day": 8 * 86_400,
     "gaps": 9 * 86_400,
+    "provider_candles": 10 * 86_400,
     **{GOLD_TABLES[interval]: 5 * 86_400 for interval in ("1m", "5m", "15m")},
     **{GOLD_TABLES[interval]: 400 * 86_400 for interval in ("1h", "4h", "1d")},
 }
 
 
 def test_every_table_is_created_once_with_its_ttl() -> None:
-    """Ticks, six of gold, their versions, quotes, alerts, gaps, and the symbols, which have none."""
+    """Ticks, bars, versions, quotes, alerts, gaps, bars of providers; names and keys have none."""
     created = [statement for statement in table_ddl(SETTINGS) if statement.startswith("CREATE")]
     ttls = {}
     for statement in created:
@@ -89,7 +90,7 @@ def test_every_table_is_created_once_with_its_ttl() -> None:
         ttl = re.search(r"default_time_to_live = (\d+)", statement)
         assert name, statement
         ttls[name[1]] = int(ttl[1]) if ttl else None
-    assert ttls == {**TTL, "symbols": None, "api_keys": None}
+    assert ttls == {**TTL, "symbols": None, "api_keys": None, "provider_buckets": None}
     assert len(created) == len(ttls)
 
 

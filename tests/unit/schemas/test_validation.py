@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import PoisonError
-from schemas.events import Candle, Correction, Quote, Trade
+from schemas.events import Candle, Correction, ProviderBar, Quote, Trade
 from schemas.validation import (
     MAX_AMOUNT,
     MAX_NAME_LENGTH,
@@ -15,6 +15,7 @@ from schemas.validation import (
     REASONS,
     check_candle,
     check_correction,
+    check_provider_bar,
     check_quote,
     check_record_time,
     check_trade,
@@ -209,3 +210,32 @@ def test_a_bar_needs_a_symbol_an_interval_a_start_on_a_minute_an_end_and_a_versi
             check_candle(refused)
     with pytest.raises(PoisonError, match="invalid_symbol"):
         check_candle(a_candle(symbol="aapl"))
+
+
+PROVIDER_BAR = ProviderBar(
+    "AAPL", "yahoo", "1d", 300_000_000, 300_000_001, 1.0, 2.0, 0.5, 1.5, 0.0, None, None, False, 9
+)
+
+
+def test_a_provider_bar_may_close_outside_of_its_range_but_not_be_nonsense() -> None:
+    """Some providers append their latest price to a bar."""
+    for good in (PROVIDER_BAR, replace(PROVIDER_BAR, close=3.0, vwap=1.25, trades=0, version=9)):
+        check_provider_bar(good)
+    for changes, reason in (
+        ({"symbol": "aapl"}, "invalid_symbol"),
+        ({"source": ""}, "invalid_identity"),
+        ({"interval": "2m"}, "invalid_identity"),
+        ({"start": 300_000_001, "end": 400_000_000}, "invalid_identity"),
+        ({"end": 300_000_000}, "invalid_identity"),
+        ({"received_at": -1}, "invalid_identity"),
+        ({"version": -1}, "invalid_identity"),
+        ({"open": nan}, "invalid_price"),
+        ({"close": 0.0}, "invalid_price"),
+        ({"low": 2.5}, "invalid_price"),
+        ({"vwap": -1.0}, "invalid_price"),
+        ({"volume": inf}, "invalid_size"),
+        ({"trades": -1}, "invalid_size"),
+    ):
+        with pytest.raises(PoisonError) as refused:
+            check_provider_bar(replace(PROVIDER_BAR, **changes))
+        assert refused.value.reason == reason, changes

@@ -66,8 +66,11 @@ def test_indicators_are_those_of_the_model(pages: HotPages, names: tuple[str, ..
     assert json.loads(found.body) == json.loads(expected.model_dump_json(exclude_unset=True))
 
 
-def test_what_was_known_at_a_time_and_filled_bars_are_left_to_cassandra(pages: HotPages) -> None:
-    """Memory has the newest versions only."""
+def test_what_was_known_at_a_time_filled_bars_and_those_of_providers_are_left_to_cassandra(
+    pages: HotPages,
+) -> None:
+    """Memory has the newest versions of ours only."""
+    assert run(pages.candles(request(), replace(QUERY, provider="yahoo"))) is None
     assert run(pages.candles(request(), replace(QUERY, as_of=NOON))) is None
     assert run(pages.candles(request(), replace(QUERY, fill=True))) is None
 

@@ -162,6 +162,19 @@ def test_a_new_version_of_an_old_bar_is_drawn(market: Market, open_page: OpenPag
     assert chart.screenshot() != before
 
 
+def test_bars_of_a_provider_are_marked_until_there_are_some_of_ours(
+    market: Market, open_page: OpenPage
+) -> None:
+    """The first live bar of ours brings ours, and none of the provider's stays beside them."""
+    market.provider = "yahoo"
+    page = open_page("#/symbol/AAPL?interval=1m")
+    expect(page.locator("#symbol-provider")).to_have_text("bars of yahoo")
+    market.provider = None
+    market.publish(next_version(market.last("AAPL"), 91.0))
+    expect(page.locator("#symbol-provider")).to_be_hidden()
+    expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text("91.00")
+
+
 def test_history_loads_while_the_chart_is_scrolled(market: Market, open_page: OpenPage) -> None:
     """Page by page, by the cursor of the answer before, and no page twice."""
     page = open_page("#/symbol/AAPL?interval=1m")

@@ -23,6 +23,7 @@ const ALERTS = 5;
 const GATHER_MS = 50;
 const TABLES_MS = 250;
 const STALE_SECONDS = 30;
+const PROVIDER_MS = 15_000; // bars of a provider come by REST alone
 const RECHECK_MS = 1500; // after a correction, until the storage has it
 const PLACE = "tickstream.indicators";
 const INTERVAL_PLACE = "tickstream.interval";
@@ -52,6 +53,7 @@ export class SymbolView {
   #older = { cursor: null, loading: false };
   #changed = []; // bars that the chart has not been given yet
   #recheck = null;
+  #loadedAt = 0;
   #ages = null;
   #pending = []; // trades that the tape has not been given yet
   #draw = batched(() => this.#drawChart());
@@ -173,6 +175,7 @@ export class SymbolView {
   }
 
   #loadNewest({ fresh }) {
+    this.#loadedAt = Date.now();
     const parameters = { interval: this.interval, limit: FIRST_PAGE, include: "indicators" };
     return this.#load(this.#path("candles"), parameters, this.#stopBars.signal, ({ candles, next_cursor: cursor }) => {
       const bars = candles.map(fromJson);
@@ -248,7 +251,9 @@ export class SymbolView {
   #bar(json) {
     if (json.symbol !== this.symbol) return;
     if (json.interval === "1d") this.#quote.takeDay(json);
-    if (json.interval === this.interval) {
+    if (json.interval === this.interval && this.#provider) {
+      this.#openBars(); // the first bar of ours: never beside those of a provider
+    } else if (json.interval === this.interval) {
       const bar = fromJson(json);
       const older = this.#bars.first && bar.time < this.#bars.first.time;
       const change = older ? null : this.#bars.put(bar);
@@ -269,6 +274,11 @@ export class SymbolView {
     this.#loadQuote();
     this.#loadTrades();
     this.#loadNewest({ fresh: false });
+  }
+
+  /** Whose bars these are; nobody's but ours: null. */
+  get #provider() {
+    return this.#bars.last?.provider_bar ?? null;
   }
 
   #shownIndicators() {
@@ -305,6 +315,15 @@ export class SymbolView {
     this.#table.write(this.#bars.all, this.interval);
     const last = this.#tape.last;
     byId("symbol-stale").hidden = !last || now - last.time < STALE_SECONDS * 1000;
+    this.#writeProvider();
+  }
+
+  #writeProvider() {
+    const provider = this.#provider;
+    const tag = byId("symbol-provider");
+    tag.hidden = !provider;
+    setText(tag, provider ? `bars of ${provider}` : "");
+    if (provider && Date.now() - this.#loadedAt > PROVIDER_MS) this.#loadNewest({ fresh: false });
   }
 
   #writeLegend() {
