@@ -99,6 +99,15 @@ def check_sources(names: Sequence[str]) -> None:
         )
 
 
+def stream_symbols(settings: ProducerSettings, now_us: int) -> tuple[str, ...]:
+    """The symbols that are produced. Raises ConfigurationError where a demo's recordings cannot be read."""
+    if "demo" not in settings.source_names:
+        return settings.symbols
+    recorded = recorded_symbols(settings.replay_files, settings.replay_format, now_us)
+    others = () if settings.demo_with == "none" else settings.symbols
+    return tuple(dict.fromkeys((*recorded, *others)))
+
+
 def make_source(names: Sequence[str], making: Making) -> Source:
     """The source of that name; of several, by priority, the one that is fit, symbol by symbol.
 

@@ -97,6 +97,12 @@ class Feed:
         self.connected_at = now
         self._late = 0
 
+    def resumed(self, now: int) -> None:
+        """Nothing was asked of it until now."""
+        self.connected_at = now
+        self._late = 0
+        self.heard(now)
+
     def heard(self, now: int) -> None:
         """Anything has come through its connection."""
         if self.link is not None:

@@ -38,6 +38,7 @@ class Provider(Generic[Made_co]):
     quotes_only: bool = False
     stocks: bool = False
     bars: bool = False
+    gives: tuple[str, ...] = ("trades", "quotes")
 
 
 WEB_SOCKETS: Mapping[str, Provider[Adapter]] = {
@@ -57,6 +58,7 @@ WEB_SOCKETS: Mapping[str, Provider[Adapter]] = {
         lambda _: finnhub.LIMITS,
         needs=("FINNHUB_API_KEY",),
         stocks=True,
+        gives=("trades",),
     ),
     "polygon": Provider(
         "trades and quotes of all US venues",
@@ -73,6 +75,7 @@ WEB_SOCKETS: Mapping[str, Provider[Adapter]] = {
         recorded=False,
         quotes_only=True,
         stocks=True,
+        gives=("quotes",),
     ),
 }
 """Those that send by themselves."""

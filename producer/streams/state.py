@@ -1,0 +1,146 @@
+"""What the producer tells of itself: ``schemas.producer_state``, made when somebody asks for it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from producer.failover.source import FollowedSources
+from producer.providers.catalogue import WEB_SOCKETS, Provider
+from producer.providers.contract import Adapter
+from producer.runtime import Runtime
+from producer.settings import ProducerSettings
+from producer.simulator.columns import SOURCE as SIMULATOR
+from producer.sources import Source
+from producer.streams.desk import StreamDesk
+from producer.symbols import SymbolNames
+from schemas.producer_state import ProducerState, ProviderLimits, ProviderState, StreamState
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class StateReport:
+    """Reads what other threads write: each number is right, though not all are of the same moment."""
+
+    def __init__(
+        self, settings: ProducerSettings, source: Source, desk: StreamDesk, runtime: Runtime
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._desk = desk
+        self._runtime = runtime
+        self._names = SymbolNames.load(settings.symbol_names_file)
+
+    def json(self) -> bytes:
+        """As it is served."""
+        return self.state().model_dump_json().encode()
+
+    def state(self) -> ProducerState:
+        """As of now."""
+        samples = _samples(self._runtime.metrics.registry)
+        providers = [self._web_socket(name, WEB_SOCKETS[name], samples) for name in WEB_SOCKETS]
+        return ProducerState(
+            at=_time(self._runtime.clock.now_us()),
+            providers=[*providers, self._simulator()],
+            streams=[self._stream(symbol) for symbol in self._desk.symbols],
+        )
+
+    def _web_socket(
+        self, name: str, provider: Provider[Adapter], samples: Mapping[tuple[str, Labels], float]
+    ) -> Any:
+        mine = (("provider", name),)
+        disconnects = {
+            dict(labels)["reason"]: round(value)
+            for (metric, labels), value in samples.items()
+            if metric == "producer_provider_disconnects_total" and mine[0] in labels
+        }
+        rejected = samples.get(("producer_provider_outcomes_total", (("outcome", "rejected"), *mine)), 0)
+        heard = samples.get(("producer_provider_last_message_timestamp_seconds", mine))
+        limits = provider.make(self._settings, self._names).limits
+        tallies = self._desk.tallies
+        return ProviderState(
+            name=name,
+            about=provider.about,
+            kind="websocket",
+            gives=list(provider.gives),
+            needs=list(provider.needs),
+            configured=all(getattr(self._settings, need.lower()) for need in provider.needs),
+            proven=provider.recorded,
+            limits=ProviderLimits(
+                symbols_per_connection=limits.symbols,
+                connections=limits.connections,
+                messages_per_second=limits.messages_per_second,
+            ),
+            connections=round(samples.get(("producer_provider_connections", mine), 0)),
+            received=round(samples.get(("producer_provider_items_total", mine), 0)),
+            published=tallies.published[name],
+            refused=round(rejected) + tallies.refused[name],
+            last_message=None if heard is None else _time(round(heard * 1e6)),
+            disconnects=disconnects,
+            reconnects=sum(disconnects.values()),
+            budget=None,
+            **self._use(name),
+        )
+
+    def _simulator(self) -> ProviderState:
+        tallies, use = self._desk.tallies, self._use(SIMULATOR)
+        published, refused = tallies.published[SIMULATOR], tallies.refused[SIMULATOR]
+        last_us = tallies.last_of_source.get(SIMULATOR)
+        return ProviderState(
+            name=SIMULATOR,
+            about="a market that is made up, trades and quotes",
+            kind="simulator",
+            gives=["trades", "quotes"],
+            needs=[],
+            configured=True,
+            proven=True,
+            limits=None,
+            connections=0,
+            received=published + refused,
+            published=published,
+            refused=refused,
+            last_message=None if last_us is None else _time(last_us),
+            disconnects={},
+            reconnects=0,
+            budget=None,
+            **use,
+        )
+
+    def _use(self, name: str) -> dict[str, Any]:
+        """What the sources in use are to each other."""
+        names, source = self._settings.source_names, self._source
+        several = source if isinstance(source, FollowedSources) and name in names else None
+        return {
+            "in_use": name in names,
+            "priority": names.index(name) + 1 if name in names else None,
+            "health": several and several.fitness(name),
+            "following": several and several.following(name),
+        }
+
+    def _stream(self, symbol: str) -> StreamState:
+        tallies = self._desk.tallies
+        since, last = self._runtime.stopped.since.get(symbol), tallies.last.get(symbol)
+        return StreamState(
+            symbol=symbol,
+            status="running" if since is None else "stopped",
+            stopped_since=None if since is None else _time(since),
+            source=self._desk.followed(symbol),
+            trades=tallies.trades[symbol],
+            quotes=tallies.quotes[symbol],
+            last_event=None if last is None else _time(last),
+        )
+
+
+def _samples(registry: CollectorRegistry) -> dict[tuple[str, Labels], float]:
+    """(name, labels in order) -> value of everything that is counted by provider."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for metric in registry.collect()
+        if metric.name.startswith("producer_provider_")
+        for sample in metric.samples
+    }
+
+
+def _time(us: int) -> datetime:
+    return datetime.fromtimestamp(us / 1e6, UTC)
