@@ -16,6 +16,7 @@ from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
 from api.parameters import AlertPage, CandlePage, GapPage, HistoryPage, IndicatorPage, SymbolList
+from api.producer import OrderWriter, ProducerClient
 from api.quote_store import QuoteStore
 from api.stats.reports import Reports
 from api.store import Store
@@ -39,6 +40,10 @@ class Services:
     readiness: Cached[Readiness]
     metrics: ApiMetrics
     live: LiveServer
+    producer: ProducerClient
+    orders: OrderWriter
+    configured: tuple[str, ...]
+    """The symbols of SYMBOLS."""
 
 
 async def services(request: Request) -> Services:
@@ -58,9 +63,10 @@ async def stored_name(symbol: str, store: Store) -> str:
     raise UnknownSymbol(symbol)
 
 
-async def known_symbol(
-    symbol: Annotated[str, Path(description="upper or lower case", examples=["AAPL"])], parts: ServicesDep
-) -> str:
+SymbolPath = Annotated[str, Path(description="upper or lower case", examples=["AAPL"])]
+
+
+async def known_symbol(symbol: SymbolPath, parts: ServicesDep) -> str:
     """The symbol of the path as it is stored; raises UnknownSymbol."""
     return await stored_name(symbol, parts.store)
 

@@ -5,12 +5,15 @@ ApiError (TickstreamError)
 ├── InvalidKey           401 invalid_key, likewise
 ├── Forbidden            403 forbidden
 ├── UnknownSymbol        404 unknown_symbol
+├── UnknownStream        404 unknown_stream
 ├── PayloadTooLarge      413 payload_too_large
 ├── UriTooLong           414 uri_too_long
 ├── InvalidParameter     422 invalid_parameter
 ├── AsOfTooOld           422 as_of_too_old
 ├── RateLimited          429 rate_limited, with Retry-After
 ├── TooManyDownloads     503 too_many_downloads, with Retry-After
+├── ProducerUnavailable  503 producer_unavailable, with Retry-After
+├── KafkaUnavailable     503 kafka_unavailable, with Retry-After
 └── StorageUnavailable   503 storage_unavailable, with Retry-After
 """
 
@@ -114,6 +117,14 @@ class UnknownSymbol(ApiError):
         super().__init__(f"no symbol {symbol!r}: /api/v1/symbols lists those there are")
 
 
+class UnknownStream(ApiError):
+    status = 404
+    code = "unknown_stream"
+
+    def __init__(self, symbol: str) -> None:
+        super().__init__(f"nothing produces {symbol!r}: /api/v1/streams lists what is; SYMBOLS names it")
+
+
 class InvalidParameter(ApiError):
     status = 422
     code = "invalid_parameter"
@@ -148,6 +159,26 @@ class StorageUnavailable(ApiError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the storage does not answer ({why}): try again in {RETRY_AFTER_SECONDS} s")
+
+
+class ProducerUnavailable(ApiError):
+    status = 503
+    code = "producer_unavailable"
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the producer does not answer ({why}): start it, or set PRODUCER_METRICS_URL; /ready says more"
+        )
+
+
+class KafkaUnavailable(ApiError):
+    status = 503
+    code = "kafka_unavailable"
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Kafka does not take the order ({why}): try again in {RETRY_AFTER_SECONDS} s")
 
 
 COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {

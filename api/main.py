@@ -23,8 +23,9 @@ from api.live.gate import Gate
 from api.live.server import LiveServer
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
+from api.producer import OrderWriter, ProducerClient
 from api.readiness import all_checks, assess
-from api.routes import alerts, gaps, history, live, market, operations, stats, summary
+from api.routes import alerts, gaps, history, live, market, operations, stats, streams, summary
 from api.routes.docs import add_docs
 from api.routes.page import page_router
 from api.security import key_store
@@ -112,6 +113,9 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
                 readiness=Cached(look, READY_CACHE_SECONDS),
                 metrics=metrics,
                 live=live_server,
+                producer=ProducerClient(http, settings.producer_metrics_url),
+                orders=OrderWriter(settings),
+                configured=settings.symbols,
             )
             connecting = asyncio.create_task(connect(database, settings, settings.api_host, stored_keys, now))
             feeding = asyncio.create_task(live_server.run())
@@ -144,6 +148,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
     app.include_router(stats.router)
     app.include_router(alerts.router)
     app.include_router(gaps.router)
+    app.include_router(streams.router)
     app.include_router(operations.router)
     app.include_router(live.router)
     add_docs(app)

@@ -43,10 +43,10 @@ class MetricsServer:
         self._server.server_close()
         self._thread.join()
 
-    def _answer(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
-        if environ["PATH_INFO"] != STATE_PATH:
-            return self._metrics(environ, start)
-        if environ["REQUEST_METHOD"] != "GET":
+    def _answer(self, request: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        if request["PATH_INFO"] != STATE_PATH:
+            return self._metrics(request, start)
+        if request["REQUEST_METHOD"] != "GET":
             start("405 Method Not Allowed", [("Allow", "GET")])
             return [b""]
         if self.state is None:

@@ -250,7 +250,7 @@ def test_a_source_without_connections_is_there_as_soon_as_it_is_asked() -> None:
 def test_a_stopped_symbol_is_neither_silent_nor_lost() -> None:
     """No hole, no change of source, however long; after the start its connection counts again."""
     setup = Setup("trades", "trades")
-    polygon, finnhub = setup.members
+    polygon, _ = setup.members
     for member in setup.members:
         member.notice("connected")
     setup.next()

@@ -81,7 +81,7 @@ def spans(gaps: list[Gap]) -> list[tuple[str, int, int, bool]]:
 
 
 def test_a_stopped_symbol_is_not_published_and_its_time_is_a_gap() -> None:
-    """From the order on by event time, until the start; what was traded before and comes late still counts."""
+    """From the order on, by event time, until the start; what was traded before and comes late counts."""
     setup = Setup()
     stopped_us = setup.clock.us
     setup.orders_now("AAPL", stopped=True)
