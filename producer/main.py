@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -18,6 +19,7 @@ from producer.metrics import ProducerMetrics
 from producer.metrics_server import MetricsServer
 from producer.progress import ReachedRate
 from producer.publisher import Publisher
+from producer.recorder import Recorder
 from producer.registry import Making, check_sources, make_source, stream_symbols
 from producer.runtime import Runtime
 from producer.settings import ProducerSettings, load_settings
@@ -52,8 +54,13 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        tracing = open_tracing(settings, "producer", root_ratio=1.0)  # the publisher picks the trades
-        return run(settings, Runtime(SystemClock(stop), ProducerMetrics(), stop, tracing))
+        with ExitStack() as opened:
+            tracing = open_tracing(settings, "producer", root_ratio=1.0)  # the publisher picks the trades
+            runtime = Runtime(SystemClock(stop), ProducerMetrics(), stop, tracing)
+            if settings.record:
+                recorder = opened.enter_context(closing(Recorder(settings, runtime.metrics)))
+                runtime = replace(runtime, record=recorder.add)
+            return run(settings, runtime)
     except StopRequestedError:
         return DONE
     except ConfigurationError as error:

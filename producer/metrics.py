@@ -123,6 +123,13 @@ class ProducerMetrics:
             ["source"],
             registry=self.registry,
         )
+        # Messages of providers that the recorder has written, and those that it had no room for.
+        self.recorded_frames = Counter(
+            "producer_recorded_frames", "Messages that were recorded", registry=self.registry
+        )
+        self.unrecorded_frames = Counter(
+            "producer_unrecorded_frames", "Messages that were not recorded", registry=self.registry
+        )
         # Symbols that are stopped by order, and not produced.
         self.stopped_streams = Gauge(
             "producer_stopped_streams", "Symbols stopped by order", registry=self.registry

@@ -60,6 +60,7 @@ class Feed:
             now_us,
             SystemRandom().random,
             lambda some, at_us: any(classes.calendar(symbol).is_open(at_us) for symbol in some),
+            runtime.record,
         )
         self._workers: Sequence[Link | Poller]
         if isinstance(adapter, PolledAdapter):

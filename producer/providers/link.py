@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -51,7 +51,8 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all that brings data of a provider shares. ``market_open``: whether data of any of the symbols is
-    to be expected at a time (us); ``random``: a number of [0, 1)."""
+    to be expected at a time (us); ``random``: a number of [0, 1). ``record``: takes every message that comes
+    by itself, with what it shows of a key taken out."""
 
     deliver: Deliver
     counters: Counters
@@ -59,6 +60,7 @@ class Surroundings:
     now_us: Callable[[], int]
     random: Callable[[], float]
     market_open: Callable[[Sequence[str], int], bool]
+    record: Callable[[str, Frame], None] | None = None
 
 
 class Link:
@@ -75,6 +77,7 @@ class Link:
         self._patience = around.patience
         self._now_us = around.now_us
         self._market_open = around.market_open
+        self._record = around.record
         self._backoff = Backoff(around.patience.backoff, around.patience.backoff_cap, around.random)
         self._holes = Holes() if adapter.counts_trades else None
         self._connection = 0
@@ -220,6 +223,8 @@ class Link:
             frame = Frame(payload, self._now_us(), self._connection, number)
             number += 1
             self._counters.heard(frame.received_us)
+            if self._record is not None:
+                self._record(self._adapter.name, replace(frame, payload=self._redaction.payload(payload)))
             parsed = self._adapter.parse(frame)
             if parsed.rejected:
                 parsed = self._redaction.parsed(parsed)
