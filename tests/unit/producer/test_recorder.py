@@ -127,7 +127,7 @@ def test_files_follow_each_other_by_size_and_in_order(tmp_path: Path) -> None:
     noise = os.urandom(300_000).hex()  # cannot be compressed to nothing
     frames = [
         Frame(f'{{"type":"other","n":"{noise}{number}"}}'.encode(), NOW_US, NOW_US, number)
-        for number in range(12)
+        for number in range(18)
     ]
     files = recorded(tmp_path / "rec", "coinbase", frames, record_file_mb=1)
     assert len(files) > 2
