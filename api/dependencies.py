@@ -13,6 +13,7 @@ from api.errors import UnknownSymbol
 from api.gap_store import GapStore
 from api.hot.parts import HotParts
 from api.live.server import LiveServer
+from api.lookups.lookups import Lookups
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
 from api.parameters import AlertPage, CandlePage, GapPage, HistoryPage, IndicatorPage, SymbolList
@@ -42,6 +43,7 @@ class Services:
     live: LiveServer
     producer: ProducerClient
     orders: OrderWriter
+    lookups: Lookups
     configured: tuple[str, ...]
     """The symbols of SYMBOLS."""
 

@@ -47,7 +47,7 @@ class ProviderState(_State):
         examples=[True],
     )
     limits: ProviderLimits | None = Field(description="null: it has none")
-    in_use: bool = Field(description="one of SOURCES", examples=[True])
+    in_use: bool = Field(description="one of SOURCES, or beside a demo", examples=[True])
     priority: int | None = Field(description="among SOURCES, 1 first; null: not in use", examples=[1])
     connections: int = Field(description="open and subscribed now", examples=[1])
     health: dict[str, int] | None = Field(

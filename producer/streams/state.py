@@ -110,9 +110,10 @@ class StateReport:
     def _use(self, name: str) -> dict[str, Any]:
         """What the sources in use are to each other."""
         names, source = self._settings.source_names, self._source
+        beside = "demo" in names and self._settings.demo_with == name
         several = source if isinstance(source, FollowedSources) and name in names else None
         return {
-            "in_use": name in names,
+            "in_use": name in names or beside,
             "priority": names.index(name) + 1 if name in names else None,
             "health": several and several.fitness(name),
             "following": several and several.following(name),

@@ -40,6 +40,8 @@ KEY = re.compile(r"ts_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ABSENT = {
     "/ready",
+    "/api/v1/companies/{symbol}",
+    "/api/v1/history/{symbol}",
     "/api/v1/providers",
     "/api/v1/streams",
     "/api/v1/streams/{symbol}/stop",

@@ -259,6 +259,8 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/gaps",
         *PRODUCER,
         *ORDERS,
+        "/api/v1/companies/{symbol}",
+        "/api/v1/history/{symbol}",
         "/api/v1/market-summary",
         *STATISTICS,
         "/health",
@@ -298,6 +300,8 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/alerts": [*page, "symbol", "type", "severity", "status"],
         "/api/v1/gaps": [*page, "symbol"],
         "/api/v1/quotes": ["symbols"],
+        "/api/v1/companies/{symbol}": ["symbol"],
+        "/api/v1/history/{symbol}": ["symbol", "from", "to", "limit"],
         "/api/v1/quotes/{symbol}": ["symbol"],
     }.items():
         documented = paths[path]["get"]["parameters"]
