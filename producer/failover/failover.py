@@ -58,6 +58,7 @@ class _Symbol:
     ownership: Ownership
     followed_since: int
     stopped: bool
+    started: int = 0
     open_since: int | None = None
 
     @property
@@ -127,7 +128,7 @@ class Failover:
         """It is to be observed again; that it was silent until now says nothing."""
         state = self._symbols[symbol]
         state.stopped = False
-        state.followed_since = now
+        state.started = state.followed_since = now
         for feed in state.feeds.values():
             feed.resumed(now)
         self._judge(state, now)
@@ -293,7 +294,7 @@ class Failover:
             start = feed.newest
         else:
             start = feed.observed_until(state.open_since or 0)
-        start = min(now, max(start, state.ownership.since))
+        start = min(now, max(start, state.ownership.since, state.started - feed.delay))
         detail = UNSEEN[reason]
         if why := feed.refused or (feed.link.detail if feed.link is not None else ""):
             detail = f"{detail}: {why}"

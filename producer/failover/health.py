@@ -98,10 +98,9 @@ class Feed:
         self._late = 0
 
     def resumed(self, now: int) -> None:
-        """Nothing was asked of it until now."""
+        """Nothing was asked of it until now: its silence begins here."""
         self.connected_at = now
         self._late = 0
-        self.heard(now)
 
     def heard(self, now: int) -> None:
         """Anything has come through its connection."""
