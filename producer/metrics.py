@@ -130,6 +130,20 @@ class ProducerMetrics:
         self.unrecorded_frames = Counter(
             "producer_unrecorded_frames", "Messages that were not recorded", registry=self.registry
         )
+        # Requests that a provider's limit has left, below 0: so many wait; and until when it is not asked at
+        # all, seconds since 1970, 0: it never asked for a pause.
+        self.provider_requests_left = Gauge(
+            "producer_provider_requests_left",
+            "Requests left of a provider's limit",
+            ["provider"],
+            registry=self.registry,
+        )
+        self.provider_paused_until = Gauge(
+            "producer_provider_paused_until_timestamp_seconds",
+            "When a provider is asked again",
+            ["provider"],
+            registry=self.registry,
+        )
         # Symbols that are stopped by order, and not produced.
         self.stopped_streams = Gauge(
             "producer_stopped_streams", "Symbols stopped by order", registry=self.registry

@@ -15,17 +15,19 @@ class _State(BaseModel):
 
 
 class ProviderLimits(_State):
-    """What the provider allows."""
+    """What the provider allows; null: not limited in this way, as far as we know."""
 
-    symbols_per_connection: int | None = Field(description="null: no limit that is known", examples=[50])
+    symbols_per_connection: int | None = Field(examples=[50])
     connections: int | None = Field(description="at the same time, with one key", examples=[1])
     messages_per_second: float | None = Field(description="that we send", examples=[25.0])
+    requests_per_minute: float | None = Field(examples=[5.0])
+    requests_per_day: int | None = Field(examples=[25])
 
 
 class ProviderBudget(_State):
-    """What is left of the limit of requests now."""
+    """What was left of the limit of requests after the last one."""
 
-    requests: float = Field(description="that may be sent at once; below 0: so many wait", examples=[4.0])
+    requests: float = Field(description="that could follow it at once; below 0: so many wait", examples=[4.0])
     paused_until: datetime | None = Field(
         description="the provider asked for a pause until then; null: it did not"
     )

@@ -37,6 +37,10 @@ class Counters:
     def heard(self, received_us: int) -> None:
         self._heard.set(received_us / 1e6)
 
+    def budget(self, left: float, paused_until_us: int) -> None:
+        self._metrics.provider_requests_left.labels(self._provider).set(left)
+        self._metrics.provider_paused_until.labels(self._provider).set(paused_until_us / 1e6)
+
     def connected(self, change: int) -> None:
         self._connections.inc(change)
 

@@ -151,6 +151,9 @@ class Poller:
             self._failed.update(poll.symbols)
             await self._rest(error)
             return
+        finally:
+            gate = self._client.gate
+            self._around.counters.budget(gate.left, gate.paused_until_us)
         self._backoff.reset()
         if not self._answers:
             self._answers = True

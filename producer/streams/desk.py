@@ -79,9 +79,9 @@ class StreamDesk:
                 self._holes.extend(symbol, now_us - self._followed(symbol)[1], now_us)
         if self._stopped.since:
             batch = _before(batch, self._stopped.since)
-        before = by_source(batch.trades, batch.quotes, batch.corrections)
+        before = by_source(batch.trades, batch.quotes, batch.corrections, batch.bars)
         passed = gate(batch)
-        after = by_source(passed.trades, passed.quotes, passed.corrections)
+        after = by_source(passed.trades, passed.quotes, passed.corrections, passed.bars)
         self.tallies.passed(before, after, now_us)
         self.tallies.count(self.tallies.trades, passed.trades)
         self.tallies.count(self.tallies.quotes, passed.quotes)
@@ -129,6 +129,7 @@ def _before(batch: Batch, since: Mapping[str, int]) -> Batch:
         trades=_kept(batch.trades, since),
         quotes=_kept(batch.quotes, since),
         corrections=_kept(batch.corrections, since),
+        bars=[bar for bar in batch.bars if bar.symbol not in since or bar.start < since[bar.symbol]],
     )
 
 

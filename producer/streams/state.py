@@ -7,17 +7,18 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from producer.failover.source import FollowedSources
-from producer.providers.catalogue import WEB_SOCKETS, Provider
-from producer.providers.contract import Adapter
+from producer.providers.catalogue import POLLED, PROVIDERS, Provider
+from producer.providers.contract import Adapter, Limits, PolledAdapter
+from producer.providers.request_gate import RequestLimits
 from producer.runtime import Runtime
 from producer.settings import ProducerSettings
 from producer.simulator.columns import SOURCE as SIMULATOR
 from producer.sources import Source
 from producer.streams.desk import StreamDesk
-from producer.symbols import SymbolNames
-from schemas.producer_state import ProducerState, ProviderLimits, ProviderState, StreamState
+from schemas.producer_state import ProducerState, ProviderBudget, ProviderLimits, ProviderState, StreamState
 
 Labels = tuple[tuple[str, str], ...]
+Samples = Mapping[tuple[str, Labels], float]
 
 
 class StateReport:
@@ -30,7 +31,6 @@ class StateReport:
         self._source = source
         self._desk = desk
         self._runtime = runtime
-        self._names = SymbolNames.load(settings.symbol_names_file)
 
     def json(self) -> bytes:
         """As it is served."""
@@ -39,16 +39,16 @@ class StateReport:
     def state(self) -> ProducerState:
         """As of now."""
         samples = _samples(self._runtime.metrics.registry)
-        providers = [self._web_socket(name, WEB_SOCKETS[name], samples) for name in WEB_SOCKETS]
+        providers = [self._provider(name, PROVIDERS[name], samples) for name in PROVIDERS]
         return ProducerState(
             at=_time(self._runtime.clock.now_us()),
             providers=[*providers, self._simulator()],
             streams=[self._stream(symbol) for symbol in self._desk.symbols],
         )
 
-    def _web_socket(
-        self, name: str, provider: Provider[Adapter], samples: Mapping[tuple[str, Labels], float]
-    ) -> Any:
+    def _provider(
+        self, name: str, provider: Provider[Adapter | PolledAdapter], samples: Samples
+    ) -> ProviderState:
         mine = (("provider", name),)
         disconnects = {
             dict(labels)["reason"]: round(value)
@@ -57,21 +57,16 @@ class StateReport:
         }
         rejected = samples.get(("producer_provider_outcomes_total", (("outcome", "rejected"), *mine)), 0)
         heard = samples.get(("producer_provider_last_message_timestamp_seconds", mine))
-        limits = provider.make(self._settings, self._names).limits
         tallies = self._desk.tallies
         return ProviderState(
             name=name,
             about=provider.about,
-            kind="websocket",
+            kind="polling" if name in POLLED else "websocket",
             gives=list(provider.gives),
             needs=list(provider.needs),
             configured=all(getattr(self._settings, need.lower()) for need in provider.needs),
             proven=provider.recorded,
-            limits=ProviderLimits(
-                symbols_per_connection=limits.symbols,
-                connections=limits.connections,
-                messages_per_second=limits.messages_per_second,
-            ),
+            limits=_limits(provider.limits(self._settings)),
             connections=round(samples.get(("producer_provider_connections", mine), 0)),
             received=round(samples.get(("producer_provider_items_total", mine), 0)),
             published=tallies.published[name],
@@ -79,7 +74,7 @@ class StateReport:
             last_message=None if heard is None else _time(round(heard * 1e6)),
             disconnects=disconnects,
             reconnects=sum(disconnects.values()),
-            budget=None,
+            budget=_budget(samples, mine),
             **self._use(name),
         )
 
@@ -131,6 +126,27 @@ class StateReport:
             quotes=tallies.quotes[symbol],
             last_event=None if last is None else _time(last),
         )
+
+
+def _limits(limits: Limits | RequestLimits) -> ProviderLimits:
+    of_requests = limits if isinstance(limits, RequestLimits) else None
+    of_connections = limits if isinstance(limits, Limits) else None
+    return ProviderLimits(
+        symbols_per_connection=of_connections and of_connections.symbols,
+        connections=of_connections and of_connections.connections,
+        messages_per_second=of_connections and of_connections.messages_per_second,
+        requests_per_minute=of_requests and of_requests.per_minute,
+        requests_per_day=(of_requests and of_requests.per_day) or None,
+    )
+
+
+def _budget(samples: Samples, mine: Labels) -> ProviderBudget | None:
+    """None where nothing has been asked for."""
+    left = samples.get(("producer_provider_requests_left", mine))
+    if left is None:
+        return None
+    until_s = samples.get(("producer_provider_paused_until_timestamp_seconds", mine), 0.0)
+    return ProviderBudget(requests=left, paused_until=_time(round(until_s * 1e6)) if until_s else None)
 
 
 def _samples(registry: CollectorRegistry) -> dict[tuple[str, Labels], float]:

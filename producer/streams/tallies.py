@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
 from producer.sources import Columns
-from schemas.events import Correction, Quote, Trade
+from schemas.events import Correction, ProviderBar, Quote, Trade
 
 Events = Sequence[Trade] | Sequence[Quote] | Sequence[Correction]
+FromSource = Events | Sequence[ProviderBar]
 SOURCE_OF, SYMBOL_OF = attrgetter("source"), attrgetter("symbol")
 
 
@@ -18,7 +19,7 @@ class Tallies:
         self.trades: Counter[str] = Counter()
         self.quotes: Counter[str] = Counter()
         self.published: Counter[str] = Counter()
-        """By source; corrections, too."""
+        """By source; corrections and provider bars, too."""
         self.refused: Counter[str] = Counter()
         """By source: what validation has turned away."""
         self.last: dict[str, int] = {}
@@ -49,7 +50,7 @@ class Tallies:
                 self.last_of_source[source] = now_us
 
 
-def by_source(*parts: Events) -> Counter[str]:
+def by_source(*parts: FromSource) -> Counter[str]:
     """Number of events of each source."""
     counts: Counter[str] = Counter()
     for events in parts:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from producer.metrics_server import MetricsServer
+from producer.providers.counters import Counters
 from producer.settings import ProducerSettings
 from producer.simulator.columns import TradeColumns
 from producer.simulator.source import Simulator
@@ -16,7 +17,7 @@ from producer.streams.desk import StreamDesk
 from producer.streams.orders import Ordered
 from producer.streams.state import StateReport
 from schemas.errors import PoisonError
-from schemas.events import Gap, Quote, Trade
+from schemas.events import Gap, ProviderBar, Quote, Trade
 from schemas.producer_state import ProducerState
 from schemas.stream_orders import StreamOrder
 from tests.support.servers import free_ports
@@ -90,8 +91,13 @@ def test_a_stopped_symbol_is_not_published_and_its_time_is_a_gap() -> None:
     assert (opened.start, opened.detail) == (stopped_us, "stopped by order")
     late, of_now, other = setup.trade("AAPL", late_us=2 * S), setup.trade("AAPL"), setup.trade("MSFT")
     quotes = [Quote(name, setup.clock.us, 0, 1.0, 1.0, 2.0, 1.0, 0, "finnhub") for name in ("AAPL", "MSFT")]
-    passed = setup.next(Batch(setup.clock.us, [late, of_now, other], quotes), seconds=0)
-    assert (passed.trades, passed.quotes) == ([late, other], quotes[1:])
+    bars = [
+        ProviderBar(name, "yahoo", "1m", setup.clock.us, 0, 1, 1, 1, 1, 1, None, None, False, 0)
+        for name in ("AAPL", "MSFT")
+    ]
+    passed = setup.next(Batch(setup.clock.us, [late, of_now, other], quotes, bars=bars), seconds=0)
+    assert (passed.trades, passed.quotes, passed.bars) == ([late, other], quotes[1:], bars[1:])
+    assert setup.desk.tallies.published == {"finnhub": 3, "yahoo": 1}
     assert not [gap for _ in range(50) for gap in setup.next().gaps]
     told = [gap for _ in range(20) for gap in setup.next().gaps]
     assert spans(told) == [("AAPL", stopped_us, stopped_us + 60 * S, False)]
@@ -206,6 +212,7 @@ def test_the_state_tells_of_every_provider_and_every_stream() -> None:
     setup.desk.pass_on(Batch(setup.clock.us, [traded, traded]), gate=refuses)
     setup.orders_now("MSFT", stopped=True)
     setup.next()
+    Counters(setup.runtime.metrics, "yahoo").budget(-2.0, 0)
     body = report.json()
     assert b"SECRET" not in body
     state = ProducerState.model_validate_json(body)
@@ -218,6 +225,18 @@ def test_the_state_tells_of_every_provider_and_every_stream() -> None:
     assert finnhub.limits.symbols_per_connection == 50
     assert (finage.in_use, finage.configured, finage.proven) == (False, False, False)
     assert finage.needs == ["FINAGE_SOCKET_KEY", "FINAGE_URL"]
+    polled = {one.name: one for one in state.providers if one.kind == "polling"}
+    assert {name: (one.gives, one.proven, one.configured) for name, one in polled.items()} == {
+        "alpha_vantage": (["quotes", "provider_bars"], False, False),
+        "fmp": (["quotes"], False, False),
+        "yahoo": (["quotes", "provider_bars"], False, True),
+    }
+    limits = polled["alpha_vantage"].limits
+    assert limits is not None
+    assert (limits.requests_per_minute, limits.requests_per_day, limits.connections) == (5, 25, None)
+    assert polled["fmp"].budget is None
+    assert polled["yahoo"].budget is not None
+    assert (polled["yahoo"].budget.requests, polled["yahoo"].budget.paused_until) == (-2.0, None)
     assert [(one.symbol, one.status, one.trades) for one in state.streams] == [
         ("AAPL", "running", 1),
         ("MSFT", "stopped", 0),
