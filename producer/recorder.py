@@ -32,7 +32,9 @@ MOST_TOGETHER = 4 * 1024 * 1024
 
 class RecorderSettings(EnvironmentSettings):
     record: str = Field(
-        "", description="folder that the messages of providers are recorded in, for replays; empty: none"
+        "",
+        description="folder that messages of providers with a WebSocket are recorded in, as they came, for"
+        " replays; empty: none",
     )
     record_file_mb: int = Field(
         64,

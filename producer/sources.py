@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas.events import Correction, Gap, ProviderBar, Quote, Trade
 
 Kind = Literal["trade", "correction", "quote", "provider_bar"]
@@ -87,6 +90,18 @@ class Following(Protocol):
         """Its name, and how far behind the market it is (us)."""
 
 
+class Tally(NamedTuple):
+    """Of some symbols, in their order: number of events, and event time (us) of the last one."""
+
+    counts: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, symbols: int) -> Self:
+        """Of so many symbols, without events."""
+        return cls(np.zeros(symbols, np.int64), np.zeros(symbols, np.int64))
+
+
 @runtime_checkable
 class Columns(Protocol):
     """Events that are held as columns: they can be checked and encoded as a whole, far faster than one by
@@ -98,8 +113,12 @@ class Columns(Protocol):
     def before(self, ends: Mapping[str, int]) -> Self:
         """Without what of these symbols is dated at their time (us) or later."""
 
-    def tally(self) -> Mapping[str, tuple[int, int]]:
-        """Symbol -> number of events, and the event time of the last one."""
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Those that its events may be of."""
+
+    def add_to(self, tally: Tally) -> None:
+        """Counts its events."""
 
     @property
     def source(self) -> str:

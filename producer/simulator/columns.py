@@ -14,7 +14,7 @@ from typing import Generic, Self, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from producer.sources import WireRecord
+from producer.sources import Tally, WireRecord
 from schemas.avro_codec import HEADER, Encoder
 from schemas.events import Quote, Trade
 from schemas.validation import MAX_AMOUNT
@@ -76,14 +76,10 @@ class _Columns(Sequence[EventT], Generic[EventT]):
         limits = np.array([ends.get(symbol, NEVER) for symbol in self.symbols])
         return self.rows(self.event_time < limits[self.symbol])
 
-    def tally(self) -> Mapping[str, tuple[int, int]]:
+    def add_to(self, tally: Tally) -> None:
         """See ``producer.sources.Columns``."""
-        counts = np.bincount(self.symbol, minlength=len(self.symbols))
-        last = np.zeros(len(self.symbols), np.int64)
-        last[self.symbol] = self.event_time
-        return {
-            self.symbols[index]: (int(counts[index]), int(last[index])) for index in np.flatnonzero(counts)
-        }
+        tally.counts[:] += np.bincount(self.symbol, minlength=len(self.symbols))
+        tally.last[self.symbol] = self.event_time
 
     @property
     def source(self) -> str:

@@ -10,7 +10,7 @@ from producer.failover.holes import Holes, Missed
 from producer.runtime import Runtime
 from producer.sources import Batch, Columns, Following, Source
 from producer.streams.orders import Ordered
-from producer.streams.tallies import Tallies, by_source
+from producer.streams.tallies import Tallies
 from schemas.events import Correction, Quote, Trade
 from schemas.intervals import INTERVALS
 
@@ -79,12 +79,8 @@ class StreamDesk:
                 self._holes.extend(symbol, now_us - self._followed(symbol)[1], now_us)
         if self._stopped.since:
             batch = _before(batch, self._stopped.since)
-        before = by_source(batch.trades, batch.quotes, batch.corrections, batch.bars)
         passed = gate(batch)
-        after = by_source(passed.trades, passed.quotes, passed.corrections, passed.bars)
-        self.tallies.passed(before, after, now_us)
-        self.tallies.count(self.tallies.trades, passed.trades)
-        self.tallies.count(self.tallies.quotes, passed.quotes)
+        self.tallies.passed(batch, passed, now_us)
         gaps = (*passed.gaps, *self._holes.drain())
         for gap in gaps:
             self._metrics.gaps.labels(gap.reason).inc()

@@ -116,15 +116,15 @@ class StateReport:
 
     def _stream(self, symbol: str) -> StreamState:
         tallies = self._desk.tallies
-        since, last = self._runtime.stopped.since.get(symbol), tallies.last.get(symbol)
+        since, last = self._runtime.stopped.since.get(symbol), tallies.last(symbol)
         return StreamState(
             symbol=symbol,
             status="running" if since is None else "stopped",
             stopped_since=None if since is None else _time(since),
             source=self._desk.followed(symbol),
-            trades=tallies.trades[symbol],
-            quotes=tallies.quotes[symbol],
-            last_event=None if last is None else _time(last),
+            trades=tallies.trades(symbol),
+            quotes=tallies.quotes(symbol),
+            last_event=_time(last) if last else None,
         )
 
 
