@@ -54,16 +54,23 @@ class StreamDesk:
     def open(self) -> None:
         """Obeys what was ordered before. Raises UnavailableError."""
         since: dict[str, int] = {}
+        ended: dict[str, tuple[int, int]] = {}
         for order, at_us in self._orders.catch_up():
-            if not order.stopped:
-                since.pop(order.symbol, None)
-            elif order.symbol in self._symbols:
+            if not order.stopped and order.symbol in since:
+                ended[order.symbol] = since.pop(order.symbol), at_us
+            elif order.stopped and order.symbol in self._symbols:
                 since.setdefault(order.symbol, at_us)
         now_us = self._clock.now_us()
         hour = INTERVALS["1h"]
         earliest = (now_us - RETOLD_US) // hour * hour
         since = {symbol: min(at_us, now_us) - self._followed(symbol)[1] for symbol, at_us in since.items()}
         self._set(since)
+        for symbol, (stopped_us, started_us) in ended.items():
+            # Perhaps nobody was there to record its end; if somebody was, that record is the greater one.
+            if earliest < stopped_us < started_us <= now_us:
+                behind_us = self._followed(symbol)[1]
+                self._open(symbol, stopped_us - behind_us, now_us)
+                self._holes.close(symbol, started_us - behind_us, now_us)
         for symbol, start_us in since.items():
             self._open(symbol, max(start_us, earliest), now_us)
         if since:

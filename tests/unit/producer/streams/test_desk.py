@@ -126,13 +126,32 @@ def test_a_stop_outlives_the_producer_and_goes_on_as_the_same_gap() -> None:
     assert dict(setup.runtime.stopped.since) == {"AAPL": start}
     found = setup.next(Batch(START_US, [setup.trade("AAPL")]))
     assert not found.trades
-    pieces = [(gap.gap_id, gap.start, gap.end) for gap in found.gaps]
+    pieces = [(gap.gap_id, gap.start, gap.end) for gap in found.gaps if gap.symbol == "AAPL"]
     assert pieces == [
         (f"stopped:AAPL:finnhub:{start}", start, start),
         (f"stopped:AAPL:finnhub:{start}", start, hour - HOUR),
         (f"stopped:AAPL:finnhub:{hour - HOUR}", hour - HOUR, hour),
         (f"stopped:AAPL:finnhub:{hour}", hour, setup.clock.us),
     ]
+
+
+def test_a_start_while_no_producer_ran_ends_the_gap() -> None:
+    """In the same record that the stop began; of a symbol that is stopped again, that of now goes on."""
+    at = START_US - 60 * S
+    setup = Setup(
+        order("AAPL", stopped=True, at_us=at),
+        order("MSFT", stopped=True, at_us=at),
+        order("AAPL", stopped=False, at_us=at + 20 * S),
+        order("MSFT", stopped=False, at_us=at + 20 * S),
+        order("MSFT", stopped=True, at_us=at + 40 * S),
+    )
+    newest = {(gap.gap_id, gap.symbol): gap for gap in setup.next().gaps}
+    assert spans(list(newest.values())) == [
+        ("AAPL", at, at + 20 * S, True),
+        ("MSFT", at, at + 20 * S, True),
+        ("MSFT", at + 40 * S, at + 40 * S, False),
+    ]
+    assert dict(setup.runtime.stopped.since) == {"MSFT": at + 40 * S}
 
 
 def test_a_stop_of_long_ago_is_not_told_from_its_beginning() -> None:
