@@ -13,6 +13,7 @@ from api.errors import UnknownSymbol
 from api.gap_store import GapStore
 from api.hot.parts import HotParts
 from api.live.server import LiveServer
+from api.lookups.lookups import Lookups
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
 from api.parameters import (
@@ -24,6 +25,7 @@ from api.parameters import (
     IndicatorPage,
     SymbolList,
 )
+from api.producer import OrderWriter, ProducerClient
 from api.provider_store import ProviderStore
 from api.quote_store import QuoteStore
 from api.stats.reports import Reports
@@ -49,6 +51,11 @@ class Services:
     readiness: Cached[Readiness]
     metrics: ApiMetrics
     live: LiveServer
+    producer: ProducerClient
+    orders: OrderWriter
+    lookups: Lookups
+    configured: tuple[str, ...]
+    """The symbols of SYMBOLS."""
 
 
 async def services(request: Request) -> Services:
@@ -68,9 +75,10 @@ async def stored_name(symbol: str, store: Store) -> str:
     raise UnknownSymbol(symbol)
 
 
-async def known_symbol(
-    symbol: Annotated[str, Path(description="upper or lower case", examples=["AAPL"])], parts: ServicesDep
-) -> str:
+SymbolPath = Annotated[str, Path(description="upper or lower case", examples=["AAPL"])]
+
+
+async def known_symbol(symbol: SymbolPath, parts: ServicesDep) -> str:
     """The symbol of the path as it is stored; raises UnknownSymbol."""
     return await stored_name(symbol, parts.store)
 

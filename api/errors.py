@@ -5,15 +5,22 @@ ApiError (TickstreamError)
 ├── InvalidKey           401 invalid_key, likewise
 ├── Forbidden            403 forbidden
 ├── UnknownSymbol        404 unknown_symbol
+├── UnknownStream        404 unknown_stream
+├── UnknownCompany       404 unknown_company
 ├── PayloadTooLarge      413 payload_too_large
 ├── UriTooLong           414 uri_too_long
 ├── InvalidParameter     422 invalid_parameter
 ├── AsOfTooOld           422 as_of_too_old
 ├── RateLimited          429 rate_limited, with Retry-After
 ├── TooManyDownloads     503 too_many_downloads, with Retry-After
+├── ProducerUnavailable  503 producer_unavailable, with Retry-After
+├── KafkaUnavailable     503 kafka_unavailable, with Retry-After
+├── LookupNotConfigured  503 lookup_not_configured
+├── LookupUnavailable    503 lookup_unavailable, with Retry-After
 └── StorageUnavailable   503 storage_unavailable, with Retry-After
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -114,6 +121,22 @@ class UnknownSymbol(ApiError):
         super().__init__(f"no symbol {symbol!r}: /api/v1/symbols lists those there are")
 
 
+class UnknownStream(ApiError):
+    status = 404
+    code = "unknown_stream"
+
+    def __init__(self, symbol: str) -> None:
+        super().__init__(f"nothing produces {symbol!r}: /api/v1/streams lists what is; SYMBOLS names it")
+
+
+class UnknownCompany(ApiError):
+    status = 404
+    code = "unknown_company"
+
+    def __init__(self, symbol: str, provider: str) -> None:
+        super().__init__(f"{provider} knows no {symbol!r}: look at the spelling")
+
+
 class InvalidParameter(ApiError):
     status = 422
     code = "invalid_parameter"
@@ -148,6 +171,49 @@ class StorageUnavailable(ApiError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the storage does not answer ({why}): try again in {RETRY_AFTER_SECONDS} s")
+
+
+class ProducerUnavailable(ApiError):
+    status = 503
+    code = "producer_unavailable"
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the producer does not answer ({why}): start it, or set PRODUCER_METRICS_URL; /ready says more"
+        )
+
+
+class KafkaUnavailable(ApiError):
+    status = 503
+    code = "kafka_unavailable"
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Kafka does not take the order ({why}): try again in {RETRY_AFTER_SECONDS} s")
+
+
+class LookupNotConfigured(ApiError):
+    status = 503
+    code = "lookup_not_configured"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no provider is asked for companies and history: set FINNHUB_API_KEY or FMP_API_KEY where the API"
+            " runs (LOOKUP_PROVIDER chooses between them), and start it again"
+        )
+
+
+class LookupUnavailable(ApiError):
+    status = 503
+    code = "lookup_unavailable"
+
+    def __init__(self, provider: str, why: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(f"{provider} {why}")
+        self.provider = provider
+        self.why = why
+        self.retry_after_s = retry_after_s
+        self.headers = {"Retry-After": str(max(RETRY_AFTER_SECONDS, math.ceil(retry_after_s)))}
 
 
 COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -21,11 +21,25 @@ from api.gap_store import GapStore
 from api.hot.parts import hot_parts, keep_warm
 from api.live.gate import Gate
 from api.live.server import LiveServer
+from api.lookups.lookups import Lookups, http_client, provider_of
 from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
+from api.producer import OrderWriter, ProducerClient
 from api.provider_store import ProviderStore
 from api.readiness import all_checks, assess
-from api.routes import alerts, comparison, gaps, history, live, market, operations, stats, summary
+from api.routes import (
+    alerts,
+    comparison,
+    gaps,
+    history,
+    live,
+    market,
+    operations,
+    stats,
+    streams,
+    summary,
+)
+from api.routes import lookups as lookup_routes
 from api.routes.docs import add_docs
 from api.routes.page import page_router
 from api.security import key_store
@@ -92,7 +106,11 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
             live_server.trace(tracing)
         symbols: Cached[list[Symbol]] = Cached(store.symbols, SYMBOLS_CACHE_SECONDS)
         # Our own servers: a proxy meant for the internet must not get between.
-        async with httpx.AsyncClient(timeout=settings.ready_timeout_seconds, trust_env=False) as http:
+        async with (
+            httpx.AsyncClient(timeout=settings.ready_timeout_seconds, trust_env=False) as http,
+            http_client(settings) as outside,
+        ):
+            lookups = Lookups(provider_of(settings, outside, now), settings, metrics.cache, now)
             checks = all_checks(settings, http, store, symbols, now)
 
             async def look() -> Readiness:
@@ -100,7 +118,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
 
             alert_reader = AlertStore(database, settings.alerts_ttl_days)
             offsets = KafkaOffsets(admin_client(settings), Topics(settings.topic_prefix))
-            reports = Reports(hot, store, alert_reader, offsets, live_server.continuity, metrics)
+            reports = Reports(hot, store, alert_reader, offsets, live_server.continuity, metrics, lookups)
             app.state.services = Services(
                 store=store,
                 bars=BarReader(store, providers, known, classes, settings.api_settled_seconds, now),
@@ -115,17 +133,25 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
                 readiness=Cached(look, READY_CACHE_SECONDS),
                 metrics=metrics,
                 live=live_server,
+                producer=ProducerClient(http, settings.producer_metrics_url),
+                orders=OrderWriter(settings),
+                lookups=lookups,
+                configured=settings.symbols,
             )
             connecting = asyncio.create_task(connect(database, settings, settings.api_host, stored_keys, now))
             feeding = asyncio.create_task(live_server.run())
             warming = asyncio.create_task(keep_warm(hot, live_server, settings.symbols))
+            first_lookups = asyncio.create_task(
+                lookups.warm(settings.symbols[: settings.lookup_warm_symbols])
+            )
             try:
                 yield
             finally:
                 connecting.cancel()
                 feeding.cancel()
                 warming.cancel()
-                await asyncio.wait((feeding, warming))
+                first_lookups.cancel()
+                await asyncio.wait((feeding, warming, first_lookups))
                 await asyncio.to_thread(database.close)
                 if tracing is not None:
                     await asyncio.to_thread(tracing.close)
@@ -148,6 +174,8 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
     app.include_router(alerts.router)
     app.include_router(gaps.router)
     app.include_router(comparison.router)
+    app.include_router(streams.router)
+    app.include_router(lookup_routes.router)
     app.include_router(operations.router)
     app.include_router(live.router)
     add_docs(app)

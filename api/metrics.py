@@ -8,9 +8,10 @@ tickstream_api_queries_in_flight                       queries that wait for a s
 tickstream_api_cache_requests_total{cache, result}     what was looked for in memory: hit; fill: it waited for
                                                        Cassandra; miss: Cassandra answered; bypass: it had to,
                                                        memory being not (yet) to be trusted
-tickstream_api_cache_fills_total{cache, outcome}       reads of Cassandra that fill the cache; ok or failed
+tickstream_api_cache_fills_total{cache, outcome}       reads of Cassandra, or of the provider of lookups, that
+                                                       fill the cache; ok or failed
 tickstream_api_cache_resets_total{cache}               times that everything was dropped: the feed broke off
-tickstream_api_cache_entries{cache}                    what is held: bars of candles, symbols of quotes
+tickstream_api_cache_entries{cache}                    what is held: bars of candles, symbols of the others
 tickstream_api_refused_total{code}                     refused by the guard, for who asks or how often
 tickstream_api_key_lookups_total{outcome}              of API keys: cached, found, unknown or failed
 tickstream_api_part_ready{part}                        1 or 0 as /ready saw it last
@@ -96,7 +97,8 @@ class ApiMetrics:
 
 
 class CacheMetrics:
-    """The metrics of what is answered from memory. Caches: candles, quotes, summary."""
+    """The metrics of what is answered from memory. Caches: candles, quotes, summary, companies,
+    quote_lookups, history_lookups."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
@@ -107,7 +109,7 @@ class CacheMetrics:
         )
         self.fills = Counter(
             "tickstream_api_cache_fills_total",
-            "Reads of Cassandra that fill a cache",
+            "Reads that fill a cache",
             ["cache", "outcome"],
             registry=registry,
         )

@@ -293,6 +293,11 @@ class Quote(Answer):
         description="it reached us more than a minute after it happened: not real time", examples=[False]
     )
     age_seconds: float | None = Field(description="how long ago it happened", examples=[0.42])
+    looked_up: bool = Field(
+        False,
+        description="nothing of it is streamed: `source` was asked for it, at most LOOKUP_QUOTE_SECONDS ago",
+        examples=[False],
+    )
 
 
 class Quotes(Answer):

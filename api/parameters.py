@@ -1,6 +1,7 @@
 """The query parameters, as the routes get them."""
 
 from collections.abc import Collection
+from datetime import date
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
@@ -212,6 +213,20 @@ class ComparedDay(BaseModel):
         examples=["2024-08-09"],
     )
     interval: Interval = Field("1m", description=f"length of a bar: {', '.join(INTERVALS)}")
+
+
+class DayRange(BaseModel):
+    """Days to answer with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_: date | None = Field(None, alias="from", description="first day, such as 2026-01-05")
+    to: date | None = Field(None, description="the day after the last one")
+    limit: int = Field(JSON_ROWS, ge=1, le=1000, description="most days to answer with: the newest")
+
+    def has(self, day: date) -> bool:
+        """Whether a day is in the range."""
+        return (self.from_ is None or day >= self.from_) and (self.to is None or day < self.to)
 
 
 class SymbolList(BaseModel):

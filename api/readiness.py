@@ -68,7 +68,7 @@ class KafkaCheck:
             metadata = await asyncio.to_thread(self._admin.list_topics, timeout=self._timeout)
         except KafkaException as error:
             return not_ready(f"no answer at {self._servers}: {error.args[0].str()}")
-        missing = self._topics.event_types.keys() - metadata.topics.keys()
+        missing = set(self._topics.names) - metadata.topics.keys()
         if missing:
             return not_ready(f"topics are missing: {', '.join(sorted(missing))}: run `make topics`")
         return ready(f"{len(metadata.brokers)} broker(s), all topics there")

@@ -3,6 +3,7 @@
 from pydantic import Field, field_validator
 
 from api.history_settings import HistorySettings
+from api.lookups.settings import LookupSettings
 from api.security.settings import SecuritySettings
 from schemas.settings import (
     CassandraSettings,
@@ -87,6 +88,7 @@ class ApiSettings(
     SecuritySettings,
     HistorySettings,
     HotSettings,
+    LookupSettings,
 ):
     api_host: str = Field(
         "127.0.0.1", description="address that the API listens on; 0.0.0.0: every interface"

@@ -61,12 +61,12 @@ class KafkaStats(Answer):
 
 class CacheUse(Answer):
     entries: int = Field(
-        description="held now: bars of candles, symbols of quotes and summary", examples=[2450]
+        description="held now: bars of candles, symbols of quotes, summary and lookups", examples=[2450]
     )
     limit: int = Field(description="most that are held", examples=[100_000])
     requests: dict[str, int] = Field(
         description="since the start. hit: answered from memory at once; fill: after reading Cassandra once"
-        " for all who ask; miss, bypass: from Cassandra",
+        " (or, of lookups, the provider) for all who ask; miss, bypass: from Cassandra",
         examples=[{"hit": 9_710, "fill": 12, "miss": 30, "bypass": 4}],
     )
     hit_ratio: float | None = Field(description="hits of all; null: nothing was asked", examples=[0.995])

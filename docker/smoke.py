@@ -95,12 +95,12 @@ class Checks:
     def topics(self) -> str:
         consumer = self._consumer()
         try:
-            missing = self._topics.event_types.keys() - consumer.topics()
+            missing = set(self._topics.names) - consumer.topics()
         finally:
             consumer.close()
         if missing:
             raise SmokeError(f"there is no {', '.join(sorted(missing))}: run `make topics`")
-        return ", ".join(sorted(self._topics.event_types))
+        return ", ".join(sorted(self._topics.names))
 
     def subjects(self) -> str:
         answer = httpx.get(f"{self._settings.schema_registry_url}/subjects", timeout=5).raise_for_status()

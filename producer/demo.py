@@ -5,7 +5,7 @@ played is no provider's trade of today, so its ``source`` is ``demo``; its ids a
 Event times stay in the order of the recording, ``sequence`` stays what it was, and ``received_at`` is now.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from producer.clock import Clock
+from producer.frame_lines import adapters_of
 from producer.recorded_file import RecordedFile
 from producer.replay import Replay
 from producer.settings import ReplaySettings
@@ -141,14 +142,15 @@ class Dating:
         )
 
 
-def recorded_symbols(files: Sequence[str], format_text: str, now_us: int) -> tuple[str, ...]:
+def recorded_symbols(settings: ReplaySettings, now_us: int) -> tuple[str, ...]:
     """The symbols of the first rows of the files, in their order. Raises ConfigurationError where there is no
     file, or one cannot be read."""
-    if not files:
+    if not settings.replay_files:
         raise ConfigurationError("SOURCE=demo needs REPLAY_FILES: the recordings, separated by commas")
     found: dict[str, None] = {}
-    for name in files:
-        file = RecordedFile(Path(name), format_text, now_us + AHEAD_US)
+    adapters = adapters_of(settings)
+    for name in settings.replay_files:
+        file = RecordedFile(Path(name), settings.replay_format, now_us + AHEAD_US, adapters)
         try:
             for row in islice(file.rows(), PEEKED):
                 if not isinstance(row.event, Rejected):

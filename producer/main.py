@@ -6,20 +6,28 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from producer.clock import Clock, SystemClock
 from producer.conditions import Stamp
 from producer.heartbeats import Heartbeats
-from producer.metrics import MetricsServer, ProducerMetrics
+from producer.metrics import ProducerMetrics
+from producer.metrics_server import MetricsServer
 from producer.progress import ReachedRate
 from producer.publisher import Publisher
-from producer.registry import Making, check_sources, make_source
+from producer.recorder import Recorder
+from producer.registry import Making, check_sources, make_source, stream_symbols
 from producer.runtime import Runtime
 from producer.settings import ProducerSettings, load_settings
 from producer.sources import Batch, Source
-from producer.startup import StopRequestedError, find_destination
+from producer.startup import StopRequestedError, find_destination, patiently
+from producer.streams.desk import StreamDesk
+from producer.streams.orders import StreamOrders
+from producer.streams.state import StateReport
 from producer.validation import Validator
 from schemas.conditions import ConditionRules
 from schemas.errors import ConfigurationError, TickstreamError
@@ -46,8 +54,13 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        tracing = open_tracing(settings, "producer", root_ratio=1.0)  # the publisher picks the trades
-        return run(settings, Runtime(SystemClock(stop), ProducerMetrics(), stop, tracing))
+        with ExitStack() as opened:
+            tracing = open_tracing(settings, "producer", root_ratio=1.0)  # the publisher picks the trades
+            runtime = Runtime(SystemClock(stop), ProducerMetrics(), stop, tracing)
+            if settings.record:
+                recorder = opened.enter_context(closing(Recorder(settings, runtime.metrics)))
+                runtime = replace(runtime, record=recorder.add)
+            return run(settings, runtime)
     except StopRequestedError:
         return DONE
     except ConfigurationError as error:
@@ -69,7 +82,13 @@ def run(settings: ProducerSettings, runtime: Runtime) -> int:
         log.info("producer_started", source=source.name, topic_prefix=settings.topic_prefix)
         try:
             gate = gate_for(settings, source, runtime)
-            publish_all(source, gate, publisher, runtime)
+            with ExitStack() as opened:
+                if source.live:
+                    orders = opened.enter_context(closing(StreamOrders(settings)))
+                    desk = desk_for(settings, source, orders, runtime)
+                    server.state = StateReport(settings, source, desk, runtime).json
+                    gate = partial(desk.pass_on, gate=gate)
+                publish_all(source, gate, publisher, runtime)
         finally:
             unsent = publisher.close()
             report = log.error if unsent or publisher.failed else log.info
@@ -79,6 +98,15 @@ def run(settings: ProducerSettings, runtime: Runtime) -> int:
         if runtime.tracing is not None:
             runtime.tracing.close()
         server.close()
+
+
+def desk_for(
+    settings: ProducerSettings, source: Source, orders: StreamOrders, runtime: Runtime
+) -> StreamDesk:
+    """The desk, which has obeyed what was ordered before; waits while Kafka does not answer."""
+    desk = StreamDesk(source, orders, stream_symbols(settings, runtime.clock.now_us()), runtime)
+    patiently(desk.open, runtime)
+    return desk
 
 
 def validator_for(settings: ProducerSettings, source: Source, clock: Clock) -> Validator:

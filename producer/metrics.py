@@ -1,8 +1,6 @@
 """Every metric of the producer: the one list of their names."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-
-from schemas.errors import ConfigurationError
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
@@ -96,6 +94,13 @@ class ProducerMetrics:
         self.provider_refused = Counter(
             "producer_provider_refused_symbols", "Refused symbols", ["provider"], registry=self.registry
         )
+        # When a provider sent anything last, seconds since 1970.
+        self.provider_heard = Gauge(
+            "producer_provider_last_message_timestamp_seconds",
+            "Last message of a provider",
+            ["provider"],
+            registry=self.registry,
+        )
         # Items that wait between reading and publishing; bounded by PROVIDER_QUEUE_ITEMS.
         self.provider_queue = Gauge(
             "producer_provider_queue_items", "Items waiting", ["provider"], registry=self.registry
@@ -118,6 +123,31 @@ class ProducerMetrics:
             ["source"],
             registry=self.registry,
         )
+        # Messages of providers that the recorder has written, and those that it had no room for.
+        self.recorded_frames = Counter(
+            "producer_recorded_frames", "Messages that were recorded", registry=self.registry
+        )
+        self.unrecorded_frames = Counter(
+            "producer_unrecorded_frames", "Messages that were not recorded", registry=self.registry
+        )
+        # Requests that a provider's limit has left, below 0: so many wait; and until when it is not asked at
+        # all, seconds since 1970, 0: it never asked for a pause.
+        self.provider_requests_left = Gauge(
+            "producer_provider_requests_left",
+            "Requests left of a provider's limit",
+            ["provider"],
+            registry=self.registry,
+        )
+        self.provider_paused_until = Gauge(
+            "producer_provider_paused_until_timestamp_seconds",
+            "When a provider is asked again",
+            ["provider"],
+            registry=self.registry,
+        )
+        # Symbols that are stopped by order, and not produced.
+        self.stopped_streams = Gauge(
+            "producer_stopped_streams", "Symbols stopped by order", registry=self.registry
+        )
         # Records of the gap ledger, by reason (schemas.events.GapReason).
         self.gaps = Counter("producer_gaps", "Records of gaps", ["reason"], registry=self.registry)
         # When Kafka last acknowledged any event, seconds since 1970.
@@ -135,22 +165,3 @@ class ProducerMetrics:
         self.heartbeat_time = Gauge(
             "producer_heartbeat_timestamp_seconds", "Event time of the last heartbeat", registry=self.registry
         )
-
-
-class MetricsServer:
-    """Serves the metrics over HTTP until it is closed."""
-
-    def __init__(self, metrics: ProducerMetrics, host: str, port: int) -> None:
-        """Raises ConfigurationError where the address cannot be had."""
-        try:
-            self._server, self._thread = start_http_server(port, host, metrics.registry)
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot serve metrics on {host}:{port} ({error.strerror}): is another producer running?"
-                f" set PRODUCER_METRICS_PORT or PRODUCER_METRICS_HOST"
-            ) from error
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

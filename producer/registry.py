@@ -59,7 +59,7 @@ def _demo(making: Making) -> Source:
     def recordings(clock: Clock) -> Source:
         return Demo(settings, making.heartbeat_us, clock, stamp.apply)
 
-    recorded = recorded_symbols(settings.replay_files, settings.replay_format, runtime.clock.now_us())
+    recorded = recorded_symbols(settings, runtime.clock.now_us())
     others = tuple(symbol for symbol in settings.symbols if symbol not in recorded)
     if settings.demo_with == "none" or not others:
         return recordings(runtime.clock)
@@ -97,6 +97,15 @@ def check_sources(names: Sequence[str]) -> None:
             f"SOURCES names {alone} among others, and a recording is played by itself (DEMO_WITH=simulator: a"
             " demo with the simulator beside it)"
         )
+
+
+def stream_symbols(settings: ProducerSettings, now_us: int) -> tuple[str, ...]:
+    """The symbols that are produced. Raises ConfigurationError where a demo's recordings cannot be read."""
+    if "demo" not in settings.source_names:
+        return settings.symbols
+    recorded = recorded_symbols(settings, now_us)
+    others = () if settings.demo_with == "none" else settings.symbols
+    return tuple(dict.fromkeys((*recorded, *others)))
 
 
 def make_source(names: Sequence[str], making: Making) -> Source:

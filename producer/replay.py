@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from producer.clock import Clock
+from producer.frame_lines import adapters_of
 from producer.recorded_file import RecordedFile, RecordedRow
 from producer.settings import ReplaySettings
 from producer.sources import Batch, Rejected
@@ -67,10 +68,11 @@ class Replay:
         if not self._settings.replay_files:
             raise ConfigurationError("SOURCE=replay needs REPLAY_FILES: the recordings, separated by commas")
         latest_us = self._clock.now_us() + AHEAD_US
+        adapters = adapters_of(self._settings)
         with ExitStack() as stack:
             files = []
             for path in self._settings.replay_files:
-                files.append(RecordedFile(Path(path), self._settings.replay_format, latest_us))
+                files.append(RecordedFile(Path(path), self._settings.replay_format, latest_us, adapters))
                 stack.callback(files[-1].close)
             rows = [file.rows() for file in files]
             merged = rows[0] if len(rows) == 1 else heapq.merge(*rows, key=itemgetter(0))

@@ -7,9 +7,9 @@ from pydantic import Field, ValidationError, field_validator
 
 from producer.failover.settings import FailoverSettings
 from producer.providers.settings import ProviderSettings
+from producer.recorder import RecorderSettings
 from schemas.errors import ConfigurationError
 from schemas.settings import (
-    EnvironmentSettings,
     KafkaSettings,
     LogSettings,
     Names,
@@ -81,8 +81,8 @@ class SimulatorSettings(SymbolSettings):
         return names
 
 
-class ReplaySettings(EnvironmentSettings):
-    """Which recordings are replayed, and how."""
+class ReplaySettings(ProviderSettings):
+    """Which recordings are replayed, and how; what providers call symbols, too."""
 
     replay_files: Names = Field(
         (), description="recordings to replay, merged by time: CSV or JSON lines, .gz too"
@@ -154,8 +154,8 @@ class ProducerSettings(
     PublisherSettings,
     SimulatorSettings,
     DemoSettings,
-    ProviderSettings,
     FailoverSettings,
+    RecorderSettings,
     LogSettings,
 ):
     """Everything that the producer can be told."""

@@ -1,8 +1,11 @@
 """The one interface of everything that market data comes from: simulator, recordings, providers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.events import Correction, Gap, ProviderBar, Quote, Trade
 
@@ -80,12 +83,46 @@ class WireRecord(NamedTuple):
 
 
 @runtime_checkable
+class Following(Protocol):
+    """A source of several: which of them counts for a symbol."""
+
+    def followed(self, symbol: str) -> tuple[str, int]:
+        """Its name, and how far behind the market it is (us)."""
+
+
+class Tally(NamedTuple):
+    """Of some symbols, in their order: number of events, and event time (us) of the last one."""
+
+    counts: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, symbols: int) -> Self:
+        """Of so many symbols, without events."""
+        return cls(np.zeros(symbols, np.int64), np.zeros(symbols, np.int64))
+
+
+@runtime_checkable
 class Columns(Protocol):
     """Events that are held as columns: they can be checked and encoded as a whole, far faster than one by
     one. As a sequence of events they are what any other sequence is."""
 
     def valid(self) -> bool:
         """Whether every event passes ``schemas.validation`` and has a time within 64 bits."""
+
+    def before(self, ends: Mapping[str, int]) -> Self:
+        """Without what of these symbols is dated at their time (us) or later."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Those that its events may be of."""
+
+    def add_to(self, tally: Tally) -> None:
+        """Counts its events."""
+
+    @property
+    def source(self) -> str:
+        """Of all of the events."""
 
     def wire(self, schema_id: int) -> Iterable[WireRecord]:
         """The records, byte for byte what ``schemas.avro_codec.Encoder`` writes."""

@@ -79,7 +79,14 @@ def partition_counts(settings: KafkaSettings, topics: Topics) -> Mapping[str, in
             f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({error.args[0].str()}): start it,"
             f" or set KAFKA_BOOTSTRAP_SERVERS"
         ) from error
-    wanted = (topics.trades, topics.quotes, topics.provider_bars, topics.gaps, topics.dead_letter)
+    wanted = (
+        topics.trades,
+        topics.quotes,
+        topics.provider_bars,
+        topics.gaps,
+        topics.dead_letter,
+        topics.streams,
+    )
     missing = [name for name in wanted if name not in known]
     if missing:
         raise ConfigurationError(

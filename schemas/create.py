@@ -19,7 +19,7 @@ from schemas.cassandra_session import connect
 from schemas.errors import ConfigurationError, UnavailableError
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from schemas.tables import keyspace_ddl, table_ddl
-from schemas.topics import Topics, topic_config
+from schemas.topics import COMPACTED, Topics, topic_config
 
 TIMEOUT_S = 30.0
 DDL_TIMEOUT_S = 60.0
@@ -33,21 +33,26 @@ def create_topics(settings: TopicSettings, *, any_time: bool = False) -> Topics:
     Raises UnavailableError where Kafka does not answer, ConfigurationError where it refuses the settings.
     """
     topics = Topics(settings.topic_prefix)
-    config = topic_config(settings) | (ANY_TIME if any_time else {})
+    of_events = topic_config(settings) | (ANY_TIME if any_time else {})
+    configs = dict.fromkeys(topics.event_types, of_events) | {topics.streams: of_events | COMPACTED}
     admin = admin_client(settings)
     new = [
-        NewTopic(name, settings.topic_partitions, settings.topic_replication_factor, config=config)
-        for name in topics.event_types
+        NewTopic(
+            name,
+            1 if name == topics.streams else settings.topic_partitions,  # some orders a day
+            settings.topic_replication_factor,
+            config=config,
+        )
+        for name, config in configs.items()
     ]
     existing = []
     for name, created in admin.create_topics(new, operation_timeout=TIMEOUT_S).items():
         if _refusal(settings, created) == KafkaError.TOPIC_ALREADY_EXISTS:
             existing.append(name)
     if existing:
-        entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
-                   for key, value in config.items()]  # fmt: skip
         resources = [
-            ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries) for name in existing
+            ConfigResource(ResourceType.TOPIC, name, incremental_configs=_entries(configs[name]))
+            for name in existing
         ]
         for altered in admin.incremental_alter_configs(resources).values():
             _refusal(settings, altered)
@@ -55,11 +60,17 @@ def create_topics(settings: TopicSettings, *, any_time: bool = False) -> Topics:
     return topics
 
 
+def _entries(config: Mapping[str, str]) -> list[ConfigEntry]:
+    return [
+        ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()
+    ]
+
+
 def delete_topics(settings: KafkaSettings) -> None:
     """Deletes the topics of the prefix, and waits until they are gone; those that do not exist are fine."""
     topics = Topics(settings.topic_prefix)
     admin = admin_client(settings)
-    for deleted in admin.delete_topics(list(topics.event_types), operation_timeout=TIMEOUT_S).values():
+    for deleted in admin.delete_topics(list(topics.names), operation_timeout=TIMEOUT_S).values():
         _refusal(settings, deleted)
     _wait(settings, admin, topics, present=False)
 
@@ -115,7 +126,7 @@ def _refusal(settings: KafkaSettings, future: "Future[None]") -> int | None:
 def _wait(settings: KafkaSettings, admin: AdminClient, topics: Topics, *, present: bool) -> None:
     """Returns when every topic has a leader for each partition, or when none is there any more."""
     deadline = time.monotonic() + TIMEOUT_S
-    names = set(topics.event_types)
+    names = set(topics.names)
     while True:
         try:
             known = admin.list_topics(timeout=10).topics

@@ -121,7 +121,16 @@ class Alert:
 
 
 GapReason = Literal[
-    "start", "disconnect", "silence", "errors", "stale", "throttled", "sequence_hole", "shed", "failover"
+    "start",
+    "disconnect",
+    "silence",
+    "errors",
+    "stale",
+    "throttled",
+    "sequence_hole",
+    "shed",
+    "stopped",
+    "failover",
 ]
 
 

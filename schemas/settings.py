@@ -133,7 +133,7 @@ class KafkaSettings(EnvironmentSettings):
         "market",
         pattern=r"^[a-zA-Z0-9._-]{1,200}$",
         description="topics are <prefix>.trades, .quotes, .candles, .alerts, .gaps, .provider-bars,"
-        " .provider-candles, .dead-letter; a replay has its own",
+        " .provider-candles, .dead-letter, .streams; a replay has its own",
     )
 
 

@@ -50,6 +50,16 @@ class Topics:
     def dead_letter(self) -> str:
         return f"{self.prefix}.dead-letter"
 
+    @property
+    def streams(self) -> str:
+        """Orders to the producer, see ``schemas.stream_orders``: no events, and no Avro."""
+        return f"{self.prefix}.streams"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every topic."""
+        return (*self.event_types, self.streams)
+
     def job_name(self, job: str) -> str:
         """Name of the job ``bars`` or ``store`` of these topics, in Flink and as consumer group."""
         return f"{self.prefix}.{job}"
@@ -84,8 +94,12 @@ class Topics:
         return name if name == self.corrections else f"{name}-value"
 
 
+COMPACTED = {"cleanup.policy": "compact", "retention.ms": "-1"}
+"""Of a topic whose last record of each key is kept for good."""
+
+
 def topic_config(settings: TopicSettings) -> dict[str, str]:
-    """Broker-side configuration of every topic of ours."""
+    """Broker-side configuration of the topics of events."""
     retention_ms = settings.topic_retention_hours * 3_600_000 or -1
     return {
         "retention.ms": str(retention_ms),

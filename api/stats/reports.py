@@ -12,6 +12,7 @@ from api.hot.parts import HotParts
 from api.hot.quotes import MAX_ENTRIES as MAX_QUOTES
 from api.hot.summary import MAX_STORED
 from api.live.continuity import Continuity
+from api.lookups.lookups import Lookups
 from api.metrics import ApiMetrics
 from api.stats.boxes import within
 from api.stats.kafka import KafkaOffsets, behind, since
@@ -53,6 +54,7 @@ class Reports:
         offsets: KafkaOffsets,
         continuity: Continuity,
         metrics: ApiMetrics,
+        lookups: Lookups,
     ) -> None:
         self._hot = hot
         self._store = store
@@ -61,6 +63,7 @@ class Reports:
         self._topics = offsets.topics
         self._continuity = continuity
         self._metrics = metrics
+        self._lookups = lookups
         self._now: Now = continuity.now
 
     def latency(self) -> Latency:
@@ -110,6 +113,7 @@ class Reports:
             "candles": (candles.bars, candles.max_bars),
             "quotes": (self._hot.quote_cache.entries, MAX_QUOTES),
             "summary": (self._hot.summary.entries, MAX_STORED),
+            **self._lookups.uses,
         }
         counts = self._metrics.cache.counts
         caches = {}

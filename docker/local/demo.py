@@ -37,7 +37,7 @@ def demo_environment(
         "DEMO_WITH": beside,
     }
     settings = settings_from(DemoSettings, {**environment, **changes})
-    recorded = recorded_symbols(settings.replay_files, settings.replay_format, time.time_ns() // 1000)
+    recorded = recorded_symbols(settings, time.time_ns() // 1000)
     if not recorded:
         raise ConfigurationError(f"nothing can be read in the first lines of {changes['REPLAY_FILES']}")
     others: tuple[str, ...] = ()

@@ -13,7 +13,8 @@ volume of two is never added up:
   under way from it still counts, and the new one is connected since long.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,6 +57,8 @@ class _Symbol:
     feeds: dict[str, Feed]  # by priority
     ownership: Ownership
     followed_since: int
+    stopped: bool
+    started: int = 0
     open_since: int | None = None
 
     @property
@@ -67,7 +70,8 @@ class Failover:
     """For one thread. Times are microseconds since 1970 UTC and never go back; ``now`` is when it is told.
 
     ``delays``: how far behind the market sources are by their own account. ``observed_until``: until when
-    the market was observed before, where that is known.
+    the market was observed before, where that is known. ``stopped``: symbols of which nothing is to be
+    expected before they are started; what is not observed of them is recorded elsewhere.
     """
 
     def __init__(  # noqa: PLR0913
@@ -80,6 +84,7 @@ class Failover:
         *,
         delays: Mapping[str, int] | None = None,
         observed_until: int | None = None,
+        stopped: Collection[str] = (),
     ) -> None:
         self._policy = policy
         self._observed_until = now if observed_until is None else min(observed_until, now)
@@ -98,6 +103,7 @@ class Failover:
                 },
                 ownership=Ownership(sources[0]),
                 followed_since=now,
+                stopped=symbol in stopped,
             )
             for symbol in symbols
         }
@@ -107,6 +113,31 @@ class Failover:
     def followed(self, symbol: str) -> str:
         """The source whose events count now."""
         return self._symbols[symbol].ownership.source
+
+    def delay(self, symbol: str) -> int:
+        """How far that source is behind the market, by its own account."""
+        return self._symbols[symbol].active.delay
+
+    def stop(self, symbol: str, now: int) -> None:
+        """The symbol is not to be observed any more: it is not judged, and has no holes."""
+        state = self._symbols[symbol]
+        self._holes.close(symbol, now - state.active.delay, now)
+        state.stopped = True
+
+    def start(self, symbol: str, now: int) -> None:
+        """It is to be observed again; that it was silent until now says nothing."""
+        state = self._symbols[symbol]
+        state.stopped = False
+        state.started = state.followed_since = now
+        for feed in state.feeds.values():
+            feed.resumed(now)
+        self._judge(state, now)
+
+    def fitness(self, source: str) -> Counter[str]:
+        """Number of symbols by what is wrong with the source for them, or ``fit``; stopped ones do not
+        count."""
+        running = [state for state in self._symbols.values() if not state.stopped]
+        return Counter(state.feeds[source].fault or "fit" for state in running)
 
     def counts(self, symbol: str, source: str, event_time: int) -> bool:
         """Whether an event of that source and time counts; of a symbol that nobody asked for each does, and
@@ -173,7 +204,7 @@ class Failover:
     def missed(self, missed: Missed, now: int) -> None:
         """Something is known to be missing; recorded where the source counted then."""
         state = self._symbols.get(missed.symbol)
-        if state is None:
+        if state is None or state.stopped:
             return
         if missed.source in (state.ownership.owner(missed.start), state.ownership.owner(missed.end)):
             self._holes.add(missed, now)
@@ -196,6 +227,8 @@ class Failover:
         return handovers
 
     def _judge(self, state: _Symbol, now: int) -> None:
+        if state.stopped:
+            return
         if not state.calendar.is_open(now):
             state.open_since = None
         elif state.open_since is None:
@@ -261,7 +294,7 @@ class Failover:
             start = feed.newest
         else:
             start = feed.observed_until(state.open_since or 0)
-        start = min(now, max(start, state.ownership.since))
+        start = min(now, max(start, state.ownership.since, state.started - feed.delay))
         detail = UNSEEN[reason]
         if why := feed.refused or (feed.link.detail if feed.link is not None else ""):
             detail = f"{detail}: {why}"

@@ -97,6 +97,11 @@ class Feed:
         self.connected_at = now
         self._late = 0
 
+    def resumed(self, now: int) -> None:
+        """Nothing was asked of it until now: its silence begins here."""
+        self.connected_at = now
+        self._late = 0
+
     def heard(self, now: int) -> None:
         """Anything has come through its connection."""
         if self.link is not None:

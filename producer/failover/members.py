@@ -71,6 +71,10 @@ class SourceMember:
             items.append(Notice("connected", self.name, self._symbols, self._clock.now_us()))
         batch = next(self._batches)
         now_us = self._clock.now_us()
+        items += [
+            Notice("shed", self.name, (gap.symbol,), gap.end, detail=gap.detail, since_us=gap.start)
+            for gap in batch.gaps
+        ]
         parts = batch.trades, batch.quotes, batch.corrections, batch.rejected
         items.append(Delivery(now_us, Parsed(sum(map(len, parts)), *parts)))
         return Taken(items, True, now_us), batch.clock_us

@@ -1,7 +1,7 @@
 """Several sources as one: of each symbol the events of the source that is followed, and what nobody saw."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
@@ -55,9 +55,14 @@ class FollowedSources:
         policy = settings.failover_policy
         self._traders = frozenset(member.name for member in traders)
         self._failover: Failover
+        self._stopped_streams = runtime.stopped
+        self._begun = False
+        self._stopped: frozenset[str] = frozenset()
+        self._symbols = frozenset(settings.symbols)
         calendar = SymbolClasses(settings).calendar
 
         def begin() -> Failover:
+            self._stopped = self._symbols.intersection(runtime.stopped.since)
             return Failover(
                 [member.name for member in traders],
                 settings.symbols,
@@ -66,6 +71,7 @@ class FollowedSources:
                 self._advance(runtime.clock.now_us()),
                 delays={member.name: member.behind_us for member in traders},
                 observed_until=observed_until(),
+                stopped=self._stopped,
             )
 
         self._begin = begin
@@ -79,8 +85,10 @@ class FollowedSources:
     def batches(self) -> Iterator[Batch]:
         clock_us = 0
         self._failover = self._begin()
+        self._begun = True
         try:
             while True:
+                self._follow_orders()
                 merged = _Merged()
                 for member in tuple(self._members):
                     self._take(member, merged)
@@ -88,20 +96,44 @@ class FollowedSources:
                 self._failover.tick(self._now)
                 self._tell(self._failover.handovers())
                 clock_us = max(clock_us, self._reached_by_all())
-                gaps = self._failover.gaps()
-                for gap in gaps:
-                    self._metrics.gaps.labels(gap.reason).inc()
                 yield Batch(
                     clock_us,
                     merged.trades,
                     merged.quotes,
                     merged.rejected,
                     corrections=merged.corrections,
-                    gaps=gaps,
+                    gaps=self._failover.gaps(),
                 )
         finally:
             for member in self._members:
                 member.close()
+
+    def followed(self, symbol: str) -> tuple[str, int]:
+        """See ``producer.sources.Following``; before it has begun, the one that is preferred."""
+        if not self._begun or symbol not in self._symbols:
+            first = self._members[0]
+            return first.name, first.behind_us
+        return self._failover.followed(symbol), self._failover.delay(symbol)
+
+    def fitness(self, source: str) -> Mapping[str, int] | None:
+        """See ``Failover.fitness``; None for one that has no trades, or before it has begun."""
+        return self._failover.fitness(source) if source in self._traders and self._begun else None
+
+    def following(self, source: str) -> int | None:
+        """Number of symbols that follow the source; None likewise."""
+        return self._following[source] if source in self._traders else None
+
+    def _follow_orders(self) -> None:
+        """What somebody has stopped is no longer judged, and what was started is again."""
+        stopped = self._symbols.intersection(self._stopped_streams.since)
+        if stopped == self._stopped:
+            return
+        now = self._advance(self._clock.now_us())
+        for symbol in stopped - self._stopped:
+            self._failover.stop(symbol, now)
+        for symbol in self._stopped - stopped:
+            self._failover.start(symbol, now)
+        self._stopped = stopped
 
     def _advance(self, now: int) -> int:
         """The time, which never goes back: sources are read one after the other."""
@@ -162,6 +194,11 @@ class FollowedSources:
             for symbol in symbols:
                 detail = f"{notice.count} trades, by their numbers"
                 missed = Missed(symbol, source, notice.since_us, notice.at_us, "sequence_hole", detail)
+                self._failover.missed(missed, self._now)
+            return
+        if notice.what == "shed":
+            for symbol in symbols:
+                missed = Missed(symbol, source, notice.since_us, notice.at_us, "shed", notice.detail)
                 self._failover.missed(missed, self._now)
             return
         now = self._advance(notice.at_us)

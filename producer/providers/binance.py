@@ -56,12 +56,18 @@ class Binance:
         return Handshake(self.url)
 
     def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("SUBSCRIBE", symbols)
+
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("UNSUBSCRIBE", symbols)
+
+    def _requests(self, method: str, symbols: Sequence[str]) -> Sequence[str]:
         names = [self.names.theirs(symbol).lower() for symbol in symbols]
         messages = []
         for start in range(0, len(names), SYMBOLS_PER_MESSAGE):
             some = names[start : start + SYMBOLS_PER_MESSAGE]
             streams = [f"{name}@{stream}" for name in some for stream in (self.trades, "bookTicker")]
-            message = {"method": "SUBSCRIBE", "params": streams, "id": start // SYMBOLS_PER_MESSAGE + 1}
+            message = {"method": method, "params": streams, "id": start // SYMBOLS_PER_MESSAGE + 1}
             messages.append(orjson.dumps(message).decode())
         return messages
 

@@ -28,7 +28,8 @@ class Provider(Generic[Made_co]):
     """``limits``: of its connections, or of requests to it, by the settings. ``needs``: settings without
     which there is no connection. ``recorded``: whether the parser has been proven on messages that the
     provider itself has sent. ``quotes_only``: it has no trades. ``stocks``: it serves US stocks, above all.
-    ``bars``: where it is the only source its own bars are published, marked as such."""
+    ``bars``: where it is the only source its own bars are published, marked as such. ``gives``: what comes of
+    it, in the words of ``schemas.producer_state``."""
 
     about: str
     make: Callable[[ProviderSettings, SymbolNames], Made_co]
@@ -38,6 +39,7 @@ class Provider(Generic[Made_co]):
     quotes_only: bool = False
     stocks: bool = False
     bars: bool = False
+    gives: tuple[str, ...] = ("trades", "quotes")
 
 
 WEB_SOCKETS: Mapping[str, Provider[Adapter]] = {
@@ -57,6 +59,7 @@ WEB_SOCKETS: Mapping[str, Provider[Adapter]] = {
         lambda _: finnhub.LIMITS,
         needs=("FINNHUB_API_KEY",),
         stocks=True,
+        gives=("trades",),
     ),
     "polygon": Provider(
         "trades and quotes of all US venues",
@@ -73,6 +76,7 @@ WEB_SOCKETS: Mapping[str, Provider[Adapter]] = {
         recorded=False,
         quotes_only=True,
         stocks=True,
+        gives=("quotes",),
     ),
 }
 """Those that send by themselves."""
@@ -107,6 +111,7 @@ POLLED: Mapping[str, Provider[PolledAdapter]] = {
         quotes_only=True,
         stocks=True,
         bars=True,
+        gives=("quotes", "provider_bars"),
     ),
     "fmp": Provider(
         "last prices of US stocks, no trades",
@@ -123,6 +128,7 @@ POLLED: Mapping[str, Provider[PolledAdapter]] = {
         recorded=False,
         quotes_only=True,
         stocks=True,
+        gives=("quotes",),
     ),
     "yahoo": Provider(
         "last prices and bars, no trades; not a public API",
@@ -138,6 +144,7 @@ POLLED: Mapping[str, Provider[PolledAdapter]] = {
         quotes_only=True,
         stocks=True,
         bars=True,
+        gives=("quotes", "provider_bars"),
     ),
 }
 """Those that have to be asked."""

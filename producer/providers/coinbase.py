@@ -60,9 +60,15 @@ class Coinbase:
         return Handshake(self.url)
 
     def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("subscribe", symbols)
+
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("unsubscribe", symbols)
+
+    def _requests(self, kind: str, symbols: Sequence[str]) -> Sequence[str]:
         return [
             orjson.dumps(
-                {"type": "subscribe", "product_ids": [self.names.theirs(symbol)], "channels": CHANNELS}
+                {"type": kind, "product_ids": [self.names.theirs(symbol)], "channels": CHANNELS}
             ).decode()
             for symbol in symbols
         ]

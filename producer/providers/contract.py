@@ -165,6 +165,9 @@ class Adapter(AnyAdapter, Protocol):
     def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
         """The messages that ask for the symbols, as we call them."""
 
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        """The messages that take them back."""
+
 
 What = Literal["quotes", "bars"]
 

@@ -18,6 +18,7 @@ class Counters:
         }
         self._connections = metrics.provider_connections.labels(provider)
         self._queue = metrics.provider_queue.labels(provider)
+        self._heard = metrics.provider_heard.labels(provider)
 
     def received(self, parsed: Parsed) -> None:
         self._frames.inc()
@@ -32,6 +33,13 @@ class Counters:
         ):
             if count:
                 self._outcomes[outcome].inc(count)
+
+    def heard(self, received_us: int) -> None:
+        self._heard.set(received_us / 1e6)
+
+    def budget(self, left: float, paused_until_us: int) -> None:
+        self._metrics.provider_requests_left.labels(self._provider).set(left)
+        self._metrics.provider_paused_until.labels(self._provider).set(paused_until_us / 1e6)
 
     def connected(self, change: int) -> None:
         self._connections.inc(change)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from producer.providers.contract import Parsed
 
-What = Literal["connected", "disconnected", "symbol_refused", "missed_trades"]
+What = Literal["connected", "disconnected", "symbol_refused", "missed_trades", "shed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Notice:
     * symbol_refused: never; the provider does not serve it
     * missed_trades: there were ``count`` trades between ``since_us``, the time of the last one that we have
       seen, and ``at_us``, that of the next one
+    * shed: the source has left out what happened from ``since_us`` to ``at_us``
     """
 
     what: What

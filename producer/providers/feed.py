@@ -3,8 +3,9 @@ publishes."""
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from functools import partial
 from random import SystemRandom
 
 from producer.providers.contract import Adapter, PolledAdapter
@@ -59,6 +60,7 @@ class Feed:
             now_us,
             SystemRandom().random,
             lambda some, at_us: any(classes.calendar(symbol).is_open(at_us) for symbol in some),
+            runtime.record,
         )
         self._workers: Sequence[Link | Poller]
         if isinstance(adapter, PolledAdapter):
@@ -67,6 +69,7 @@ class Feed:
         else:
             dial = dial or web_socket_dial(settings, now_us)
             self._workers = [Link(adapter, shard, dial, around) for shard in shards(adapter, symbols)]
+        self._stopped = runtime.stopped
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -119,13 +122,27 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._began.set()
+        self._leave_out(frozenset(self._stopped.since))  # before the first subscription
         tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
+        forget = self._stopped.watch(partial(_hand_in, self._loop, self._leave_out))
         try:
             await asyncio.gather(*tasks)
         finally:
+            forget()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _leave_out(self, symbols: frozenset[str]) -> None:
+        for worker in self._workers:
+            worker.leave_out(symbols)
+
+
+def _hand_in(
+    loop: asyncio.AbstractEventLoop, take: Callable[[frozenset[str]], None], symbols: frozenset[str]
+) -> None:
+    """From another thread to the loop's."""
+    loop.call_soon_threadsafe(take, symbols)
 
 
 def shards(adapter: Adapter, symbols: Sequence[str]) -> list[Sequence[str]]:

@@ -61,8 +61,14 @@ class Finage:
         return Handshake(f"{self.url}?{urlencode({'token': self.key})}", answers=2)
 
     def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("subscribe", symbols)
+
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("unsubscribe", symbols)
+
+    def _requests(self, action: str, symbols: Sequence[str]) -> Sequence[str]:
         names = ",".join(self.names.theirs(symbol) for symbol in symbols)
-        return (orjson.dumps({"action": "subscribe", "symbols": names}).decode(),)
+        return (orjson.dumps({"action": action, "symbols": names}).decode(),)
 
     def parse(self, frame: Frame) -> Parsed:
         return read(self.name, frame, _items, lambda item, index: self._item(mapping(item), frame, index))

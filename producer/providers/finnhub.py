@@ -61,9 +61,14 @@ class Finnhub:
         return Handshake(f"{self.url}?{urlencode({'token': self.key})}")
 
     def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("subscribe", symbols)
+
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("unsubscribe", symbols)
+
+    def _requests(self, kind: str, symbols: Sequence[str]) -> Sequence[str]:
         return [
-            orjson.dumps({"type": "subscribe", "symbol": self.names.theirs(symbol)}).decode()
-            for symbol in symbols
+            orjson.dumps({"type": kind, "symbol": self.names.theirs(symbol)}).decode() for symbol in symbols
         ]
 
     def parse(self, frame: Frame) -> Parsed:

@@ -1,6 +1,6 @@
 """Trades that were missed, by the ids of those that were not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from schemas.events import Trade
@@ -21,6 +21,11 @@ class Holes:
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[int, int]] = {}  # symbol -> greatest id and its event time
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """What comes next of these symbols does not follow on what came before."""
+        for symbol in symbols:
+            self._last.pop(symbol, None)
 
     def follow(self, trades: Sequence[Trade]) -> Iterator[Hole]:
         """The holes before these trades. One that comes late, or again, makes none."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -51,7 +51,8 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all that brings data of a provider shares. ``market_open``: whether data of any of the symbols is
-    to be expected at a time (us); ``random``: a number of [0, 1)."""
+    to be expected at a time (us); ``random``: a number of [0, 1). ``record``: takes every message that comes
+    by itself, with what it shows of a key taken out."""
 
     deliver: Deliver
     counters: Counters
@@ -59,6 +60,7 @@ class Surroundings:
     now_us: Callable[[], int]
     random: Callable[[], float]
     market_open: Callable[[Sequence[str], int], bool]
+    record: Callable[[str, Frame], None] | None = None
 
 
 class Link:
@@ -67,12 +69,15 @@ class Link:
     def __init__(self, adapter: Adapter, symbols: Sequence[str], dial: Dial, around: Surroundings) -> None:
         self._adapter = adapter
         self._symbols = tuple(symbols)
+        self._left_out: frozenset[str] = frozenset()
+        self._changed = asyncio.Event()
         self._dial = dial
         self._deliver = around.deliver
         self._counters = around.counters
         self._patience = around.patience
         self._now_us = around.now_us
         self._market_open = around.market_open
+        self._record = around.record
         self._backoff = Backoff(around.patience.backoff, around.patience.backoff_cap, around.random)
         self._holes = Holes() if adapter.counts_trades else None
         self._connection = 0
@@ -82,11 +87,32 @@ class Link:
     async def run(self) -> None:
         """Goes on until it is cancelled. Raises ConfigurationError for what only the user can put right."""
         while True:
+            while not self._wanted():  # a connection without a subscription is closed by most providers
+                self._changed.clear()
+                await self._changed.wait()
             session = _Session(self._now_us())
             try:
                 await self._attend(session)
+            except _NothingWantedError:
+                await self._pause(session)
             except LostError as lost:
                 await self._rest(session, lost)
+
+    def leave_out(self, symbols: frozenset[str]) -> None:
+        """These are not subscribed to, from now on until it is called again; in the loop's thread."""
+        self._left_out = symbols
+        self._changed.set()
+
+    def _wanted(self) -> list[str]:
+        return [symbol for symbol in self._symbols if symbol not in self._left_out]
+
+    async def _pause(self, session: "_Session") -> None:
+        """Says that the connection is gone because nobody wants anything of it."""
+        if session.connected:
+            self._counters.connected(-1)
+        notice = Notice("disconnected", self._adapter.name, self._symbols, self._now_us(), "stopped")
+        await self._deliver(notice, 1)
+        log.info("provider_paused", provider=self._adapter.name, symbols=len(self._symbols))
 
     async def _rest(self, session: "_Session", lost: LostError) -> None:
         """Says that the connection is lost, and waits for as long as it should."""
@@ -127,7 +153,8 @@ class Link:
         keeper = asyncio.create_task(self._keep(session, socket))
         reader = asyncio.create_task(self._read(session, socket))
         opener = asyncio.create_task(self._open(session, socket, handshake.messages))
-        tasks = (reader, keeper, opener)
+        changer = asyncio.create_task(self._follow_orders(session, socket))
+        tasks = (reader, keeper, opener, changer)
         try:
             # The opener ends when it is done, the others only with an exception.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -148,15 +175,44 @@ class Link:
             await socket.send(message)
         if session.answers_due:
             await within(self._patience.handshake, session.answered.wait(), "handshake_timeout")
-        pause_s = 1 / adapter.limits.messages_per_second
-        for message in adapter.subscribe(self._symbols):
-            await socket.send(message)
-            await asyncio.sleep(pause_s)
+        wanted = self._wanted()
+        if not wanted:
+            raise _NothingWantedError
+        session.subscribed = frozenset(wanted)
+        await self._send_all(socket, adapter.subscribe(wanted))
         session.connected = True
+        self._changed.set()  # there may have been orders meanwhile
         session.quiet_since_us = self._now_us()
         self._counters.connected(1)
         await self._deliver(Notice("connected", adapter.name, self._symbols, self._now_us()), 1)
-        log.info("provider_connected", provider=adapter.name, symbols=len(self._symbols))
+        log.info("provider_connected", provider=adapter.name, symbols=len(wanted))
+
+    async def _send_all(self, socket: Socket, messages: Sequence[str]) -> None:
+        """No faster than the provider allows."""
+        pause_s = 1 / self._adapter.limits.messages_per_second
+        for message in messages:
+            await socket.send(message)
+            await asyncio.sleep(pause_s)
+
+    async def _follow_orders(self, session: "_Session", socket: Socket) -> None:
+        """Keeps the subscriptions to what is wanted."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if not session.connected:
+                continue  # the opener sets it again when it is done
+            wanted = self._wanted()
+            if not wanted:
+                raise _NothingWantedError
+            ended = [symbol for symbol in self._symbols if symbol in session.subscribed - set(wanted)]
+            begun = [symbol for symbol in wanted if symbol not in session.subscribed]
+            session.subscribed = frozenset(wanted)
+            if self._holes is not None:
+                self._holes.forget(begun)
+            if ended:
+                await self._send_all(socket, self._adapter.unsubscribe(ended))
+            if begun:
+                await self._send_all(socket, self._adapter.subscribe(begun))
 
     async def _read(self, session: "_Session", socket: Socket) -> None:
         """Every frame, as it comes: parsed, counted and handed over. While there is no room nothing is read,
@@ -166,6 +222,9 @@ class Link:
             payload = await socket.receive()
             frame = Frame(payload, self._now_us(), self._connection, number)
             number += 1
+            self._counters.heard(frame.received_us)
+            if self._record is not None:
+                self._record(self._adapter.name, replace(frame, payload=self._redaction.payload(payload)))
             parsed = self._adapter.parse(frame)
             if parsed.rejected:
                 parsed = self._redaction.parsed(parsed)
@@ -190,7 +249,7 @@ class Link:
                 continue  # we do not read: an answer would not be seen, either
             now_us = self._now_us()
             quiet_s = (now_us - session.quiet_since_us) / 1e6
-            if not self._market_open(self._symbols, now_us):
+            if not self._market_open(self._wanted(), now_us):
                 session.quiet_since_us = now_us
             elif quiet_s >= patience.silence:
                 raise LostError("silent", f"no data for {quiet_s:.0f} s")
@@ -261,12 +320,17 @@ class Link:
         )
 
 
+class _NothingWantedError(Exception):
+    """Every symbol of the connection is left out."""
+
+
 class _Session:
     """What is known of one connection."""
 
     def __init__(self, began_us: int) -> None:
         self.began_us = began_us
         self.connected = False  # all subscriptions have been sent
+        self.subscribed: frozenset[str] = frozenset()
         self.paused = False  # we do not read, because nobody takes what we have
         self.data = False  # something came that is more than protocol
         self.quiet_since_us = began_us

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -67,6 +68,8 @@ class Poller:
         self._refused: dict[str, int] = {}  # symbol -> until when it is not asked for (us)
         self._not_in_plan: set[What] = set()
         self._seen_closed: set[str] = set()
+        self._left_out: frozenset[str] = frozenset()
+        self._begun = asyncio.Event()  # a symbol is no longer left out: it is asked for at once
 
     async def run(self) -> None:
         """Goes on until it is cancelled. Raises ConfigurationError for what only the user can put right."""
@@ -79,13 +82,22 @@ class Poller:
             if self._answers:
                 self._around.counters.connected(-1)
 
+    def leave_out(self, symbols: frozenset[str]) -> None:
+        """These are not asked for, from now on until it is called again; in the loop's thread."""
+        if self._left_out - symbols:
+            self._begun.set()
+        self._left_out = symbols
+
     async def _go_on(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             began_s = loop.time()
             await self._round()
             every_s = self._adapter.every_s * (1 + JITTER * (2 * self._around.random() - 1))
-            await asyncio.sleep(max(0.0, began_s + every_s - loop.time()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, began_s + every_s - loop.time())):
+                    await self._begun.wait()
+            self._begun.clear()
 
     def _say_how_long_a_round_is(self) -> None:
         """Where the limits allow less than is wanted: nobody should wonder why prices are old."""
@@ -117,7 +129,7 @@ class Poller:
             log.info("provider_answers_again", provider=self._adapter.name)
 
     def _due(self, symbol: str, now_us: int) -> bool:
-        if self._refused.get(symbol, 0) > now_us:
+        if symbol in self._left_out or self._refused.get(symbol, 0) > now_us:
             return False
         if self._is_open(symbol, now_us):
             self._seen_closed.discard(symbol)
@@ -139,6 +151,9 @@ class Poller:
             self._failed.update(poll.symbols)
             await self._rest(error)
             return
+        finally:
+            gate = self._client.gate
+            self._around.counters.budget(gate.left, gate.paused_until_us)
         self._backoff.reset()
         if not self._answers:
             self._answers = True
@@ -159,6 +174,7 @@ class Poller:
         now_us = self._now_us()
         frame = Frame(answer.body, now_us, self._connection, self._number)
         self._number += 1
+        self._around.counters.heard(now_us)
         parsed = self._adapter.parse(frame)
         if answer.status >= 400 and not any(isinstance(signal, UNDERSTOOD) for signal in parsed.signals):
             raise self._status_error(answer.status, parsed.signals)

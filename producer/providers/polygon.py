@@ -76,13 +76,19 @@ class Polygon:
         return Handshake(self.url, (message,), answers=1)
 
     def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("subscribe", symbols)
+
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return self._requests("unsubscribe", symbols)
+
+    def _requests(self, action: str, symbols: Sequence[str]) -> Sequence[str]:
         channels = ("XT", "XQ") if urlsplit(self.url).path.endswith("/crypto") else ("T", "Q")
         names = [self.names.theirs(symbol) for symbol in symbols]
         messages = []
         for start in range(0, len(names), SYMBOLS_PER_MESSAGE):
             some = names[start : start + SYMBOLS_PER_MESSAGE]
             params = ",".join(f"{channel}.{name}" for name in some for channel in channels)
-            messages.append(orjson.dumps({"action": "subscribe", "params": params}).decode())
+            messages.append(orjson.dumps({"action": action, "params": params}).decode())
         return messages
 
     def parse(self, frame: Frame) -> Parsed:

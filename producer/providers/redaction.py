@@ -27,12 +27,13 @@ class Redaction:
     def parsed(self, parsed: Parsed) -> Parsed:
         """The same without secrets in what is rejected: that goes to the dead letters."""
         cleaned = [
-            replace(rejected, payload=self._payload(rejected.payload), detail=self.text(rejected.detail))
+            replace(rejected, payload=self.payload(rejected.payload), detail=self.text(rejected.detail))
             for rejected in parsed.rejected
         ]
         return replace(parsed, rejected=cleaned)
 
-    def _payload(self, payload: bytes) -> bytes:
+    def payload(self, payload: bytes) -> bytes:
+        """A message without secrets."""
         for secret in self._bytes:
             payload = payload.replace(secret, b"***")
         return payload

@@ -60,6 +60,10 @@ class TokenBucket:
         self.level -= 1
         return max(0.0, self.filled_us - now_us) / 1e6 + max(0.0, -self.level) / self.per_second
 
+    def left(self, now_us: int) -> float:
+        """Tokens that are there; below 0: so many wait for one."""
+        return min(self.burst, self.level + max(0, now_us - self.filled_us) * self.per_second / 1e6)
+
     def pause(self, until_us: int) -> None:
         """No token comes before ``until_us``, and those that were left are gone."""
         self.level = min(self.level, 0.0)
@@ -159,6 +163,12 @@ class RequestGate:
             throw_new_error_on_trip=False,
         )
         self.paused_until_us = 0
+
+    @property
+    def left(self) -> float:
+        """Requests that may be sent at once now; below 0: so many wait."""
+        now_us = self._now_us()
+        return min((bucket.left(now_us) for bucket in self._buckets), default=0.0)
 
     async def send(self, request: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer, whatever its status below 500 apart from 429. ``request`` raises RequestError where

@@ -10,7 +10,9 @@ from schemas.settings import SessionSettings
 class ProviderSettings(SessionSettings):
     """Keys are never shown: neither in logs, nor in errors, nor in metrics."""
 
-    finnhub_api_key: str = Field("", repr=False, description="key of Finnhub, for SOURCE=finnhub")
+    finnhub_api_key: str = Field(
+        "", repr=False, description="key of Finnhub, for SOURCE=finnhub and for lookups of the API"
+    )
     polygon_api_key: str = Field(
         "", repr=False, description="key of Polygon, which is called Massive now, for SOURCE=polygon"
     )

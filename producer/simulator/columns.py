@@ -6,7 +6,7 @@ does not (a sequence crossing a power of 128), the ordinary encoder does the bat
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Generic, Self, TypeVar, overload
@@ -14,7 +14,7 @@ from typing import Generic, Self, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from producer.sources import WireRecord
+from producer.sources import Tally, WireRecord
 from schemas.avro_codec import HEADER, Encoder
 from schemas.events import Quote, Trade
 from schemas.validation import MAX_AMOUNT
@@ -30,6 +30,7 @@ EXCHANGES = ("Q", "N", "P", "Z", "V")
 fixed-width layout relies on."""
 
 ID_DIGITS = 15
+NEVER = np.iinfo(np.int64).max
 _POWERS = 10 ** np.arange(ID_DIGITS - 1, -1, -1, dtype=np.int64)
 _EXCHANGE_BYTES = np.frombuffer("".join(EXCHANGES).encode(), dtype=np.uint8)
 
@@ -69,6 +70,20 @@ class _Columns(Sequence[EventT], Generic[EventT]):
         """The chosen rows: a mask, indices, or a slice."""
         arrays = {name: getattr(self, name)[rows] for name in self.array_names()}
         return type(self)(symbols=self.symbols, **arrays)
+
+    def before(self, ends: Mapping[str, int]) -> Self:
+        """See ``producer.sources.Columns``."""
+        limits = np.array([ends.get(symbol, NEVER) for symbol in self.symbols])
+        return self.rows(self.event_time < limits[self.symbol])
+
+    def add_to(self, tally: Tally) -> None:
+        """See ``producer.sources.Columns``."""
+        tally.counts[:] += np.bincount(self.symbol, minlength=len(self.symbols))
+        tally.last[self.symbol] = self.event_time
+
+    @property
+    def source(self) -> str:
+        return SOURCE
 
     @classmethod
     def array_names(cls) -> tuple[str, ...]:

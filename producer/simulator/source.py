@@ -6,6 +6,7 @@ import numpy as np
 import structlog
 
 from producer.clock import Clock
+from producer.failover.holes import Holes, Missed
 from producer.metrics import ProducerMetrics
 from producer.settings import SimulatorSettings
 from producer.simulator.columns import SOURCE, Ints
@@ -46,6 +47,7 @@ class Simulator:
         self._heartbeat_us = heartbeat_us
         self._clock = clock
         self._metrics = metrics
+        self._holes = Holes()
         self._market = Market(settings, resume)
 
     @property
@@ -79,8 +81,7 @@ class Simulator:
             missed = trades.catch_up(now_us)
             quotes.catch_up(now_us)
             if missed:
-                self._metrics.missed.inc(missed)
-                log.warning("simulator_behind", missed_trades=missed, wanted_per_s=settings.trades_per_second)
+                self._leave_out(missed, last_us, now_us)
             made = scenarios.apply(
                 Events(
                     now_us,
@@ -92,10 +93,20 @@ class Simulator:
             quotes.made(len(made.quotes))
             last_us = now_us
             clock_us = now_us - delay_ms * 1000
-            yield Batch(clock_us, made.trades, made.quotes, corrections=made.corrections)
+            gaps = self._holes.drain()
+            yield Batch(clock_us, made.trades, made.quotes, corrections=made.corrections, gaps=gaps)
             next_us = min(trades.next_us(), quotes.next_us())
             wait_s = (next_us - clock.now_us()) / 1e6
             clock.sleep(min(max(wait_s, LEAST_WAIT_S), most_wait_s))
+
+    def _leave_out(self, missed: int, from_us: int, until_us: int) -> None:
+        """Says that there were trades that nobody got."""
+        wanted = self._settings.trades_per_second
+        self._metrics.missed.inc(missed)
+        log.warning("simulator_behind", missed_trades=missed, wanted_per_s=wanted)
+        detail = f"{missed} trades of the market left out: {wanted:g} a second are more than can be made"
+        for symbol in self._settings.symbols:
+            self._holes.add(Missed(symbol, SOURCE, from_us, until_us, "shed", detail), until_us)
 
 
 class _Schedule:

@@ -49,12 +49,22 @@ def test_topics_have_the_configured_partitions_and_retention(topics: TopicSettin
     eventually(lambda: layout(topics) == dict.fromkeys(names, (4, "-1")), 30, "they have their new retention")
 
 
+def test_orders_to_the_producer_are_kept_for_good(topics: TopicSettings) -> None:
+    """Its topic has one partition, and the last record of each key stays: a stop outlives everything."""
+    name = Topics(topics.topic_prefix).streams
+    admin = admin_client(topics)
+    assert len(admin.list_topics(timeout=30).topics[name].partitions) == 1
+    [described] = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)]).values()
+    config = described.result(30)
+    assert (config["cleanup.policy"].value, config["retention.ms"].value) == ("compact", "-1")
+
+
 def test_deleted_topics_are_gone_and_deleting_them_again_is_fine(topics: TopicSettings) -> None:
     """A replay's topics are made anew each time."""
     for _ in range(2):
         delete_topics(topics)
         assert (
-            not Topics(topics.topic_prefix).event_types.keys()
+            not set(Topics(topics.topic_prefix).names)
             & admin_client(topics).list_topics(timeout=30).topics.keys()
         )
     create_topics(topics.model_copy(update={"topic_partitions": 2}))

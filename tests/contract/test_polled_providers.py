@@ -96,6 +96,7 @@ class World:
         self.server = FakeRest(name, self.loop.now_us, *replies, tls=tls)
         self.connections = 0.0
         self.market_open: Callable[[int], bool] = lambda _: True
+        self.orders: list[tuple[float, Sequence[str]]] = []
 
     async def deliver(self, item: Delivery | Notice, _weight: int) -> None:
         self.delivered.append(item)
@@ -109,7 +110,10 @@ class World:
                 lambda: 0.5, lambda _symbols, at: self.market_open(at),
             )  # fmt: skip
             client = RestClient(self.name, gate_of(self.name, adapter.limits, self.loop.now_us), settings)
-            await Poller(adapter, self.symbols, client, around).run()
+            poller = Poller(adapter, self.symbols, client, around)
+            for at_s, symbols in self.orders:
+                self.loop.call_later(at_s, poller.leave_out, frozenset(symbols))
+            await poller.run()
 
     def run(self, seconds: float) -> "World":
         self.loop.call_later(seconds - 1, self._look)
@@ -590,6 +594,24 @@ def test_a_closed_market_is_asked_once(name: str) -> None:
     assert len([at for at in times if at < 300 + 1800]) >= 15
     assert 0 < len([at for at in times if 300 + 1800 <= at < 6 * 3600]) <= 2
     assert len([at for at in times if at >= 6 * 3600]) >= 4
+
+
+def test_a_stopped_symbol_is_not_asked_for_until_it_is_started(name: str) -> None:
+    """The others are; and after its start it is asked for at once, not in the next round only."""
+    first, second = SYMBOLS[name]
+    world = World(name)
+    world.orders = [(90.0, (first,)), (310.0, ())]
+    world.run(330)
+    stopped = {
+        asked_for(name, asked) for asked in world.server.asked if 95 * S <= asked.at_us - NOW_US < 305 * S
+    }
+    after = [asked_for(name, asked) for asked in world.server.asked if asked.at_us - NOW_US >= 305 * S]
+    ours = {theirs_of: symbol for symbol, theirs_of in zip(SYMBOLS[name], theirs(name), strict=True)}
+    assert {ours[one] for one in stopped} == {second}
+    assert {ours[one] for one in after} == {first, second}
+    assert world.value("producer_provider_last_message_timestamp_seconds") > NOW_US / 1e6 + 300
+    left = world.metrics.registry.get_sample_value("producer_provider_requests_left", {"provider": name})
+    assert left == 0  # just after the last one: none may follow at once
 
 
 def test_a_price_of_long_ago_is_none_of_now(name: str) -> None:

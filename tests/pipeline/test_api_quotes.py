@@ -13,11 +13,11 @@ from tests.support.api import Tables, a_candle, a_trade, get, utc
 
 pytestmark = pytest.mark.servers
 DAY_US = INTERVALS["1d"]
-UNKNOWN = dict.fromkeys(
+UNKNOWN: dict[str, Any] = dict.fromkeys(
     ("last_price", "last_size", "last_time", "bid", "bid_size", "ask", "ask_size", "mid", "spread",
      "quote_time", "day", "previous_close", "change", "change_percent", "event_time", "received_at",
      "source", "delayed", "age_seconds")
-)  # fmt: skip
+) | {"looked_up": False}  # fmt: skip
 
 
 def a_quote(symbol: str, event_time: int) -> Quote:
@@ -52,7 +52,7 @@ def test_a_snapshot_is_put_together_from_quote_trade_and_bars(api: httpx.Client,
         "bid": 99.5, "bid_size": 300.0, "ask": 100.0, "ask_size": 200.0, "mid": 99.75, "spread": 0.5,
         "quote_time": utc(now), "day": day_json(today), "previous_close": 102.0, "change": 51.0,
         "change_percent": 50.0, "event_time": utc(now), "received_at": utc(quote.received_at),
-        "source": "finnhub", "delayed": False,
+        "source": "finnhub", "delayed": False, "looked_up": False,
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ SYMBOL = "AAPL"
 POLICY = Policy()
 CALM_SECONDS = 240
 
-What = Literal["connect", "disconnect", "trade", "broken", "throttled", "nothing"]
+What = Literal["connect", "disconnect", "trade", "broken", "throttled", "nothing", "stop", "start"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,10 @@ STEPS = st.lists(
         Step,
         seconds=st.sampled_from([0.0, 0.001, 0.3, 1.0, 2.9, 3.1, 10.0, 31.0, 65.0, 400.0, 4000.0]),
         what=st.sampled_from(
-            ["connect", "connect", "disconnect", "trade", "trade", "trade", "broken", "throttled", "nothing"]
+            [
+                *["connect", "connect", "disconnect", "trade", "trade", "trade"],
+                *["broken", "throttled", "nothing", "stop", "start"],
+            ]
         ),
         source=st.sampled_from(SOURCES),
         late_ms=st.sampled_from([0, 0, 5, 200, 5000, 90_000, -1500]),
@@ -61,6 +64,7 @@ class World:
     """(source, event time, whether it was let through)"""
     changes: list[tuple[int, Handover]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    stopped_since: int | None = None
 
     def __post_init__(self) -> None:
         calendar = UtcCalendar()
@@ -82,7 +86,24 @@ class World:
             self.failover.frames(source, 1, 15, self.now)
         elif step.what == "throttled":
             self.failover.throttled(source, self.now + 20 * SECOND_US)
+        elif step.what == "stop" and self.stopped_since is None:
+            self.failover.stop(SYMBOL, self.now)
+            self.stopped_since = self.now
+        elif step.what == "start":
+            self.start()
         self._take()
+
+    def start(self) -> None:
+        """Ends a stop; its time is on record with whoever has stopped the symbol."""
+        if self.stopped_since is not None:
+            self.failover.start(SYMBOL, self.now)
+            hour, since = 3600 * SECOND_US, self.stopped_since
+            while since <= self.now:
+                until = min(self.now, since - since % hour + hour)
+                gap_id = f"stopped:{since}"
+                self.gaps.append(Gap(gap_id, SYMBOL, "desk", since, until, True, "stopped", "", self.now))
+                since = until if until < self.now else self.now + 1
+            self.stopped_since = None
 
     def connect(self, source: str) -> None:
         if source not in self.up_since:
@@ -106,6 +127,7 @@ class World:
 
     def calm(self) -> None:
         """Every source is there and has a trade each second."""
+        self.start()
         for source in SOURCES:
             self.connect(source)
         for _ in range(CALM_SECONDS):
@@ -131,6 +153,9 @@ class World:
         return list(newest.values())
 
     def _take(self) -> None:
+        if self.stopped_since is not None and self.now > self.stopped_since:
+            assert not self.failover.gaps()
+            assert not self.failover.handovers()
         self.changes += [(self.now, change) for change in self.failover.handovers()]
         self.gaps += self.failover.gaps()
 
@@ -147,6 +172,7 @@ def played(steps: list[Step]) -> World:
 def test_whatever_happens_one_source_counts_and_nothing_unseen_is_hidden(steps: list[Step]) -> None:
     """What holds at every moment, whatever the sources do."""
     world = played(steps)
+    world.start()
     one_source_counts(world)
     what_nobody_observed_is_covered(world)
     it_never_flaps(world)

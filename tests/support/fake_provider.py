@@ -21,6 +21,7 @@ from producer.providers.socket import SILENT
 from tests.support.provider_frames import KEYS
 
 START_S = 10.0
+UNSUBSCRIBE = {"unsubscribe", "UNSUBSCRIBE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,10 @@ class FakeProvider:
             async for text in connection:
                 message = json.loads(text)
                 seen.messages.append(message)
+                if message.get("type", message.get("action", message.get("method"))) in UNSUBSCRIBE:
+                    verb = {"action": "subscribe"} if "action" in message else {}
+                    seen.subscribed -= self._dialogue.subscribed({**message, **verb})
+                    continue
                 asked = self._dialogue.subscribed(message)
                 for answer in self._dialogue.answer(message, behaviour):
                     await connection.send(json.dumps(answer))

@@ -25,6 +25,8 @@ NOWHERE = ApiSettings(
 )
 Client = httpx.AsyncClient
 STATISTICS = tuple(f"/api/v1/stats/{of}" for of in ("latency", "kafka", "cache", "streaming", "summary"))
+PRODUCER = ("/api/v1/providers", "/api/v1/streams")
+ORDERS = tuple(f"/api/v1/streams/{{symbol}}/{order}" for order in ("stop", "start"))
 FIFTY_ONE = ",".join(map(str, range(51)))
 
 
@@ -100,6 +102,16 @@ def test_without_storage_the_answer_says_when_to_try_again() -> None:
         error = response.json()["error"]
         assert (response.status_code, error["code"]) == (503, "storage_unavailable"), path
         assert response.headers["Retry-After"] == "2"
+
+
+def test_streams_are_stopped_with_an_admin_key_only() -> None:
+    """Reading from this machine needs no key; this is no reading."""
+
+    async def use(client: Client) -> list[httpx.Response]:
+        return [await client.post(f"/api/v1/streams/AAPL/{order}") for order in ("stop", "start")]
+
+    for answer in with_client(use):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "key_needed")
 
 
 @pytest.mark.parametrize(
@@ -254,6 +266,10 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/alerts",
         "/api/v1/gaps",
         "/api/v1/providers/{name}/comparison",
+        *PRODUCER,
+        *ORDERS,
+        "/api/v1/companies/{symbol}",
+        "/api/v1/history/{symbol}",
         "/api/v1/market-summary",
         *STATISTICS,
         "/health",
@@ -269,9 +285,17 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         assert "content" not in answers.pop("304")
     for path in paths.keys() - {"/health", "/ready", "/metrics"}:
         expected = {"200", "401", "403", "414", "422", "429", "500", "503"} | (
-            set() if path in {"/api/v1/symbols", *STATISTICS} else {"404"}
+            set() if path in {"/api/v1/symbols", *PRODUCER, *STATISTICS} else {"404"}
         )
-        answers = paths[path]["get"]["responses"]
+        if path in ORDERS:
+            expected |= {"413"}
+            answers = paths[path]["post"]["responses"]
+            assert answers.pop("202")["content"]["application/json"]["schema"] == {
+                "$ref": "#/components/schemas/StreamOrdered"
+            }
+            assert paths[path]["post"]["security"] == [{"ApiKey": ["admin"]}]
+        else:
+            answers = paths[path]["get"]["responses"]
         assert set(answers) == expected
         for status in expected - {"200"}:
             schema = answers[status]["content"]["application/json"]["schema"]
@@ -286,6 +310,8 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/gaps": [*page, "symbol"],
         "/api/v1/providers/{name}/comparison": ["name", "symbol", "day", "interval"],
         "/api/v1/quotes": ["symbols"],
+        "/api/v1/companies/{symbol}": ["symbol"],
+        "/api/v1/history/{symbol}": ["symbol", "from", "to", "limit"],
         "/api/v1/quotes/{symbol}": ["symbol"],
     }.items():
         documented = paths[path]["get"]["parameters"]

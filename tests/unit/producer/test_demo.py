@@ -139,11 +139,14 @@ def test_what_cannot_be_read_is_told_once(tmp_path: Path) -> None:
 def test_the_symbols_of_a_recording_are_known_before_it_is_played(tmp_path: Path) -> None:
     """Those of all files."""
     other = written(tmp_path, f"ETHUSDT,{START_US},1,1,1,", "broken", name="other.csv")
-    assert recorded_symbols((recording(tmp_path), other), "auto", NOW_US) == ("BTCUSDT", "ETHUSDT")
+    assert recorded_symbols(ReplaySettings(replay_files=(recording(tmp_path), other)), NOW_US) == (
+        "BTCUSDT",
+        "ETHUSDT",
+    )
     with pytest.raises(ConfigurationError, match="SOURCE=demo needs REPLAY_FILES"):
-        recorded_symbols((), "auto", NOW_US)
+        recorded_symbols(ReplaySettings(), NOW_US)
     with pytest.raises(ConfigurationError, match="nowhere"):
-        recorded_symbols((str(tmp_path / "nowhere.csv"),), "auto", NOW_US)
+        recorded_symbols(ReplaySettings(replay_files=(str(tmp_path / "nowhere.csv"),)), NOW_US)
 
 
 def test_the_simulator_goes_on_beside_it(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import structlog
 
 from producer import main
 from producer.heartbeats import Heartbeats
-from producer.metrics import MetricsServer, ProducerMetrics
+from producer.metrics import ProducerMetrics
+from producer.metrics_server import MetricsServer
 from producer.progress import ReachedRate
 from producer.settings import SCENARIOS, ReplaySettings, load_settings
 from producer.startup import StopRequestedError, patiently

@@ -18,6 +18,7 @@ def test_topics_are_named_by_their_prefix() -> None:
         "market.dead-letter": DeadLetter,
     }
     assert Topics("replay-1").trades == "replay-1.trades"
+    assert Topics("market").names == (*Topics("market").event_types, "market.streams")
 
 
 def test_corrections_are_beside_the_trades_under_a_subject_of_their_own() -> None:

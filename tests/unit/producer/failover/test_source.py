@@ -102,7 +102,6 @@ def test_trades_of_the_source_that_is_followed_are_passed_on_and_others_are_coun
     labels = {"before": "polygon", "after": "finnhub", "reason": "disconnect"}
     assert setup.metric("producer_handovers_total", **labels) == 1
     assert setup.metric("producer_following_symbols", source="finnhub") == 1
-    assert setup.metric("producer_gaps_total", reason="disconnect") == 2
 
 
 def test_the_time_since_an_earlier_run_is_a_gap() -> None:
@@ -246,3 +245,49 @@ def test_a_source_without_connections_is_there_as_soon_as_it_is_asked() -> None:
     assert connected == Notice("connected", "simulator", ("AAPL",), START_US)
     assert isinstance(delivery, Delivery)
     assert (delivery.parsed.trades, delivery.received_us, reached) == ([trade], START_US, START_US - 5)
+
+
+def test_a_stopped_symbol_is_neither_silent_nor_lost() -> None:
+    """No hole, no change of source, however long; after the start its connection counts again."""
+    setup = Setup("trades", "trades")
+    polygon, _ = setup.members
+    for member in setup.members:
+        member.notice("connected")
+    setup.next()
+    setup.runtime.stopped.set({"AAPL": setup.clock.us})
+    polygon.notice("disconnected", "stopped")
+    assert not [gap for _ in range(400) for gap in setup.next().gaps]
+    assert setup.source.followed("AAPL") == ("polygon", 0)
+    assert setup.source.fitness("polygon") == {}
+    setup.runtime.stopped.set({})
+    polygon.notice("connected")
+    started = setup.next()
+    assert [(gap.reason, gap.closed) for gap in started.gaps] == [("disconnect", False), ("disconnect", True)]
+    assert {gap.end - gap.start for gap in started.gaps} == {0}
+    assert not [gap for _ in range(20) for gap in setup.next().gaps]
+    assert setup.source.fitness("polygon") == {"fit": 1}
+    assert (setup.source.following("polygon"), setup.source.following("finnhub")) == (1, 0)
+    trade = setup.trade("polygon")
+    polygon.sends(trade)
+    assert setup.next().trades == [trade]
+
+
+def test_a_producer_that_begins_with_a_stopped_symbol_records_no_start_of_it() -> None:
+    """That it is stopped is on record elsewhere."""
+    setup = Setup("trades")
+    setup.runtime.stopped.set({"AAPL": START_US})
+    assert not [gap for _ in range(10) for gap in setup.next().gaps]
+
+
+def test_what_a_member_had_to_leave_out_is_a_gap_of_that_reason() -> None:
+    """Only where it is the one that is followed."""
+    setup = Setup("trades", "trades")
+    polygon, finnhub = setup.members
+    for member in setup.members:
+        member.notice("connected")
+    setup.next()
+    now = setup.clock.us
+    for member in (polygon, finnhub):
+        member.items.append(Notice("shed", member.name, ("AAPL",), now, detail="7 trades", since_us=now - S))
+    [gap] = setup.next().gaps
+    assert (gap.reason, gap.source, gap.start, gap.end) == ("shed", "polygon", now - S, now)

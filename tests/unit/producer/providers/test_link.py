@@ -79,6 +79,7 @@ class World:
         self.sockets: list[FakeSocket] = []
         self.network: Callable[[int], Awaitable[FakeSocket]] = self.open_socket
         self.market_open = True
+        self.orders: list[tuple[float, Sequence[str]]] = []
         self.room = asyncio.Event()
         self.room.set()
 
@@ -100,7 +101,10 @@ class World:
             self.deliver, Counters(self.metrics, self.provider), PATIENCE, self.loop.now_us,
             lambda: 0.5, lambda _symbols, _at: self.market_open,
         )  # fmt: skip
-        run_for(seconds, Link(self.adapter, self.symbols, self.dial, around).run(), self.loop)
+        link = Link(self.adapter, self.symbols, self.dial, around)
+        for at_s, symbols in self.orders:
+            self.loop.call_at(at_s, link.leave_out, frozenset(symbols))
+        run_for(seconds, link.run(), self.loop)
 
     def notices(self, what: str) -> list[Notice]:
         return [item for item in self.delivered if isinstance(item, Notice) and item.what == what]
@@ -321,3 +325,39 @@ def test_a_refused_symbol_is_said_once_and_the_others_go_on() -> None:
     assert [notice.symbols for notice in world.notices("symbol_refused")] == [("ETH-USD",)]
     assert len([entry for entry in entries if entry["event"] == "provider_symbol_refused"]) == 1
     assert sum(isinstance(item, Delivery) for item in world.delivered) > 3
+
+
+def test_what_is_stopped_before_the_first_connection_is_not_asked_for() -> None:
+    """Nor is there a connection while everything is; an order while one is made is obeyed after it."""
+    world = World("finnhub")
+    first, second = world.symbols
+    world.orders = [(0.0, world.symbols), (500.0, (first,)), (500.05, (second,)), (500.5, ())]
+    world.run(520)
+    assert world.dialled_s == [500.0]
+    said = [orjson.loads(text) for text in world.sockets[0].sent]
+    assert [(message["type"], message["symbol"]) for message in said] == [
+        ("subscribe", second),
+        ("unsubscribe", second),
+        ("subscribe", first),
+        ("subscribe", second),
+    ]
+
+
+def test_trade_ids_that_went_on_while_a_symbol_was_stopped_are_no_hole() -> None:
+    """The gap of the stop has them already."""
+    world = World("coinbase")
+    symbol = world.symbols[0]
+
+    async def network(_: int) -> FakeSocket:
+        frames = [
+            (1.0, world.frame(1)),
+            (1.0, world.frame(2)),
+            (20.0, world.frame(900)),
+            (1, world.frame(902)),
+        ]
+        return FakeSocket("coinbase", frames)
+
+    world.network = network
+    world.orders = [(5.0, (symbol,)), (15.0, ())]
+    world.run(40)
+    assert [(notice.symbols, notice.count) for notice in world.notices("missed_trades")] == [((symbol,), 1)]
