@@ -22,7 +22,7 @@ def a_bar(start: int, close: float | None, *, interval: str = "1m", final: bool 
     bar = Candle(
         symbol="A", interval=interval, start=to_datetime(start), end=to_datetime(start + INTERVALS[interval]),
         open=close, high=close, low=close, close=close, volume=1.0, notional=1.0, vwap=1.0, trades=1,
-        final=final, version=1, sources=["s"], late_trades=0, updated_at=None, quality=1.0,
+        final=final, version=1, sources=["s"], late_trades=0, updated_at=None, quality=1.0, observed=1.0,
     )  # fmt: skip
     return from_store(bar)
 
