@@ -9,10 +9,15 @@ from fastavro import parse_schema, schemaless_writer
 
 from jobs.domain.record_batch import QuoteReader, TradeReader
 from schemas.avro_codec import HEADER, Decoder, Encoder, schema_text
-from schemas.events import Correction, Event, Quote, Trade
+from schemas.events import Correction, Event, Gap, Quote, Trade
 
-TRADE_ID, QUOTE_ID, NULLABLE_ID, CORRECTION_ID, UNKNOWN_ID = 1, 2, 3, 4, 99
-_IDS: dict[type[Event], int] = {Trade: TRADE_ID, Quote: QUOTE_ID, Correction: CORRECTION_ID}
+TRADE_ID, QUOTE_ID, NULLABLE_ID, CORRECTION_ID, GAP_ID, UNKNOWN_ID = 1, 2, 3, 4, 5, 99
+_IDS: dict[type[Event], int] = {
+    Trade: TRADE_ID,
+    Quote: QUOTE_ID,
+    Correction: CORRECTION_ID,
+    Gap: GAP_ID,
+}
 _TRADE_SCHEMA = json.loads(schema_text(Trade))
 _NULLABLE = {
     **_TRADE_SCHEMA,
