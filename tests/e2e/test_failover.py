@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,14 @@ def test_a_bar_goes_on_with_another_source_and_says_so(live_system: Any, tmp_pat
     with httpx.Client(base_url=api_url(live_system.environment), trust_env=False) as api:
         bars_equal(api, symbol, trades)
         gaps_are_on_record(api, symbol)
+        bars_say_what_was_observed(api, symbol, trades)
+
+
+def bars(api: httpx.Client, symbol: str) -> list[dict[str, Any]]:
+    """The bars of a minute, the oldest first."""
+    answer = api.get(f"/api/v1/candles/{symbol}", params={"interval": "1m"})
+    found: list[dict[str, Any]] = answer.json()["candles"] if answer.status_code == 200 else []
+    return found[::-1]
 
 
 def api_url(environment: Mapping[str, str]) -> str:
@@ -107,17 +116,12 @@ def bars_equal(api: httpx.Client, symbol: str, trades: list[tuple[int, str, floa
     """Count, volume and sources of each minute's bar are those of the ledger."""
     counts = Counter(at // MINUTE_US for at, _, _ in trades)
 
-    def bars() -> list[dict[str, Any]]:
-        answer = api.get(f"/api/v1/candles/{symbol}", params={"interval": "1m"})
-        found: list[dict[str, Any]] = answer.json()["candles"] if answer.status_code == 200 else []
-        return found[::-1]
-
     eventually(
-        lambda: [bar["trades"] for bar in bars()] == [counts[minute] for minute in sorted(counts)],
+        lambda: [bar["trades"] for bar in bars(api, symbol)] == [counts[minute] for minute in sorted(counts)],
         90,
         f"bars with {dict(counts)} trades",
     )
-    for bar, minute in zip(bars(), sorted(counts), strict=True):
+    for bar, minute in zip(bars(api, symbol), sorted(counts), strict=True):
         inside = [trade for trade in trades if trade[0] // MINUTE_US == minute]
         assert bar["volume"] == sum(size for _, _, size in inside)
         assert bar["sources"] == sorted({source for _, source, _ in inside})
@@ -141,5 +145,37 @@ def gaps_are_on_record(api: httpx.Client, symbol: str) -> None:
         ("failover", "polygon"),
     ]
     assert hole["end"] == over["start"]
+    assert hole["start"] < hole["end"]
     assert started["end"] <= hole["start"]
     assert back["detail"] == "finnhub -> polygon: return"
+
+
+def bars_say_what_was_observed(api: httpx.Client, symbol: str, trades: list[tuple[int, str, float]]) -> None:
+    """Of each minute what the ledger leaves; of one that still grows, up to the last that is known of it."""
+    answer = api.get("/api/v1/gaps", params={"symbol": symbol}).json()["gaps"]
+    gaps = sorted((micros(gap["start"]), micros(gap["end"])) for gap in answer if not gap["filled"])
+
+    def expected(bar: dict[str, Any]) -> float:
+        start, end = micros(bar["start"]), micros(bar["end"])
+        if not bar["final"]:
+            known = [at for at, _, _ in trades if at < end] + [last for first, last in gaps if first < end]
+            end = min(end, max(known))
+        missed, reached = 0, start
+        for first, last in gaps:
+            missed += max(0, min(last, end) - max(first, reached))
+            reached = max(reached, min(last, end))
+        return 1 - missed / (end - start)
+
+    eventually(
+        lambda: (
+            [bar["observed"] for bar in bars(api, symbol)]
+            == pytest.approx([expected(bar) for bar in bars(api, symbol)], abs=1e-9)
+        ),
+        30,
+        "bars that say what was observed",
+    )
+
+
+def micros(text: str) -> int:
+    """A time of the API in microseconds since 1970."""
+    return round(datetime.fromisoformat(text).timestamp() * 1_000_000)
