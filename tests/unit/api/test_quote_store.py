@@ -145,7 +145,7 @@ class Database:
                 to_datetime(time).replace(tzinfo=None) for time in (self._start, self._start + DAY_US)
             )
             if to_datetime(self._start).isoformat().startswith(values[1]):
-                return [(start, end, *[4.0] * 7, 1, True, 3, None, 0, 5, 1.0)]
+                return [(start, end, *[4.0] * 7, 1, True, 3, None, 0, 5, 1.0, 1.0)]
         if kind == "trades" and values[0] == trade_minute(NOON):
             return list(self._trades)
         if kind == "held":
