@@ -87,8 +87,9 @@ def replay(
     topic_settings = settings_from(TopicSettings, variables)
     with FlinkCluster(variables["FLINK_REST_URL"]) as cluster:
         _delete_finished(topic_settings, cluster)
-        report(f"Replay {run}: topics {run}.trades, .quotes, .candles, .alerts, .gaps, .dead-letter")
         topics = create_topics(topic_settings, any_time=True)
+        names = ", ".join(name.removeprefix(run) for name in topics.event_types)
+        report(f"Replay {run}: topics {run} + {names}")
         register_schemas(topic_settings.schema_registry_url, topics)
         with _process("jobs", ["jobs", "run"], variables, folder) as jobs:
             report("  the jobs start ...")

@@ -20,9 +20,11 @@ from jobs.domain.bar import Bar
 from schemas.events import Gap
 from schemas.sessions import Calendar
 
-MAX_GAPS = 100
-"""Gaps of a symbol that are known by name; with one more the oldest are settled, as if the horizon had passed
-them. Each takes about 100 bytes."""
+MAX_GAPS = 300
+"""Gaps of a symbol that are known by name; with one more the oldest is settled, as if the horizon had passed
+it. Each takes about 100 bytes. So many in one horizon are a feed that flaps; but where bars are rebuilt from
+Kafka gaps are read long before the trades, and of a symbol with more than these in the time that Kafka keeps,
+the bars before the newest ones do not know theirs."""
 
 
 class GapRecord(NamedTuple):

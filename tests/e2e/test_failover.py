@@ -1,5 +1,5 @@
-"""Two providers, of which the first dies and comes back, through the real producer, jobs, tables and REST; then
-what nobody saw is pulled out of the history of the first."""
+"""Two providers, of which the first dies and comes back, through the real producer, jobs, tables and REST;
+then what nobody saw is pulled out of the history of the first."""
 
 import csv
 import subprocess

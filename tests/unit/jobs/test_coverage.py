@@ -138,7 +138,7 @@ def test_gaps_are_forgotten_in_silence_and_bounded_in_number() -> None:
     """A timer is set for the last of them; with too many the oldest are settled, which loses no time."""
     bars = SymbolDriver()
     bars.add(a_trade(0))
-    step = 500_000
+    step = 100_000
     for number in range(MAX_GAPS + 10):
         bars.miss(a_gap(number * step, number * step + step // 2))
     assert len(bars.load().coverage.gaps) == MAX_GAPS
