@@ -5,7 +5,7 @@
 # FILE     recordings for `make replay` and `make demo`, separated by commas; SPEED as REPLAY_SPEED
 # FORMAT   of the recordings of `make replay`, as REPLAY_FORMAT
 # WITH     what goes on beside a demo: simulator, none
-# SYMBOL, FROM, TO (ISO 8601), SOURCE (polygon, binance, coinbase): what `make backfill` pulls
+# SYMBOL, FROM, TO (ISO 8601), SOURCE of `make backfill`: polygon, binance, coinbase (trades), yahoo, alpha_vantage (bars)
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

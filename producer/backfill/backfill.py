@@ -5,7 +5,8 @@ lies in gaps of the ledger is published: where one source was observed, another'
 What was seen already has the same identity, and counts once. Then the gap is told again, as filled.
 
 Beyond the horizon bars are not corrected any more, they are made again: all trades of the range become a
-recording, which is replayed as a new generation.
+recording, which is replayed as a new generation. Bars of providers are published as such, whatever their
+time.
 """
 
 import asyncio
@@ -67,16 +68,27 @@ class Backfill:
             async for pulled in self._puller.pages(piece, reached.position):
                 publisher.publish(self._batch(pulled))
                 self._settle(publisher)
-                reached = self._went_on(bookmark, piece, pulled, reached.trades, 0)
-            total += reached.trades
+                reached = self._went_on(bookmark, piece, pulled, reached, 0)
+            total += reached.taken
             if (piece.start, piece.end) == (gap.start, gap.end):
                 publisher.publish(Batch(0, gaps=[replace(gap, filled=True, updated_at=self._clock.now_us())]))
                 self._settle(publisher)
-                log.info("gap_filled", gap_id=gap.gap_id, trades=reached.trades)
+                log.info("gap_filled", gap_id=gap.gap_id, trades=reached.taken)
             else:
-                log.info("gap_filled_in_part", gap_id=gap.gap_id, trades=reached.trades)
+                log.info("gap_filled_in_part", gap_id=gap.gap_id, trades=reached.taken)
             bookmark.delete()
         return total
+
+    async def bars(self, asked: Asked, publisher: Publisher) -> int:
+        """Publishes the provider's bars; returns how many."""
+        bookmark = Bookmark(self._settings.backfill_dir, self._history.adapter.name, asked)
+        reached = bookmark.load()
+        async for pulled in self._puller.pages(asked, reached.position):
+            publisher.publish(self._batch(pulled))
+            self._settle(publisher)
+            reached = self._went_on(bookmark, asked, pulled, reached, 0)
+        bookmark.delete()
+        return reached.taken
 
     async def record(self, asked: Asked) -> tuple[Path, int]:
         """Writes the trades to a recording; returns its path, and how many there are."""
@@ -89,14 +101,14 @@ class Backfill:
                 for refused in batch.rejected:
                     log.warning("trade_refused", reason=refused.reason, detail=refused.detail)
                 written = recording.write(batch.trades)
-                reached = self._went_on(bookmark, asked, pulled, reached.trades, written)
+                reached = self._went_on(bookmark, asked, pulled, reached, written)
         path = bookmark.stem.with_name(bookmark.stem.name + ".jsonl")
         part.replace(path)
         bookmark.delete()
-        return path, reached.trades
+        return path, reached.taken
 
     def _batch(self, pulled: Pulled) -> Batch:
-        return self._gate(Batch(0, pulled.trades, rejected=pulled.rejected))
+        return self._gate(Batch(0, pulled.trades, bars=pulled.bars, rejected=pulled.rejected))
 
     def _settle(self, publisher: Publisher) -> None:
         publisher.settle()
@@ -105,17 +117,18 @@ class Backfill:
         self._check_stop()
 
     def _went_on(
-        self, bookmark: Bookmark, asked: Asked, pulled: Pulled, trades: int, written: int
+        self, bookmark: Bookmark, asked: Asked, pulled: Pulled, before: Reached, written: int
     ) -> Reached:
         """Notes that a page is done, where another one follows."""
-        reached = Reached(pulled.position or "", trades + len(pulled.trades), written)
+        taken = before.taken + len(pulled.trades) + len(pulled.bars)
+        reached = Reached(pulled.position or "", taken, written)
         if pulled.position is not None:
             bookmark.save(reached)
         now_us = self._clock.now_us()
         if now_us - self._said_us >= PROGRESS_US:
             self._said_us = now_us
             done = max(0, min(asked.end, pulled.reached) - asked.start) / (asked.end - asked.start)
-            log.info("backfill_progress", percent=round(100 * done, 1), trades=reached.trades)
+            log.info("backfill_progress", percent=round(100 * done, 1), count=reached.taken)
         self._check_stop()
         return reached
 

@@ -16,9 +16,9 @@ import orjson
 
 from producer.backfill.history import Asked, Page, rows
 from producer.providers.binance import Binance
-from producer.providers.contract import RequestLimits
 from producer.providers.http import Request
 from producer.providers.reading import whole
+from producer.providers.request_gate import RequestLimits
 
 MOST = 1000
 HOUR_MS = 3_600_000

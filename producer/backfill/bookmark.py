@@ -11,10 +11,11 @@ from schemas.errors import ConfigurationError
 
 
 class Reached(NamedTuple):
-    """``position`` of the next page; what the pages before it had: ``trades``, and bytes ``written``."""
+    """``position`` of the next page; what the pages before it had: ``taken``, trades or bars, and bytes
+    ``written``."""
 
     position: str = ""
-    trades: int = 0
+    taken: int = 0
     written: int = 0
 
 
@@ -35,10 +36,10 @@ class Bookmark:
         """Where to go on; the beginning where nothing is noted, or it cannot be read."""
         try:
             noted: Any = json.loads(self._path.read_text(encoding="utf-8"))
-            position, trades, written = noted["position"], noted["trades"], noted["written"]
+            position, taken, written = noted["position"], noted["taken"], noted["written"]
         except (OSError, ValueError, KeyError, TypeError):
             return Reached()
-        return Reached(str(position), int(trades), int(written))
+        return Reached(str(position), int(taken), int(written))
 
     def save(self, reached: Reached) -> None:
         """Notes it, so that it survives a kill."""

@@ -7,13 +7,14 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from producer.backfill.backfill import Backfill, interruptible_sleep
-from producer.backfill.catalogue import HISTORIES, make_history
+from producer.backfill.catalogue import BARS, HISTORIES, make_history
 from producer.backfill.history import Asked, History
 from producer.backfill.known_gaps import unfilled_gaps
 from producer.backfill.pull import Patience, Puller
@@ -86,6 +87,9 @@ async def run(settings: BackfillSettings, runtime: Runtime, history: History, as
         backfill = Backfill(
             settings, runtime, history, puller, lambda batch: validator.check(stamp.apply(batch))
         )
+        if provider in BARS:
+            await _publish_bars(settings, runtime, backfill, asked)
+            return DONE
         gaps = unfilled_gaps(settings, asked.symbol, asked.start, asked.end)
         fresh = [gap for gap in gaps if backfill.within_horizon(max(gap.start, asked.start))]
         if fresh:
@@ -100,14 +104,29 @@ async def run(settings: BackfillSettings, runtime: Runtime, history: History, as
 async def _fill(
     settings: BackfillSettings, runtime: Runtime, backfill: Backfill, asked: Asked, gaps: Sequence[Gap]
 ) -> None:
+    with _publishing(settings, runtime) as publisher:
+        trades = await backfill.fill(asked, gaps, publisher)
+    log.info("backfill_finished", gaps=len(gaps), trades=trades)
+
+
+async def _publish_bars(
+    settings: BackfillSettings, runtime: Runtime, backfill: Backfill, asked: Asked
+) -> None:
+    with _publishing(settings, runtime) as publisher:
+        bars = await backfill.bars(asked, publisher)
+    log.info("backfill_finished", bars=bars, interval=settings.provider_bars)
+
+
+@contextmanager
+def _publishing(settings: BackfillSettings, runtime: Runtime) -> Iterator[Publisher]:
+    """Raises UnavailableError where something is not acknowledged in the end."""
     publisher = Publisher(settings, find_destination(settings, runtime), runtime, live=False)
     try:
-        trades = await backfill.fill(asked, gaps, publisher)
+        yield publisher
     finally:
         unsent = publisher.close()
     if unsent:
         raise UnavailableError(f"Kafka has not acknowledged {unsent} records: the same command goes on")
-    log.info("backfill_finished", gaps=len(gaps), trades=trades)
 
 
 async def _record(backfill: Backfill, asked: Asked) -> None:
@@ -126,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m producer backfill",
         description="Pulls trades out of a provider's history: into the gaps of the last minutes, or into a"
-        " recording. The same command goes on where it was stopped.",
+        " recording; or its bars, where it has no trades. The same command goes on where it was stopped.",
     )
     parser.add_argument("symbol", help="such as AAPL or BTC-USD")
     parser.add_argument("start", type=moment, metavar="FROM", help="ISO 8601 or epoch ms; UTC where not said")

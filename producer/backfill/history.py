@@ -1,20 +1,23 @@
-"""What a history of trades is: which request comes next, and what its answer holds. Pure, like an adapter.
+"""What a history of trades, or of bars, is: which request comes next, and what its answer holds. Pure, like
+an adapter.
 
-The trades of an answer are given as the frames that the provider's stream would have sent: they go through
-the parser of the stream, so a trade has the same identity either way, and what was seen already is known.
+What an answer holds is given as the frames that the provider's feed would have brought: they go through the
+parser of that, so a trade has the same identity either way, and what was seen already is known.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from producer.providers.contract import Adapter, RequestLimits
+from producer.providers.contract import AnyAdapter
 from producer.providers.http import Request
 from producer.providers.reading import mapping, shown
+from producer.providers.request_gate import RequestLimits
 from schemas.errors import PoisonError
 
 
 class Asked(NamedTuple):
-    """Trades of a symbol, as we call it, with event times in ``[start, end)``, us."""
+    """Trades of a symbol, as we call it, with event times in ``[start, end)``, us; or bars that begin
+    there."""
 
     symbol: str
     start: int
@@ -22,19 +25,20 @@ class Asked(NamedTuple):
 
 
 class Page(NamedTuple):
-    """``frames``: trades, in the order of their times. ``position``: where the next page is; None: this was
-    the last one."""
+    """``frames``: what they hold is in the order of its times. ``position``: where the next page is; None:
+    this was the last one."""
 
     frames: Sequence[bytes]
     position: str | None
 
 
 class History(Protocol):
-    """The trades that a provider keeps. A position is a text that can be kept: "" is the beginning."""
+    """The trades, or bars, that a provider keeps. A position is a text that can be kept: "" is the
+    beginning."""
 
     @property
-    def adapter(self) -> Adapter:
-        """The stream of the same provider."""
+    def adapter(self) -> AnyAdapter:
+        """The feed of the same provider."""
 
     @property
     def limits(self) -> RequestLimits: ...

@@ -18,10 +18,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 import orjson
 
 from producer.backfill.history import Asked, Page, rows
-from producer.providers.contract import RequestLimits
 from producer.providers.http import Request
 from producer.providers.polygon import Polygon
 from producer.providers.reading import mapping, text, whole
+from producer.providers.request_gate import RequestLimits
 
 MOST = "50000"
 STANDING = (0, 12)

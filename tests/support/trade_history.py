@@ -92,7 +92,8 @@ ROUTES: Mapping[str, Tell] = {
 
 class TradeHistory:
     """``trades``: everything that was traded, ascending by id and time; asked for with each request.
-    ``page``: trades of one page of Polygon's. ``refusals``: statuses of the first answers, one each."""
+    ``page``: trades of one page of Polygon's. ``refusals``: statuses of the first answers, one each; behind
+    them come the ``documents``, to whatever is asked."""
 
     def __init__(
         self,
@@ -100,12 +101,14 @@ class TradeHistory:
         key: str = "",
         page: int = 50,
         refusals: Sequence[int] = (),
+        documents: Sequence[Any] = (),
     ) -> None:
         self.trades = trades
         self.key = key
         self.page = page
         self.asked: list[str] = []
         self._refusals = list(refusals)
+        self._documents = list(documents)
         history = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -133,6 +136,8 @@ class TradeHistory:
         self.asked.append(path)
         if self._refusals:
             return self._refusals.pop(0), {"message": "not now"}
+        if self._documents:
+            return 200, self._documents.pop(0)
         for route, tell in ROUTES.items():
             if parts.path.startswith(route):
                 status, document = tell(self, dict(parse_qsl(parts.query)))

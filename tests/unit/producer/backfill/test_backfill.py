@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -26,7 +27,7 @@ from producer.recorded_file import RecordedFile
 from producer.runtime import Runtime
 from producer.sources import Batch
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.events import Gap, Trade
+from schemas.events import Gap, ProviderBar, Trade
 from tests.support.trade_history import Kept, TradeHistory
 
 KEY = "secret-key-of-polygon"
@@ -45,10 +46,12 @@ class Topics:
     def __init__(self) -> None:
         self.trades: list[Trade] = []
         self.gaps: list[Gap] = []
+        self.bars: list[ProviderBar] = []
 
     def publish(self, batch: Batch) -> None:
         self.trades += batch.trades
         self.gaps += batch.gaps
+        self.bars += batch.bars
 
     def settle(self) -> None:
         """Everything is acknowledged at once."""
@@ -258,11 +261,84 @@ def test_what_is_no_history_is_refused(tmp_path: Path) -> None:
             running("coinbase", server, tmp_path, lambda each: each.record(what), coinbase_rest_url=elsewhere)
 
 
+YAHOO = {
+    "chart": {
+        "error": None,
+        "result": [
+            {
+                "meta": {"symbol": "BRK-B", "dataGranularity": "1m", "regularMarketPrice": 1.0,
+                         "regularMarketTime": START_MS // 1000},
+                "timestamp": [START_MS // 1000 + 60 * n for n in range(5)],
+                "indicators": {"quote": [{name: [float(n + 1) for n in range(5)] for name in
+                                          ("open", "high", "low", "close", "volume")}]},
+            }
+        ],
+    }
+}  # fmt: skip
+ALPHA_VANTAGE = {
+    "Meta Data": {"2. Symbol": "BRK-B", "4. Interval": "1min", "6. Time Zone": "US/Eastern"},
+    "Time Series (1min)": {
+        f"2026-01-05 09:{30 + n}:00": {"1. open": f"{n + 1}", "2. high": f"{n + 1}", "3. low": f"{n + 1}",
+                                       "4. close": f"{n + 1}", "5. volume": f"{n + 1}"}
+        for n in reversed(range(5))
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("provider", "document"), [("yahoo", YAHOO), ("alpha_vantage", ALPHA_VANTAGE)])
+def test_bars_of_a_provider_are_published_as_its_own(provider: str, document: Any, tmp_path: Path) -> None:
+    """Those that begin in what was asked for, and no trade."""
+    what, topics = Asked("BRK.B", START_MS * 1000 + 60_000_000, START_MS * 1000 + 240_000_000), Topics()
+    with TradeHistory(list, documents=[document]) as server:
+        count = running(
+            provider, server, tmp_path, lambda backfill: backfill.bars(what, topics), yahoo_url=server.url,
+            alpha_vantage_url=server.url, alpha_vantage_api_key=KEY,
+        )  # fmt: skip
+    assert count == 3
+    assert topics.trades == []
+    assert sorted((bar.symbol, bar.source, bar.start - what.start, bar.volume) for bar in topics.bars) == [
+        ("BRK.B", provider, n * 60_000_000, n + 2.0) for n in range(3)
+    ]
+
+
+def test_a_long_time_is_asked_for_in_parts(tmp_path: Path) -> None:
+    """Yahoo's by weeks, Alpha Vantage's by months in New York, across the end of a year."""
+    what = Asked("IBM", (START_MS - 20 * 86_400_000) * 1000, START_MS * 1000)
+    with TradeHistory(list, documents=[YAHOO, YAHOO, YAHOO]) as server:
+        running("yahoo", server, tmp_path, lambda each: each.bars(what, Topics()), yahoo_url=server.url)
+        spans = [dict(parse_qsl(urlsplit(path).query)) for path in server.asked]
+    assert [int(span["period1"]) for span in spans[1:]] == [int(span["period2"]) for span in spans[:-1]]
+    assert (int(spans[0]["period1"]), int(spans[-1]["period2"])) == (what.start // 10**6, what.end // 10**6)
+    changes: dict[str, object] = {"alpha_vantage_api_key": KEY}
+    with TradeHistory(list, documents=[ALPHA_VANTAGE, ALPHA_VANTAGE]) as server:
+        changes["alpha_vantage_url"] = server.url
+        running("alpha_vantage", server, tmp_path, lambda each: each.bars(what, Topics()), **changes)
+        asked_for = [dict(parse_qsl(urlsplit(path).query))["month"] for path in server.asked]
+    assert asked_for == ["2025-12", "2026-01"]
+
+
+def test_a_limit_that_is_said_in_an_answer_is_waited_for(tmp_path: Path) -> None:
+    """With status 200, and with the key in it; what is no limit is a refusal, told without the key."""
+    what = Asked("IBM", START_MS * 1000, START_MS * 1000 + 240_000_000)
+    limit = {"Note": f"your key {KEY}: our standard API call frequency is 5 calls per minute"}
+    wrong = {"Error Message": f"the parameter apikey {KEY} is invalid or missing"}
+    changes: dict[str, object] = {"alpha_vantage_api_key": KEY}
+    with TradeHistory(list, documents=[limit, ALPHA_VANTAGE]) as server:
+        changes["alpha_vantage_url"] = server.url
+        running("alpha_vantage", server, tmp_path, lambda each: each.bars(what, Topics()), **changes)
+        assert len(server.asked) == 2
+    with TradeHistory(list, documents=[wrong]) as server:
+        changes["alpha_vantage_url"] = server.url
+        with pytest.raises(ConfigurationError, match="refuses") as refused:
+            running("alpha_vantage", server, tmp_path, lambda each: each.bars(what, Topics()), **changes)
+    assert KEY not in str(refused.value)
+
+
 def test_a_source_without_a_history_is_refused(tmp_path: Path) -> None:
     """With those that have one; and a key that is missing is asked for."""
     with TradeHistory(lambda: MARKET, KEY) as server:
         settings = settings_for(server, tmp_path, polygon_api_key="")
-    with pytest.raises(ConfigurationError, match="polygon, binance, coinbase"):
+    with pytest.raises(ConfigurationError, match="polygon, binance, coinbase, yahoo, alpha_vantage"):
         make_history("finnhub", settings)
     with pytest.raises(ConfigurationError, match="POLYGON_API_KEY"):
         make_history("polygon", settings)
