@@ -59,7 +59,8 @@ class Backfill:
 
     async def fill(self, asked: Asked, gaps: Sequence[Gap], publisher: Publisher) -> int:
         """Publishes the trades in the gaps, as far as they lie in what is asked for; returns how many. Those
-        gaps that do so as a whole are told again, as filled."""
+        gaps that do so as a whole are told again, as filled, where the bars have taken the trades: within the
+        horizon."""
         total = 0
         for gap in gaps:
             piece = Asked(asked.symbol, max(gap.start, asked.start), min(gap.end, asked.end))
@@ -70,13 +71,16 @@ class Backfill:
                 self._settle(publisher)
                 reached = self._went_on(bookmark, piece, pulled, reached, 0)
             total += reached.taken
-            if (piece.start, piece.end) == (gap.start, gap.end):
+            bookmark.delete()
+            told = {"gap_id": gap.gap_id, "trades": reached.taken}
+            if not self.within_horizon(piece.start):
+                log.warning("gap_not_filled", **told, detail="it has taken so long that bars may lack them")
+            elif (piece.start, piece.end) != (gap.start, gap.end):
+                log.info("gap_filled_in_part", **told)
+            else:
                 publisher.publish(Batch(0, gaps=[replace(gap, filled=True, updated_at=self._clock.now_us())]))
                 self._settle(publisher)
-                log.info("gap_filled", gap_id=gap.gap_id, trades=reached.taken)
-            else:
-                log.info("gap_filled_in_part", gap_id=gap.gap_id, trades=reached.taken)
-            bookmark.delete()
+                log.info("gap_filled", **told)
         return total
 
     async def bars(self, asked: Asked, publisher: Publisher) -> int:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,21 +17,20 @@ from producer.backfill.command import moment
 from producer.backfill.history import Asked
 from producer.backfill.pull import Patience, Puller
 from producer.backfill.settings import BackfillSettings
-from producer.clock import SystemClock
-from producer.metrics import ProducerMetrics
 from producer.providers.backoff import Backoff
 from producer.providers.contract import Frame
 from producer.providers.http import RestClient, gate_of
 from producer.recorded_file import RecordedFile
-from producer.runtime import Runtime
 from producer.sources import Batch
 from schemas.errors import ConfigurationError, UnavailableError
 from schemas.events import Gap, ProviderBar, Trade
 from tests.support.trade_history import Kept, TradeHistory
+from tests.unit.producer.fakes import FakeClock, fake_runtime
 
 KEY = "secret-key-of-polygon"
 START_MS = 1_767_623_400_000
 """2026-01-05 14:30 UTC."""
+NOW_US = (START_MS + 900_000) * 1000
 SYMBOLS = {"polygon": "AAPL", "binance": "BTCUSDT", "coinbase": "BTC-USD"}
 PROVIDERS = sorted(SYMBOLS)
 MARKET = [Kept(1000 + n, START_MS + n * 250, 100.0 + n % 7, 1.0 + n % 3) for n in range(2500)]
@@ -67,6 +65,7 @@ def settings_for(server: TradeHistory, folder: Path, **changes: object) -> Backf
     values: dict[str, object] = {f"{provider}_rest_url": server.url for provider in SYMBOLS}
     values |= {f"{provider}_requests_per_minute": 1e6 for provider in SYMBOLS}
     values |= {"polygon_api_key": KEY, "backfill_dir": folder, "backfill_attempts": 3}
+    values |= {"horizon_seconds": 10_000}
     return BackfillSettings.model_validate(values | changes)
 
 
@@ -80,8 +79,7 @@ def running(
 
     async def run() -> Any:
         settings = settings_for(server, folder, **changes)
-        stop = SimpleNamespace(is_set=lambda: False, wait=lambda _: None)
-        runtime = Runtime(SystemClock(stop), ProducerMetrics(), stop)  # type: ignore[arg-type]
+        runtime = fake_runtime(FakeClock(NOW_US))
         history = make_history(provider, settings)
         gate = gate_of(provider, history.limits, runtime.clock.now_us, now)
         async with RestClient(provider, gate, settings) as client:
@@ -169,6 +167,21 @@ def test_only_what_lies_in_gaps_is_published_and_a_whole_gap_is_filled(tmp_path:
     assert [trade.sequence for trade in topics.trades] == [kept.number for kept in expected]
     [filled] = topics.gaps
     assert replace(filled, updated_at=0) == replace(gaps[0], filled=True)
+
+
+def test_a_gap_that_has_left_the_horizon_meanwhile_is_not_filled(tmp_path: Path) -> None:
+    """Its trades are published, and are too late for their bars: the ledger must not say otherwise."""
+    what, topics = asked("polygon", 100, 200), Topics()
+    with TradeHistory(lambda: MARKET, KEY) as server:
+        count = running(
+            "polygon",
+            server,
+            tmp_path,
+            lambda each: each.fill(what, [a_gap(what)], topics),
+            horizon_seconds=799,
+        )
+    assert count == len(topics.trades) == 400
+    assert topics.gaps == []
 
 
 def test_a_backfill_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
