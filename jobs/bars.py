@@ -79,7 +79,8 @@ GAP_SLICES = """
            CAST(0 AS BIGINT) AS skewed, CAST(0 AS BIGINT) AS delay,
            FALSE AS correctable, gap.log AS log,
            `partition` AS from_partition, `offset` AS from_offset, payload
-    FROM (SELECT decode_gaps(payload, record_time, `partition`, `offset`) AS gap, * FROM gaps)
+    FROM (SELECT decode_gaps(payload, record_time, `partition`, `offset`) AS gap, * FROM gaps
+          WHERE payload IS NOT NULL)
     WHERE gap.symbol IS NOT NULL"""
 
 DECODED_QUOTES = f"""
