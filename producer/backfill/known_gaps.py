@@ -65,6 +65,8 @@ def _records(settings: KafkaSettings, key: bytes, since_us: int) -> list[bytes]:
 
 def _read_to_end(consumer: Consumer, topic: str, key: bytes, since_ms: int) -> list[bytes]:
     numbers = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
+    if not numbers:
+        raise UnavailableError(f"no topic {topic}: run `make topics`, or set TOPIC_PREFIX")
     places = consumer.offsets_for_times(
         [TopicPartition(topic, number, since_ms) for number in numbers], timeout=TIMEOUT_S
     )
