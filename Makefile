@@ -5,6 +5,7 @@
 # FILE     recordings for `make replay` and `make demo`, separated by commas; SPEED as REPLAY_SPEED
 # FORMAT   of the recordings of `make replay`, as REPLAY_FORMAT
 # WITH     what goes on beside a demo: simulator, none
+# SYMBOL, FROM, TO (ISO 8601), SOURCE of `make backfill`: polygon, binance, coinbase (trades), yahoo, alpha_vantage (bars)
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -23,7 +24,7 @@ TWO := -n 2 --dist loadgroup --no-loadscope-reorder
 TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e tests/faults
 
 .PHONY: help run demo down up status logs clean clean-all install dev test test-unit test-integration test-faults \
-	test-live bench bench-quick bench-reads bench-clients browser lint format check smoke topics cassandra-init producer job api api-key replay
+	test-live bench bench-quick bench-reads bench-clients browser lint format check smoke topics cassandra-init producer job api api-key replay backfill
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -46,6 +47,10 @@ logs: $(VENV)/runtime ## the logs; PART=producer for one part
 replay: $(VENV)/runtime ## recordings through jobs of their own: FILE=a.csv.gz[,b.csv] [SPEED=10] [FORMAT=auto]
 	@test -n "$(FILE)" || { echo "which recording? make replay FILE=trades.csv.gz" >&2; exit 2; }
 	@$(if $(SPEED),REPLAY_SPEED='$(SPEED)') $(if $(FORMAT),REPLAY_FORMAT='$(FORMAT)') $(LOCAL) replay '$(FILE)'
+
+backfill: $(VENV)/runtime ## a provider's history into gaps: SYMBOL=AAPL FROM=2026-01-05T14:31 TO=.. SOURCE=polygon
+	@test -n "$(SYMBOL)" -a -n "$(FROM)" -a -n "$(TO)" -a -n "$(SOURCE)" || { echo "what of which time from whom? make backfill SYMBOL=AAPL FROM=2026-01-05T14:31 TO=2026-01-05T14:33 SOURCE=polygon" >&2; exit 2; }
+	@SOURCE= $(ENV) $(BIN)/python -m producer backfill '$(SYMBOL)' '$(FROM)' '$(TO)' --source '$(SOURCE)'
 
 demo: $(VENV)/runtime ## run, playing a recording as if it were of now: [FILE=..] [SPEED=10] [WITH=simulator|none]
 	@$(LOCAL) demo '$(FILE)' --speed '$(or $(SPEED),1)' --with '$(or $(WITH),simulator)'

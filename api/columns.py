@@ -22,6 +22,7 @@ CANDLE = (
     Column("late_trades", "count"),
     Column("updated_at", "time"),
     Column("quality", "number"),
+    Column("observed", "number"),
 )
 FILLED = Column("filled", "flag")
 PROVIDER_BAR = Column("provider_bar", "text")

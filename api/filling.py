@@ -79,6 +79,7 @@ def _filled(symbol: str, interval: str, slot: Slot, close: float) -> Candle:
         late_trades=None,
         updated_at=None,
         quality=None,
+        observed=None,
         filled=True,
     )
 

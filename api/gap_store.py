@@ -16,7 +16,7 @@ DAY_US, HOUR_US = INTERVALS["1d"], INTERVALS["1h"]
 MAX_QUERIES = 36
 """Looks into partitions for one page; most are empty."""
 
-FIELDS = ("start", "gap_id", "end", "closed", "source", "reason", "detail", "updated_at")
+FIELDS = ("start", "gap_id", "end", "closed", "source", "reason", "detail", "updated_at", "filled")
 GAPS_IN_RANGE = (
     "symbol = ? AND bucket = ? AND (start) >= (?) AND (start, gap_id) < (?, ?)"
     " ORDER BY start DESC, gap_id DESC LIMIT ?"
@@ -78,7 +78,7 @@ def _month(time_us: int) -> int:
 
 
 def _gap(symbol: str, row: Row) -> Gap:
-    start, gap_id, end, closed, source, reason, detail, updated_at = row
+    start, gap_id, end, closed, source, reason, detail, updated_at, filled = row
     return Gap(
         gap_id=gap_id,
         symbol=symbol,
@@ -89,4 +89,5 @@ def _gap(symbol: str, row: Row) -> Gap:
         reason=reason,
         detail=detail,
         updated_at=to_datetime(updated_at),
+        filled=bool(filled),  # null: from before the column
     )

@@ -75,6 +75,11 @@ class Candle(Answer):
         description="1: nothing to object to in its trades; 0: none can be relied on; null: not recorded",
         examples=[1.0],
     )
+    observed: float | None = Field(
+        description="the part of the bar, 0 to 1, in which no gap is known (see /gaps); of a bar that still"
+        " grows, of what has passed; null: not recorded",
+        examples=[1.0],
+    )
     indicators: IndicatorValues = Field({}, description="only with `include=indicators`")
     filled: bool = Field(
         False,
@@ -234,6 +239,11 @@ class Gap(Answer):
     detail: str = Field(description="for people", examples=["connection reset by peer"])
     updated_at: datetime = Field(
         description="when this was recorded, by our clock", examples=["2026-01-05T14:31:15.751000Z"]
+    )
+    filled: bool = Field(
+        False,
+        description="a backfill has published the trades that were missing: bars are `observed` here again",
+        examples=[False],
     )
 
 

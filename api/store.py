@@ -35,7 +35,7 @@ FAR_AHEAD_US = 366 * INTERVALS["1d"]
 
 CANDLE_COLUMNS = (
     "start, end, open, high, low, close, volume, notional, vwap, trades, final, version, sources,"
-    " late_trades, updated_at, quality"
+    " late_trades, updated_at, quality, observed"
 )
 TRADE_COLUMNS = (
     "event_time, sequence, source, trade_id, received_at, price, size, exchange, conditions,"
@@ -271,7 +271,7 @@ def to_candle(symbol: str, interval: str, row: Row) -> Candle:
     """A bar from CANDLE_COLUMNS, and indicators where they were read: only then they are set. Rows of before
     some columns were added have null there."""
     start, end, open_, high, low, close, volume, notional, vwap, trades, final, version, *added = row
-    sources, late_trades, updated_at, quality, *indicators = added
+    sources, late_trades, updated_at, quality, observed, *indicators = added
     read = {"indicators": dict(indicators[0] or {})} if indicators else {}
     return Candle(
         symbol=symbol,
@@ -292,6 +292,7 @@ def to_candle(symbol: str, interval: str, row: Row) -> Candle:
         late_trades=late_trades,
         updated_at=to_datetime(updated_at) if updated_at else None,
         quality=quality,
+        observed=observed,
         **read,
     )
 

@@ -3,6 +3,7 @@ same with indicators out. Kafka to Kafka; it never touches Cassandra.
 
 trades -> decode -> dedup -+-> on time: slices of 0.2 s, summed in SQL -+-> bars, by symbol ---+-> records
                            +-> late, corrections: each by itself -------+                      |
+gaps -> decode ------------------------- each by itself ----------------+                      |
 quotes -> decode ----------+-> on time: slices of 1 s ------------------+-> quotes, by symbol -+
                            +-> late: each by itself --------------------+
 bars of providers -> decode -> indicators, by symbol and provider ------------> records
@@ -17,6 +18,7 @@ from jobs.flink.decode_functions import (
     PROVIDER_BAR,
     QUOTE,
     TRADE,
+    DecodeGaps,
     DecodeProviderBars,
     DecodeQuotes,
     DecodeTrades,
@@ -70,6 +72,21 @@ LATE_SLICES = """
            correctable, log, from_partition, from_offset, payload
     FROM late_trades"""
 
+# Of a gap there is nothing to sum. Its topic has heartbeats of its own: no watermark passes what it tells.
+GAP_SLICES = """
+    SELECT gap.symbol AS symbol, gap.source AS source, gap.event_time AS event_time,
+           CAST(NULL AS STRING) AS first_key, CAST(NULL AS STRING) AS last_key,
+           CAST(NULL AS DOUBLE) AS high, CAST(NULL AS DOUBLE) AS low,
+           CAST(0 AS BIGINT) AS volume_units, CAST(0 AS BIGINT) AS volume_billionths,
+           CAST(0 AS BIGINT) AS notional_units, CAST(0 AS BIGINT) AS notional_billionths,
+           CAST(0 AS BIGINT) AS trades, CAST(0 AS BIGINT) AS events,
+           CAST(0 AS BIGINT) AS skewed, CAST(0 AS BIGINT) AS delay,
+           FALSE AS correctable, gap.log AS log,
+           `partition` AS from_partition, `offset` AS from_offset, payload
+    FROM (SELECT decode_gaps(payload, record_time, `partition`, `offset`) AS gap, * FROM gaps
+          WHERE payload IS NOT NULL)
+    WHERE gap.symbol IS NOT NULL"""
+
 DECODED_QUOTES = f"""
     SELECT {", ".join(f"quote.`{name}` AS `{name}`" for name in QUOTE)}, record_time
     FROM (SELECT decode_quotes(payload, record_time, `partition`, `offset`) AS quote, * FROM quotes
@@ -98,7 +115,8 @@ def build(
     the schema ids of what it writes, by the keys of ``Topics.record_types``."""
     topics = Topics(settings.topic_prefix)
     outputs = [topics.candles, topics.alerts, topics.provider_candles, topics.dead_letter]
-    for topic, decode in ((topics.trades, DecodeTrades), (topics.quotes, DecodeQuotes)):
+    inputs = ((topics.trades, DecodeTrades), (topics.quotes, DecodeQuotes), (topics.gaps, DecodeGaps))
+    for topic, decode in inputs:
         name = topic.rpartition(".")[2]
         group = topics.job_name("bars")
         tables.execute_sql(source_table(settings, name, topic, group, settings.watermark_delay_ms))
@@ -145,14 +163,14 @@ def provider_bars(
 
 def create_views(tables: StreamTableEnvironment, slice_ms: int) -> None:
     """From the decoded records to ``slices`` and ``quote_slices``: every unique valid trade and every valid
-    quote, in a slice with its neighbours or by itself."""
+    quote, in a slice with its neighbours or by itself, and every gap."""
     slices = SLICES.format(slice_seconds=f"{slice_ms / 1000:.3f}")
     for view, query in {
         "decoded_trades": DECODED_TRADES,
         "unique_trades": UNIQUE_TRADES,
         "on_time_trades": f"SELECT * FROM unique_trades WHERE {ON_TIME}",
         "late_trades": f"SELECT * FROM unique_trades WHERE {LATE}",
-        "slices": f"{slices} UNION ALL {LATE_SLICES}",
+        "slices": f"{slices} UNION ALL {LATE_SLICES} UNION ALL {GAP_SLICES}",
         "decoded_quotes": DECODED_QUOTES,
         "on_time_quotes": f"SELECT * FROM decoded_quotes WHERE {ON_TIME}",
         "late_quotes": f"SELECT * FROM decoded_quotes WHERE {LATE}",

@@ -44,7 +44,7 @@ Gate = Callable[[Batch], Batch]
 def main() -> int:
     """Runs the producer as the environment says; returns the exit code of the process."""
     try:
-        settings = load_settings()
+        settings = load_settings(ProducerSettings)
         check_sources(settings.source_names)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")

@@ -123,7 +123,7 @@ class Publisher:
         self._letter_encoder = Encoder(DeadLetter, destination.schema_ids[self._topics.dead_letter])
         self._heartbeat_places = [
             (topic, partition)
-            for topic in (self._topics.trades, self._topics.quotes)
+            for topic in (self._topics.trades, self._topics.quotes, self._topics.gaps)
             for partition in range(destination.partitions[topic])
         ]
         self._ledger = (
@@ -178,7 +178,7 @@ class Publisher:
             self._dead_letter(letter)
 
     def heartbeat(self, timestamp_ms: int) -> None:
-        """Tells every partition of trades and quotes that event time has come to ``timestamp_ms``."""
+        """Tells every partition of trades, quotes and gaps that event time has come to ``timestamp_ms``."""
         for topic, partition in self._heartbeat_places:
             record = _Outgoing("heartbeat", topic, None, None, timestamp_ms, partition)
             self._send(record, self._report("heartbeat", record))

@@ -1,7 +1,7 @@
 """The settings of the producer."""
 
 import math
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -19,6 +19,8 @@ from schemas.settings import (
 )
 from schemas.tracing import TracingSettings
 from schemas.validation import SYMBOL
+
+LoadedT = TypeVar("LoadedT", bound="ProducerSettings")
 
 SCENARIOS = ("price_spike", "volume_burst", "late_trade", "duplicate", "stale_symbol", "correction")
 
@@ -167,10 +169,10 @@ class ProducerSettings(
     producer_metrics_port: Port = Field(9100, description="port that the metrics are served on")
 
 
-def load_settings() -> ProducerSettings:
+def load_settings(kind: type[LoadedT]) -> LoadedT:
     """The settings from the environment; raises ConfigurationError naming each variable that is wrong."""
     try:
-        return ProducerSettings()
+        return kind()
     except ValidationError as error:
         problems = [
             f"{'.'.join(str(part) for part in problem['loc'][:1]).upper()}: {problem['msg']}"

@@ -73,7 +73,8 @@ class Quote:
 @dataclass(frozen=True, slots=True)
 class Candle:
     """One version of the bar ``[start, end)``; a consumer keeps the greatest ``version`` of each
-    ``(symbol, interval, start)``. Prices are None while no trade that may set a price has come."""
+    ``(symbol, interval, start)``. Prices are None while no trade that may set a price has come. ``observed``
+    is the part of it, 0 to 1, in which no gap is known."""
 
     symbol: str
     interval: str
@@ -94,6 +95,7 @@ class Candle:
     updated_at: int = 0
     quality: float = 1.0
     indicators: Mapping[str, float] = field(default_factory=dict)
+    observed: float = 1.0
 
 
 Severity = Literal["low", "medium", "high", "critical"]
@@ -138,7 +140,8 @@ GapReason = Literal[
 class Gap:
     """A time ``[start, end)`` in which what ``symbol`` traded was not observed; a consumer keeps the greatest
     ``end`` of each ``gap_id``. While it is not ``closed`` it may still grow. A ``failover`` marks the moment
-    from which ``source`` is followed: it ends where it starts."""
+    from which ``source`` is followed: it ends where it starts. One that is ``filled`` is over: what it lacked
+    has been published after all."""
 
     gap_id: str
     symbol: str
@@ -149,6 +152,7 @@ class Gap:
     reason: GapReason
     detail: str = ""
     updated_at: int = 0
+    filled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ def _candle(candle: Candle) -> Mapping[str, Any]:
         "late_trades": candle.late_trades,
         "updated_at": to_datetime(candle.updated_at) if candle.updated_at else None,
         "quality": candle.quality,
+        "observed": candle.observed,
         "indicators": candle.indicators,
     }
 

@@ -17,6 +17,7 @@ async def gaps(page: GapPageDep, parts: ServicesDep) -> Gaps:
     newest `limit`, and a cursor to the older ones. Bars over them may lack trades.
 
     A gap longer than an hour is several, one for each hour of UTC. While `closed` is false it may still grow.
+    Once it is `filled`, the trades that it lacked have been published from a provider's history.
     `failover` marks the moment from which another source is followed; it has no length. Without `from` the
     range reaches back from its end as long as gaps are kept (GAPS_TTL_DAYS, 365 by default).
     """

@@ -87,8 +87,9 @@ def replay(
     topic_settings = settings_from(TopicSettings, variables)
     with FlinkCluster(variables["FLINK_REST_URL"]) as cluster:
         _delete_finished(topic_settings, cluster)
-        report(f"Replay {run}: topics {run}.trades, .quotes, .candles, .alerts, .dead-letter")
         topics = create_topics(topic_settings, any_time=True)
+        names = ", ".join(name.removeprefix(run) for name in topics.event_types)
+        report(f"Replay {run}: topics {run} + {names}")
         register_schemas(topic_settings.schema_registry_url, topics)
         with _process("jobs", ["jobs", "run"], variables, folder) as jobs:
             report("  the jobs start ...")
@@ -120,7 +121,7 @@ class _Watch:
         self._checkpoints: int | None = None
 
     def is_done(self) -> bool:
-        inputs = (self._topics.trades, self._topics.quotes)
+        inputs = (self._topics.trades, self._topics.quotes, self._topics.gaps)
         left = sum(self._lag(job, topic) for topic in inputs for job in ("bars", "store"))
         if left == 0 and self._bars_are_closed():
             left = sum(self._lag("store", topic) for topic in (self._topics.candles, self._topics.alerts))

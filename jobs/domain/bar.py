@@ -23,7 +23,8 @@ class Minute:
 class Bar:
     """One bar while it can still change, without its minutes that can.
 
-    ``events`` counts everything applied to it, ``late`` what came after it was final.
+    ``events`` counts everything applied to it, ``late`` what came after it was final, ``missed`` the
+    microseconds that nobody observed; of gaps both have only what is settled (see coverage).
     """
 
     start: int
@@ -32,3 +33,4 @@ class Bar:
     late: int = 0
     final: bool = False
     settled: Totals = NOTHING
+    missed: int = 0

@@ -9,7 +9,8 @@ horizon, makes a new final version.
 ``version`` = 2 x (events applied to this symbol and interval up to and including this bar) + final. It
 depends on the set of events alone, not on their order: a replay ends with the same versions. It counts the
 earlier bars too because indicators hang on them: a correction of one bar makes new versions of all the final
-bars after it.
+bars after it. A gap, a time in which nobody watched the symbol, counts as an event of each bar that it
+touches and changes nothing but its ``observed`` share; it makes no bar.
 
 A minute or bar is *out of reach* when no event that is not refused can belong to it any more. Then it is
 forgotten: of a minute only its bars' totals remain, of a bar the number of its events and its share in the
@@ -22,10 +23,11 @@ All times are microseconds since 1970 UTC.
 import zlib
 from dataclasses import dataclass, field
 
-from jobs.domain import trade_log, trade_store
+from jobs.domain import coverage, order_key, trade_log, trade_store
 from jobs.domain.bar import Bar, Minute
 from jobs.domain.candles import VERSIONS_PER_GENERATION, candle_of, values_of
 from jobs.domain.context import Change, Market, Memory, Now, Rules, TooLateError
+from jobs.domain.coverage import Coverage
 from jobs.domain.indicators import State
 from jobs.domain.totals import NOTHING, Slice, Totals, of_slice
 from jobs.domain.trade_log import WaitingCorrection
@@ -65,6 +67,7 @@ class SymbolBars:
     """Corrections whose trade has not come; they lie in the trade store."""
     waiting_since: int = 0
     """The least event time of those."""
+    coverage: Coverage = field(default_factory=Coverage)
 
     def apply(self, symbol: str, part: Slice, now: Now) -> Change:
         """Adds a slice to its minute, and publishes the bars that hold it.
@@ -114,6 +117,22 @@ class SymbolBars:
         ]
         self._correct(minute, corrections, now)
         self._publish(symbol, minute.start, len(corrections), now, change)
+        return change
+
+    def miss(self, symbol: str, packed: str, now: Now) -> Change:
+        """Takes in that nobody observed the symbol for a while, or that the trades of such a gap have come;
+        ``packed`` is the text of coverage. What lies beyond the horizon is ignored."""
+        self.watermark = max(self.watermark, now.watermark)
+        change = Change()
+        self._settle_gaps(self._reach(now), now)
+        span = self.coverage.apply(coverage.unpack(packed), self._reach(now))
+        if span is None:
+            return change
+        gaps = self.coverage.gaps
+        if len(gaps) > coverage.MAX_GAPS:
+            self._settle_gaps(min(gap.bounds[-1] for gap in gaps.values()), now)
+        self._publish_gap(symbol, span, now, change)
+        self._sweep_later(now, change)
         return change
 
     def advance(self, symbol: str, now: Now) -> Change:
@@ -173,7 +192,9 @@ class SymbolBars:
             span = now.market.calendar.bar(event_time, interval)
             if span is None or _holding(bars, start) is not None:
                 continue
-            bars.append(Bar(*span))
+            bar = Bar(*span)
+            self.coverage.begin(bar, interval)
+            bars.append(bar)
             bars.sort(key=_start)
             if not self._is_over(span[1], now):
                 change.timers.append(span[1] + now.rules.grace)
@@ -251,12 +272,33 @@ class SymbolBars:
                 continue
             bar.final = True
             bar.late += events
-            finals = at + 1
-            while finals < len(bars) and bars[finals].final:
-                finals += 1
-            last = min(finals, at + 1 + now.rules.max_revised_bars)
-            change.candles += self._candles(symbol, interval, at, last, now)
+            change.candles += self._revised(symbol, interval, at, now)
         self._show_live(symbol, live, now, change)
+
+    def _publish_gap(self, symbol: str, span: tuple[int, int], now: Now, change: Change) -> None:
+        """Publishes the bars that a gap changes in ``[start, end)``."""
+        live: dict[str, int] = {}
+        for interval, bars in self.bars.items():
+            touched = [at for at, bar in enumerate(bars) if bar.start < span[1] and bar.end > span[0]]
+            for at in touched:
+                bars[at].final = bars[at].final or self._is_over(bars[at].end, now)
+            if not touched:
+                continue
+            if bars[touched[0]].final:
+                change.candles += self._revised(symbol, interval, touched[0], now)
+            if not bars[touched[-1]].final:
+                live[interval] = touched[-1]
+        self._show_live(symbol, live, now, change)
+
+    def _revised(self, symbol: str, interval: str, first: int, now: Now) -> list[Candle]:
+        """A final bar that has changed, and the final ones after it."""
+        bars = self.bars[interval]
+        finals = first + 1
+        while finals < len(bars) and bars[finals].final:
+            finals += 1
+        return self._candles(
+            symbol, interval, first, min(finals, first + 1 + now.rules.max_revised_bars), now
+        )
 
     def _show_live(self, symbol: str, live: dict[str, int], now: Now, change: Change) -> None:
         """Shows the live bars that have changed (interval -> place), as far as it is time."""
@@ -306,21 +348,41 @@ class SymbolBars:
         if first == last:
             return []
         bars, indicators = self.bars[interval], now.market.indicators
-        applied = self.dropped_events[interval] + sum(bar.events for bar in bars[:first])
+        applied = self.dropped_events[interval] + sum(map(self._applied, bars[:first]))
         state = self._state_before(symbol, interval, first, now)
         if last - first > 1:
             state = indicators.copy(state)
         candles = []
         for at in range(first, last):
             bar = bars[at]
-            applied += bar.events
+            applied += self._applied(bar)
             totals = self._totals(bar)
             values = values_of(bar, totals, now.market)
             shown = indicators.values(state, values)
-            candles.append(candle_of(symbol, interval, bar, totals, values.close, applied, shown, now))
+            observed = self._observed(bar, totals)
+            candles.append(
+                candle_of(symbol, interval, bar, totals, values.close, applied, observed, shown, now)
+            )
             if at + 1 < last:
                 indicators.advance(state, values)
         return candles
+
+    def _applied(self, bar: Bar) -> int:
+        """Number of events that a bar has had."""
+        return bar.events + self.coverage.events(bar.start, bar.end) if self.coverage.gaps else bar.events
+
+    def _observed(self, bar: Bar, totals: Totals) -> float:
+        """The part of a bar in which its symbol was observed; of a live one, up to the last that is known of
+        it. It goes by what its version counts, never by the watermark."""
+        missed = bar.missed + self.coverage.missed(bar.start, bar.end)
+        if not missed:
+            return 1.0
+        until = bar.end
+        if not bar.final:
+            until = self.coverage.known_until(bar.start, bar.end)
+            if totals.last is not None:
+                until = max(until, order_key.unpack(totals.last)[0])
+        return 1.0 - missed / max(until - bar.start, missed)
 
     def _totals(self, bar: Bar) -> Totals:
         totals, first, end = bar.settled, bar.start, bar.end
@@ -364,6 +426,7 @@ class SymbolBars:
     def _forget(self, now: Now) -> None:
         """Drops what no event can reach any more and all of whose versions are out."""
         reach = self._reach(now)
+        self._settle_gaps(reach, now)
         for start in sorted(self.minutes):
             if start + MINUTE_US <= reach and self._is_over(start + MINUTE_US, now):
                 self._settle(self.minutes.pop(start), now)
@@ -371,6 +434,9 @@ class SymbolBars:
             gone = next((at for at, bar in enumerate(bars) if not bar.final or bar.end > reach), len(bars))
             if gone:
                 self._drop(interval, gone, now)
+
+    def _settle_gaps(self, until: int, now: Now) -> None:
+        self.coverage.settle(until, self.bars, now.market.calendar)
 
     def _settle(self, minute: Minute, now: Now) -> None:
         totals = minute.totals()
@@ -386,7 +452,7 @@ class SymbolBars:
         bars, state = self.bars[interval], self._stored_state(interval, now)
         for bar in bars[:count]:
             now.market.indicators.advance(state, values_of(bar, bar.settled, now.market))
-            self.dropped_events[interval] += bar.events
+            self.dropped_events[interval] += self._applied(bar)
         del bars[:count]
         data = now.market.indicators.dump(state)
         now.memory.indicators[interval] = data
@@ -409,6 +475,7 @@ class SymbolBars:
         ends += [bars[0].end for bars in self.bars.values() if bars]
         if self.waiting:
             ends.append(self.waiting_since + 1)
+        ends += [gap.bounds[-1] for gap in self.coverage.gaps.values()]
         if ends:
             self.sweep_timer = min(ends) + now.rules.dedup_memory
             change.timers.append(self.sweep_timer)

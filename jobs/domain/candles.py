@@ -29,10 +29,12 @@ def candle_of(  # noqa: PLR0913, PLR0917 -- what a candle is made of
     totals: Totals,
     close: float | None,
     applied: int,
+    observed: float,
     indicators: Mapping[str, float],
     now: Now,
 ) -> Candle:
-    """The bar as it is now, with its ``close``; ``applied`` events make its version."""
+    """The bar as it is now, with its ``close``; ``applied`` events make its version, and it is
+    ``observed`` for that part of its time."""
     open_ = None if totals.first is None else price_of(totals.first)
     vwap = _vwap(totals)
     return Candle(
@@ -56,6 +58,7 @@ def candle_of(  # noqa: PLR0913, PLR0917 -- what a candle is made of
         quality=quality.score(
             totals.events, totals.skewed, open_, totals.high, totals.low, close, vwap, now.market.quality
         ),
+        observed=observed,
         indicators=indicators,
     )
 

@@ -9,7 +9,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
-from jobs.domain import bar_state, order_key, trade_log
+from jobs.domain import bar_state, coverage, order_key, trade_log
 from jobs.domain.amounts import join
 from jobs.domain.anomalies import LatencyMonitor, SliceSeen, SymbolAnomalies
 from jobs.domain.context import Change, Memory, Now, TooLateError
@@ -28,8 +28,8 @@ SLICE_COLUMNS = ("symbol", "source", "event_time", "first_key", "last_key", "hig
                  "volume_units", "volume_billionths", "notional_units", "notional_billionths",
                  "trades", "events", "skewed", "delay", "correctable", "log", "from_partition", "from_offset",
                  "payload")  # fmt: skip
-"""Of a slice as it comes from SQL. ``payload`` is null but for a late trade or a correction, which is a slice
-by itself. ``delay`` is the least time (us) from an event to its being decoded."""
+"""Of a slice as it comes from SQL. ``payload`` is null but for a late trade, a correction or a gap, each of
+which is a slice by itself. ``delay`` is the least time (us) from an event to its being decoded."""
 
 
 class BarFunction(KeyedProcessFunction):
@@ -63,6 +63,8 @@ class BarFunction(KeyedProcessFunction):
         try:
             if log is not None and trade_log.is_correction(log):
                 seen, change = None, book.correct(symbol, log, now)
+            elif log is not None and coverage.is_gap(log):
+                seen, change = None, book.miss(symbol, log, now)
             else:
                 seen, change = _seen(row), book.apply(symbol, _slice(row), now)
         except TooLateError as error:

@@ -10,16 +10,16 @@ import pandas as pd
 from pyflink.table import DataTypes, FunctionContext, ScalarFunction
 from pyflink.table.udf import udf
 
-from jobs.domain import amounts, order_key, quote_key, trade_log
+from jobs.domain import amounts, coverage, order_key, quote_key, trade_log
 from jobs.domain.record_batch import QuoteReader, RecordBatch, TradeReader
 from jobs.flink.columns import milliseconds, spread
 from jobs.flink.worker import prepare_worker
 from jobs.settings import JobSettings
 from schemas.avro_codec import Decoder, SchemaJson
 from schemas.errors import PoisonError
-from schemas.events import Correction, Event, ProviderBar, Quote, Trade
+from schemas.events import Correction, Event, Gap, ProviderBar, Quote, Trade
 from schemas.registry import RegistryLookup
-from schemas.validation import check_provider_bar
+from schemas.validation import check_gap, check_provider_bar
 
 TRADE = {
     "symbol": DataTypes.STRING(),  # null for a heartbeat and for poison, which the store job reports
@@ -45,6 +45,12 @@ QUOTE = {
     "quote_key": DataTypes.STRING(),  # orders quotes, and holds all of them
     "on_time": DataTypes.BOOLEAN(),
     "crossed": DataTypes.BIGINT(),  # 1 where the bid is above the ask
+}
+GAP = {
+    "symbol": DataTypes.STRING(),  # null for a heartbeat and for poison
+    "source": DataTypes.STRING(),
+    "event_time": DataTypes.BIGINT(),  # its end
+    "log": DataTypes.STRING(),
 }
 
 PROVIDER_BAR = {
@@ -240,6 +246,45 @@ class DecodeProviderBars(DecodeFunction):
         known = {name: value for name, value in fields.items() if name in PROVIDER_BAR and value is not None}
         series = f"{fields['symbol']} {fields['source']}"  # no symbol has a space
         return row | {"trades": UNKNOWN} | known | {"series": series}
+
+
+class DecodeGaps(DecodeFunction):
+    """Gaps to ``ROW(GAP)``: they are few, and each goes to its bars by itself."""
+
+    RESULT = GAP
+    EVENTS = (Gap,)
+
+    def _open(self, decoder: Decoder) -> None:
+        self._fields = decoder.decode_fields
+
+    def _columns(
+        self,
+        payloads: Any,
+        record_ms: "np.ndarray[Any, np.dtype[np.int64]]",  # noqa: ARG002 -- one signature for all functions
+        partitions: Any,  # noqa: ARG002
+        offsets: Any,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        gaps = {
+            position: gap
+            for position, payload in enumerate(payloads)
+            if payload is not None and (gap := self._valid(payload)) is not None
+        }
+        columns = {
+            "symbol": [gap.symbol for gap in gaps.values()],
+            "source": [gap.source for gap in gaps.values()],
+            "event_time": np.array([gap.end for gap in gaps.values()], dtype=np.int64),
+            "log": [coverage.pack(gap) for gap in gaps.values()],
+        }
+        return {name: spread(values, list(gaps), len(payloads)) for name, values in columns.items()}
+
+    def _valid(self, payload: bytes) -> Gap | None:
+        """The gap, None for poison, which the store job reports."""
+        try:
+            gap = Gap(**self._fields(payload))
+            check_gap(gap)
+        except PoisonError:
+            return None
+        return gap
 
 
 def decode_function(

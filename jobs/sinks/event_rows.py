@@ -10,14 +10,15 @@ from schemas.events import Alert, Candle, Gap
 from schemas.tables import GOLD_TABLES, SYMBOLS_PART, alert_bucket, gap_bucket, gold_bucket
 
 BAR_VALUES = ("open", "high", "low", "close", "volume", "notional", "vwap", "trades", "final", "sources",
-              "late_trades", "updated_at", "quality", "indicators")  # fmt: skip
+              "late_trades", "updated_at", "quality", "observed", "indicators")  # fmt: skip
 GOLD = ("symbol", "bucket", "start", "end", "version", *BAR_VALUES)
 VERSION = ("symbol", "interval", "day", "start", "version", "end", *BAR_VALUES)
 ALERT_VALUES = ("revision", "type", "severity", "status", "updated_at", "interval", "bar_start",
                 "bar_version", "value", "threshold", "message")  # fmt: skip
 BY_SYMBOL = ("symbol", "bucket", "event_time", "alert_id", *ALERT_VALUES)
 BY_DAY = ("day", "event_time", "alert_id", "symbol", *ALERT_VALUES)
-GAP = ("symbol", "bucket", "start", "gap_id", "end", "closed", "source", "reason", "detail", "updated_at")
+GAP = ("symbol", "bucket", "start", "gap_id", "end", "closed", "source", "reason", "detail", "updated_at",
+       "filled")  # fmt: skip
 AT_TIME = " USING TIMESTAMP ?"
 
 
@@ -58,7 +59,7 @@ class CandleRows:
             *map(cql.optional_double, prices), cql.double(candle.volume), cql.double(candle.notional),
             cql.optional_double(candle.vwap), cql.bigint(candle.trades), cql.boolean(candle.final),
             cql.text_list(candle.sources), cql.bigint(candle.late_trades), cql.bigint(candle.updated_at),
-            cql.double(candle.quality), cql.double_map(candle.indicators),
+            cql.double(candle.quality), cql.double(candle.observed), cql.double_map(candle.indicators),
         )  # fmt: skip
         partition: tuple[bytes, ...] = (symbol, gold_bucket(candle.interval, candle.start).encode())
         gold = (*partition, start, end, version, *values, cql.bigint(candle.start + candle.version))
@@ -105,19 +106,20 @@ class GapRows:
         self._gap = session.prepare(insert("gaps", GAP) + AT_TIME)
 
     def mutations(self, gaps: Sequence[Gap]) -> Iterator[Mutation]:
-        """A row for each, written with a timestamp that grows with the gap; of one batch, the longest is
-        written."""
+        """A row for each, written with a timestamp that grows with the gap; of one batch, the last to be
+        known is written."""
         for gap in sorted(gaps, key=_seen_last):
             partition = (gap.symbol.encode(), gap_bucket(gap.start).encode())
             key = (cql.bigint(gap.start), gap.gap_id.encode())
             values = (
                 cql.bigint(gap.end), cql.boolean(gap.closed),
                 *(text.encode() for text in (gap.source, gap.reason, gap.detail)),
-                cql.bigint(gap.updated_at), cql.bigint(_seen_last(gap)),
+                cql.bigint(gap.updated_at), cql.boolean(gap.filled), cql.bigint(_seen_last(gap)),
             )  # fmt: skip
             yield Mutation(partition, key, (Insert(self._gap, (*partition, *key, *values)),))
 
 
 def _seen_last(gap: Gap) -> int:
-    """Grows with each record of a gap: its end moves on, and when it is known the gap is closed."""
-    return gap.end + gap.closed
+    """Grows with each record of a gap: its end moves on, when it is known the gap is closed, and then it may
+    be filled."""
+    return gap.end + gap.closed + gap.filled

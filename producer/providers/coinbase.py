@@ -94,7 +94,7 @@ class Coinbase:
     def _trade(self, item: Mapping[str, Any], frame: Frame) -> Trade:
         return Trade(
             symbol=self.names.ours(text(item, "product_id", "invalid_symbol")),
-            event_time=_time(item),
+            event_time=time_of(item),
             received_at=frame.received_us,
             price=number(item, "price", "invalid_price"),
             size=number(item, "size", "invalid_size"),
@@ -106,7 +106,7 @@ class Coinbase:
     def _quote(self, item: Mapping[str, Any], frame: Frame) -> Quote:
         return Quote(
             symbol=self.names.ours(text(item, "product_id", "invalid_symbol")),
-            event_time=_time(item) if "time" in item else frame.received_us,
+            event_time=time_of(item) if "time" in item else frame.received_us,
             received_at=frame.received_us,
             bid=number(item, "best_bid", "invalid_price"),
             bid_size=number(item, "best_bid_size", "invalid_size") if "best_bid_size" in item else 0.0,
@@ -122,7 +122,7 @@ class Coinbase:
         return SymbolRefused(self.names.ours(product[1]), detail) if product else Complaint(detail)
 
 
-def _time(item: Mapping[str, Any]) -> int:
+def time_of(item: Mapping[str, Any]) -> int:
     """``time``, ISO 8601, in microseconds."""
     value = text(item, "time", "implausible_time")
     try:

@@ -120,6 +120,6 @@ def _batches(
 
 
 def _beat(producer: Producer, topics: Topics, time_us: int) -> None:
-    for topic in (topics.trades, topics.quotes):
+    for topic in (topics.trades, topics.quotes, topics.gaps):
         for partition in range(PARTITIONS):
             producer.produce(topic, None, partition=partition, timestamp=time_us // 1000)

@@ -247,7 +247,7 @@ def test_trades_and_corrections_share_a_topic(
     assert [decoder.decode(value) for value in consume(consumer, names.trades, len(mixed))] == mixed
 
 
-@pytest.mark.parametrize("kind", [Trade, Candle])
+@pytest.mark.parametrize("kind", [Trade, Candle, Gap])
 def test_records_of_the_first_contract_are_read_with_defaults(
     kind: type[Event], topics: TopicSettings, consumer: Consumer, client: SchemaRegistryClient
 ) -> None:

@@ -1,4 +1,5 @@
-"""Two providers, of which the first dies and comes back, through the real producer, jobs, tables and REST."""
+"""Two providers, of which the first dies and comes back, through the real producer, jobs, tables and REST;
+then what nobody saw is pulled out of the history of the first."""
 
 import csv
 import subprocess
@@ -7,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 from docker.local.settings import PROJECT
 from tests.support.reading import eventually
 from tests.support.servers import free_ports
+from tests.support.trade_history import Kept, TradeHistory
 from tests.support.trading_provider import TradingProvider, finnhub, polygon
 
 pytestmark = pytest.mark.servers
@@ -42,13 +45,16 @@ def producing(environment: Mapping[str, str], settings: Mapping[str, str]) -> It
     assert code == 0
 
 
-def acknowledged(ledger: Path) -> list[tuple[int, str, float]]:
-    """(event time, source, size) of each trade that Kafka has taken, by event time."""
-    if not ledger.exists():
-        return []
-    with ledger.open(encoding="utf-8") as lines:
-        rows = [row for row in csv.reader(lines) if len(row) == 9]
-    return sorted((int(row[3]), row[1], float(row[6])) for row in rows)
+def acknowledged(*ledgers: Path) -> list[tuple[int, str, float]]:
+    """(event time, source, size) of each trade that Kafka has taken, by event time; one that it took twice
+    counts once."""
+    trades: dict[tuple[str, str], tuple[int, str, float]] = {}
+    for ledger in ledgers:
+        if ledger.exists():
+            with ledger.open(encoding="utf-8") as lines:
+                rows = [row for row in csv.reader(lines) if len(row) == 9]
+            trades |= {(row[1], row[2]): (int(row[3]), row[1], float(row[6])) for row in rows}
+    return sorted(trades.values())
 
 
 def phases(ledger: Path) -> list[tuple[str, int]]:
@@ -97,6 +103,15 @@ def test_a_bar_goes_on_with_another_source_and_says_so(live_system: Any, tmp_pat
     with httpx.Client(base_url=api_url(live_system.environment), trust_env=False) as api:
         bars_equal(api, symbol, trades)
         gaps_are_on_record(api, symbol)
+        bars_say_what_was_observed(api, symbol, trades)
+        a_backfill_fills_the_gaps(api, symbol, ledger, first.sent, live_system.environment)
+
+
+def bars(api: httpx.Client, symbol: str) -> list[dict[str, Any]]:
+    """The bars of a minute, the oldest first."""
+    answer = api.get(f"/api/v1/candles/{symbol}", params={"interval": "1m"})
+    found: list[dict[str, Any]] = answer.json()["candles"] if answer.status_code == 200 else []
+    return found[::-1]
 
 
 def api_url(environment: Mapping[str, str]) -> str:
@@ -107,17 +122,12 @@ def bars_equal(api: httpx.Client, symbol: str, trades: list[tuple[int, str, floa
     """Count, volume and sources of each minute's bar are those of the ledger."""
     counts = Counter(at // MINUTE_US for at, _, _ in trades)
 
-    def bars() -> list[dict[str, Any]]:
-        answer = api.get(f"/api/v1/candles/{symbol}", params={"interval": "1m"})
-        found: list[dict[str, Any]] = answer.json()["candles"] if answer.status_code == 200 else []
-        return found[::-1]
-
     eventually(
-        lambda: [bar["trades"] for bar in bars()] == [counts[minute] for minute in sorted(counts)],
+        lambda: [bar["trades"] for bar in bars(api, symbol)] == [counts[minute] for minute in sorted(counts)],
         90,
         f"bars with {dict(counts)} trades",
     )
-    for bar, minute in zip(bars(), sorted(counts), strict=True):
+    for bar, minute in zip(bars(api, symbol), sorted(counts), strict=True):
         inside = [trade for trade in trades if trade[0] // MINUTE_US == minute]
         assert bar["volume"] == sum(size for _, _, size in inside)
         assert bar["sources"] == sorted({source for _, source, _ in inside})
@@ -128,7 +138,7 @@ def gaps_are_on_record(api: httpx.Client, symbol: str) -> None:
     gaps: list[dict[str, Any]] = []
 
     def told() -> bool:
-        gaps[:] = api.get("/api/v1/gaps", params={"symbol": symbol}).json()["gaps"]
+        gaps[:] = gaps_of(api, symbol)
         return len(gaps) >= 4 and all(gap["closed"] for gap in gaps)
 
     eventually(told, 30, "gaps on REST")
@@ -141,5 +151,90 @@ def gaps_are_on_record(api: httpx.Client, symbol: str) -> None:
         ("failover", "polygon"),
     ]
     assert hole["end"] == over["start"]
+    assert hole["start"] < hole["end"]
     assert started["end"] <= hole["start"]
     assert back["detail"] == "finnhub -> polygon: return"
+
+
+def bars_say_what_was_observed(api: httpx.Client, symbol: str, trades: list[tuple[int, str, float]]) -> None:
+    """Of each minute what the ledger leaves; of one that still grows, up to the last that is known of it."""
+    gaps = sorted((micros(gap["start"]), micros(gap["end"])) for gap in gaps_of(api, symbol))
+
+    def expected(bar: dict[str, Any]) -> float:
+        start, end = micros(bar["start"]), micros(bar["end"])
+        if not bar["final"]:
+            known = [at for at, _, _ in trades if at < end] + [last for first, last in gaps if first < end]
+            end = min(end, max(known))
+        missed, reached = 0, start
+        for first, last in gaps:
+            missed += max(0, min(last, end) - max(first, reached))
+            reached = max(reached, min(last, end))
+        return 1 - missed / (end - start)
+
+    eventually(
+        lambda: (
+            [bar["observed"] for bar in bars(api, symbol)]
+            == pytest.approx([expected(bar) for bar in bars(api, symbol)], abs=1e-9)
+        ),
+        30,
+        "bars that say what was observed",
+    )
+
+
+def a_backfill_fills_the_gaps(
+    api: httpx.Client,
+    symbol: str,
+    ledger: Path,
+    sent: list[tuple[int, int]],
+    environment: Mapping[str, str],
+) -> None:
+    """The history has what the stream sent and what it did not: each trade counts once, the bars are observed
+    as a whole, as new versions, and the ledger says that the gaps are filled."""
+    before = bars(api, symbol)
+    holes = [gap for gap in gaps_of(api, symbol) if gap["start"] < gap["end"]]
+    start, end = min(gap["start"] for gap in holes), max(gap["end"] for gap in holes)
+    missed = {
+        at_ms // 10: at_ms
+        for gap in holes
+        for at_ms in range(micros(gap["start"]) // 1000 + 5, micros(gap["end"]) // 1000, 100)
+    }
+    kept = [Kept(*each) for each in sorted((missed | dict(sent)).items())]
+    filled = ledger.with_name("filled.csv")
+    with TradeHistory(lambda: kept, key="one", page=10) as history:
+        settings = {
+            "POLYGON_API_KEY": "one",
+            "POLYGON_REST_URL": history.url,
+            "POLYGON_REQUESTS_PER_MINUTE": "6000",
+            "BACKFILL_DIR": str(ledger.parent / "backfill"),
+            "LEDGER_FILE": str(filled),
+        }
+        subprocess.run(
+            [sys.executable, "-m", "producer", "backfill", symbol, start, end, "--source", "polygon"],
+            cwd=PROJECT,
+            env={**environment, **settings},
+            timeout=60,
+            check=True,
+        )
+    trades = acknowledged(ledger, filled)
+    assert len(trades) > len(acknowledged(ledger))
+    bars_equal(api, symbol, trades)
+    eventually(
+        lambda: [bar["observed"] for bar in bars(api, symbol)] == [1.0] * len(before), 30, "all observed"
+    )
+    after = {bar["start"]: bar for bar in bars(api, symbol)}
+    assert all(after[bar["start"]]["version"] > bar["version"] for bar in before if bar["observed"] < 1)
+    eventually(
+        lambda: all(gap["filled"] for gap in gaps_of(api, symbol) if gap["start"] < gap["end"]),
+        30,
+        "gaps that are filled",
+    )
+
+
+def gaps_of(api: httpx.Client, symbol: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.get("/api/v1/gaps", params={"symbol": symbol}).json()["gaps"]
+    return found
+
+
+def micros(text: str) -> int:
+    """A time of the API in microseconds since 1970."""
+    return round(datetime.fromisoformat(text).timestamp() * 1_000_000)

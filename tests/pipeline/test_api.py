@@ -71,7 +71,7 @@ def test_a_bar_of_an_earlier_release_has_nulls_for_what_it_did_not_record(
         end=(REPLAYED + MINUTE_US) // 1000, volume=0.0, notional=0.0, trades=0, final=True, version=1,
     )  # fmt: skip
     (bar,) = get(api, "/api/v1/candles/EARLY", include="indicators", **{"from": "2024-08-09"})["candles"]
-    assert (bar["late_trades"], bar["updated_at"], bar["quality"]) == (None, None, None)
+    assert [bar[name] for name in ("late_trades", "updated_at", "quality", "observed")] == [None] * 4
     assert bar["indicators"] == {}
 
 

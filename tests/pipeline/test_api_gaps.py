@@ -21,6 +21,7 @@ def a_gap(number: int, start: int, length: int) -> Gap:
     return Gap(
         f"silence:HOLED:{number}", "HOLED", f"source {number}", start, start + length, number % 2 == 0,
         ("silence", "disconnect", "failover")[number % 3], f"test gap {number}", start + length + number,
+        number % 2 == 0,
     )  # fmt: skip
 
 

@@ -135,7 +135,8 @@ def filled_json(bar: Candle, start: int) -> dict[str, Any]:
     return {
         "symbol": bar.symbol, "interval": "1m", "start": utc(start), "end": utc(start + MINUTE_US), **prices,
         "volume": 0.0, "notional": 0.0, "vwap": None, "trades": 0, "final": True, "version": 0,
-        "sources": [], "late_trades": None, "updated_at": None, "quality": None, "filled": True,
+        "sources": [], "late_trades": None, "updated_at": None, "quality": None,
+        "observed": None, "filled": True,
     }  # fmt: skip
 
 

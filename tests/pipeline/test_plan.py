@@ -44,11 +44,13 @@ def operators(plan: str) -> list[str]:
 
 
 def test_a_trade_is_decoded_and_deduplicated_once_for_both_branches(plans: dict[str, str]) -> None:
-    """The late branch takes the dedup that the other one has; one source, one exchange before it."""
+    """The late branch takes the dedup that the other one has; one source, one exchange before it. Gaps have
+    a source and a decoding of their own."""
     plan = plans["slices"]
     assert plan.count("decode_trades(") == 1
-    assert operators(plan).count("PythonCalc") == 1
-    assert operators(plan).count("TableSourceScan") == 1
+    assert plan.count("decode_gaps(") == 1
+    assert operators(plan).count("PythonCalc") == 2
+    assert operators(plan).count("TableSourceScan") == 2
     assert operators(plan).count("Deduplicate") == 1
     assert "Rank(" not in plan
     [reused] = re.findall(r"Reused\(reference_id=\[(\d+)\]\)", plan)
@@ -78,6 +80,14 @@ def test_slices_are_summed_before_they_are_exchanged(plans: dict[str, str]) -> N
     assert operators(plan).count("GlobalWindowAggregate") == 1
     assert "size=[200 ms]" in plan
     assert plan.count("Exchange(") == 2
+
+
+def test_a_gap_goes_to_its_bars_by_itself_and_holds_their_watermark(plans: dict[str, str]) -> None:
+    """Its topic has a watermark of its own: bars are not final before they know what is told of them."""
+    scans = [line for line in plans["slices"].splitlines() if "TableSourceScan(" in line]
+    [gaps] = [scan for scan in scans if "default_database, gaps," in scan]
+    assert "watermark=[" in gaps
+    assert "Exchange(" not in plans["slices"].partition("decode_gaps(")[2]
 
 
 def test_a_quote_is_decoded_once_for_both_branches(plans: dict[str, str]) -> None:

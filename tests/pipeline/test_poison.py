@@ -43,7 +43,7 @@ class ForeignProducer:
         self._producer = KafkaProducer(
             bootstrap_servers=run.topic_settings.kafka_bootstrap_servers, acks="all"
         )
-        self._topic = run.topics.trades
+        self._topic, self._gaps = run.topics.trades, run.topics.gaps
         self._encoder = Encoder(Trade, run.ids[self._topic])
         self.now_us = time.time_ns() // 1000
         self.sent = 0
@@ -76,11 +76,10 @@ class ForeignProducer:
 
     def heartbeat(self, ahead_us: int) -> None:
         """Moves the watermark to so much after the last trade."""
-        for partition in self._producer.partitions_for(self._topic):
-            timestamp = (self.now_us + ahead_us) // 1000
-            self._producer.send(self._topic, None, key=b"", partition=partition, timestamp_ms=timestamp).get(
-                10
-            )
+        timestamp = (self.now_us + ahead_us) // 1000
+        for topic in (self._topic, self._gaps):
+            for partition in self._producer.partitions_for(topic):
+                self._producer.send(topic, None, key=b"", partition=partition, timestamp_ms=timestamp).get(10)
 
 
 def nullable_symbol_schema() -> str:

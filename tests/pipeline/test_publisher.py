@@ -27,7 +27,7 @@ from producer.startup import Destination, find_destination, partition_counts
 from schemas.avro_codec import Decoder
 from schemas.create import create_topics
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.events import Correction, DeadLetter, Event, ProviderBar, Quote, Trade
+from schemas.events import Correction, DeadLetter, Event, Gap, ProviderBar, Quote, Trade
 from schemas.registry import RegistryLookup
 from schemas.settings import KafkaSettings, TopicSettings
 from schemas.topics import Topics
@@ -223,7 +223,7 @@ def test_heartbeats_are_in_every_partition_and_no_trade_is_behind_one(
     producer.wait_for(600)
     assert producer.end(signal.SIGINT)[0] == 0
     names = Topics(topics.topic_prefix)
-    for topic, event_type in ((names.trades, Trade), (names.quotes, Quote)):
+    for topic, event_type in ((names.trades, Trade), (names.quotes, Quote), (names.gaps, Gap)):
         beats: dict[int, list[int]] = {}
         for record in read(topics, topic, event_type):
             of_partition = beats.setdefault(record.partition, [])

@@ -32,7 +32,7 @@ from schemas.tables import (
 
 CANDLE_FIELDS = (
     "symbol", "interval", "start", "end", "open", "high", "low", "close", "volume", "notional", "vwap",
-    "trades", "final", "version", "sources", "late_trades", "updated_at", "quality",
+    "trades", "final", "version", "sources", "late_trades", "updated_at", "quality", "observed",
 )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def close_all_bars(live: LiveSystem) -> None:
     tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     closing_ms = int(tomorrow.timestamp() * 1000) + 10_000
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
-    for topic in (topics.trades, topics.quotes):
+    for topic in (topics.trades, topics.quotes, topics.gaps):
         for partition in range(settings.topic_partitions):
             producer.produce(topic, None, partition=partition, timestamp=closing_ms)
     assert producer.flush(30) == 0
@@ -148,6 +148,6 @@ def consumer_of(settings: KafkaSettings, group: str) -> Iterator[Consumer]:
         consumer.close()
 
 
-def _inputs(settings: KafkaSettings) -> tuple[str, str]:
+def _inputs(settings: KafkaSettings) -> tuple[str, ...]:
     topics = Topics(settings.topic_prefix)
-    return topics.trades, topics.quotes
+    return topics.trades, topics.quotes, topics.gaps

@@ -38,6 +38,8 @@ class TradingProvider:
         [self._port] = free_ports(1)
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
+        self.sent: list[tuple[int, int]] = []
+        """(number, time in ms) of each trade that was sent."""
 
     @property
     def url(self) -> str:
@@ -72,5 +74,6 @@ class TradingProvider:
             while self._server is not None:
                 at_ms = time.time_ns() // 1_000_000
                 connection.send(json.dumps(self._speak(self._symbol, at_ms // 10, at_ms)))
+                self.sent.append((at_ms // 10, at_ms))
                 time.sleep(EVERY_S)
             connection.socket.close()

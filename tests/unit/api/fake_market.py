@@ -182,7 +182,7 @@ def _row(bar: Candle, *, indicators: bool) -> tuple[Any, ...]:
     values = (
         naive(bar.start), naive(bar.end), bar.open, bar.high, bar.low, bar.close, bar.volume, bar.notional,
         bar.vwap, bar.trades, bar.final, bar.version, list(bar.sources), bar.late_trades, bar.updated_at,
-        bar.quality,
+        bar.quality, bar.observed,
     )  # fmt: skip
     return (*values, dict(bar.indicators)) if indicators else values
 

@@ -144,7 +144,7 @@ def test_indicators_have_a_column_each() -> None:
     lines = get(market, f"/indicators/{SYMBOL}?format=csv&names=rsi_14,sma_20&limit=1").text.splitlines()
     assert [line.split(",")[6:] for line in lines] == [["rsi_14", "sma_20"], ["", "5.0"]]
     header, _ = get(market, f"/candles/{SYMBOL}?format=csv&include=indicators&limit=1").text.splitlines()
-    assert header.split(",")[-2:] == ["quality", "sma_20"]
+    assert header.split(",")[-2:] == ["observed", "sma_20"]
 
 
 def test_a_file_says_what_it_is_and_may_be_asked_for_by_accept() -> None:

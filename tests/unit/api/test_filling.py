@@ -23,7 +23,7 @@ def a_bar(start: int, close: float | None, length: int = MINUTE_US) -> Candle:
     return Candle(
         symbol="A", interval="1m", start=to_datetime(start), end=to_datetime(start + length), open=close,
         high=close, low=close, close=close, volume=1.0, notional=1.0, vwap=1.0, trades=1, final=True,
-        version=3, sources=["s"], late_trades=0, updated_at=None, quality=1.0,
+        version=3, sources=["s"], late_trades=0, updated_at=None, quality=1.0, observed=1.0,
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_what_is_filled_has_the_close_before_and_no_trades() -> None:
         "start": datetime(2026, 3, 8, 0, 1, tzinfo=UTC), "end": datetime(2026, 3, 8, 0, 2, tzinfo=UTC),
         "open": 5.0, "high": 5.0, "low": 5.0, "close": 5.0, "volume": 0.0, "notional": 0.0, "vwap": None,
         "trades": 0, "final": True, "version": 0, "sources": [], "late_trades": None, "updated_at": None,
-        "quality": None, "filled": True,
+        "quality": None, "observed": None, "filled": True,
     }  # fmt: skip
     assert [newest, oldest] == bars
     assert "indicators" not in filled.model_fields_set

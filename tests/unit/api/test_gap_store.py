@@ -35,7 +35,7 @@ class Table:
         assert symbol == "AAPL"
         self.buckets.append(bucket)
         found = [
-            (begin, name, end, True, "finnhub", "disconnect", "", end)
+            (begin, name, end, True, "finnhub", "disconnect", "", end, None)
             for begin, name, end in self._gaps
             if gap_bucket(begin) == bucket and begin >= earliest and (begin, name) < (start, gap_id)
         ]

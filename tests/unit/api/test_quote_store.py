@@ -22,7 +22,7 @@ def a_bar(start: int, close: float | None, *, interval: str = "1m", final: bool 
     bar = Candle(
         symbol="A", interval=interval, start=to_datetime(start), end=to_datetime(start + INTERVALS[interval]),
         open=close, high=close, low=close, close=close, volume=1.0, notional=1.0, vwap=1.0, trades=1,
-        final=final, version=1, sources=["s"], late_trades=0, updated_at=None, quality=1.0,
+        final=final, version=1, sources=["s"], late_trades=0, updated_at=None, quality=1.0, observed=1.0,
     )  # fmt: skip
     return from_store(bar)
 
@@ -145,7 +145,7 @@ class Database:
                 to_datetime(time).replace(tzinfo=None) for time in (self._start, self._start + DAY_US)
             )
             if to_datetime(self._start).isoformat().startswith(values[1]):
-                return [(start, end, *[4.0] * 7, 1, True, 3, None, 0, 5, 1.0)]
+                return [(start, end, *[4.0] * 7, 1, True, 3, None, 0, 5, 1.0, 1.0)]
         if kind == "trades" and values[0] == trade_minute(NOON):
             return list(self._trades)
         if kind == "held":

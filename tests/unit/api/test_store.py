@@ -69,7 +69,7 @@ class Tables:
 
     def _candle(self, interval: str, start: int) -> tuple[Any, ...]:
         end = start + INTERVALS[interval]
-        return naive(start), naive(end), 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, True, 3, None, 0, 5, 1.0
+        return naive(start), naive(end), 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, True, 3, None, 0, 5, 1.0, 1.0
 
 
 def starts(tables: Tables, interval: str, span: Span, limit: int) -> list[int]:

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from jobs.domain import amounts, bar_state, order_key, trade_log
+from jobs.domain import amounts, bar_state, coverage, order_key, trade_log
 from jobs.domain.bars import Change, Market, Memory, Now, Rules, Slice, SymbolBars, WaitingCorrection
 from jobs.domain.indicator_cache import IndicatorCache
 from jobs.domain.indicators import Indicators
 from jobs.domain.quality import QualityRules
-from schemas.events import Candle, Correction, Trade
+from schemas.events import Candle, Correction, Gap, Trade
 from schemas.intervals import MINUTE_US
 from schemas.sessions import UtcCalendar
 
@@ -40,6 +40,12 @@ def a_cancel(of: str, at: int = 0, **changes: object) -> Correction:
 def a_correct(of: str, at: int = 0, price: float = 100.0, size: float = 1.0, **changes: object) -> Correction:
     """A correction of AAPL's trade with that id, ``at`` microseconds after START_US."""
     return a_cancel(of, at, kind="correct", price=price, size=size, **changes)
+
+
+def a_gap(start: int, end: int, gap_id: str = "", **changes: object) -> Gap:
+    """A gap of AAPL between two times, microseconds after START_US; its id says where it starts."""
+    gap = Gap(gap_id or f"g{start}", "AAPL", "sim", START_US + start, START_US + end, True, "disconnect")
+    return replace(gap, **changes)  # type: ignore[arg-type]
 
 
 def slice_of(*trades: Trade, skewed: Sequence[bool] | None = None) -> Slice:
@@ -129,6 +135,11 @@ class SymbolDriver:
         """Applies a correction, which lay in partition 0; returns what is published because of it."""
         packed = trade_log.pack_correction(asdict(correction), 0, offset)
         return self._take(lambda book: book.correct(self.symbol, packed, self._now(self.watermark)))
+
+    def miss(self, gap: Gap) -> list[Candle]:
+        """Applies a record of a gap; returns what is published because of it."""
+        packed = coverage.pack(gap)
+        return self._take(lambda book: book.miss(self.symbol, packed, self._now(self.watermark)))
 
     def advance(self, at: int) -> list[Candle]:
         """Brings the watermark to ``at`` microseconds after START_US, firing the timers that it passes."""

@@ -9,14 +9,15 @@ from fastavro import parse_schema, schemaless_writer
 
 from jobs.domain.record_batch import QuoteReader, TradeReader
 from schemas.avro_codec import HEADER, Decoder, Encoder, schema_text
-from schemas.events import Correction, Event, ProviderBar, Quote, Trade
+from schemas.events import Correction, Event, Gap, ProviderBar, Quote, Trade
 
-TRADE_ID, QUOTE_ID, NULLABLE_ID, CORRECTION_ID, PROVIDER_BAR_ID, UNKNOWN_ID = 1, 2, 3, 4, 5, 99
+TRADE_ID, QUOTE_ID, NULLABLE_ID, CORRECTION_ID, PROVIDER_BAR_ID, GAP_ID, UNKNOWN_ID = 1, 2, 3, 4, 5, 6, 99
 _IDS: dict[type[Event], int] = {
     Trade: TRADE_ID,
     Quote: QUOTE_ID,
     Correction: CORRECTION_ID,
     ProviderBar: PROVIDER_BAR_ID,
+    Gap: GAP_ID,
 }
 _TRADE_SCHEMA = json.loads(schema_text(Trade))
 _NULLABLE = {

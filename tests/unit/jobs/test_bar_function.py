@@ -7,16 +7,24 @@ from typing import Any
 
 import pytest
 
-from jobs.domain import trade_log
+from jobs.domain import coverage, trade_log
 from jobs.flink import bar_function
 from jobs.flink.bar_function import BarFunction
 from jobs.settings import JobSettings
 from schemas.avro_codec import Decoder
-from schemas.events import Alert, Candle, DeadLetter, Event
+from schemas.events import Alert, Candle, DeadLetter, Event, Gap
 from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.registry import our_schemas
 from schemas.topics import Topics
-from tests.unit.jobs.builders import NO_WATERMARK, SECOND_US, START_US, a_cancel, a_trade, slice_of
+from tests.unit.jobs.builders import (
+    NO_WATERMARK,
+    SECOND_US,
+    START_US,
+    a_cancel,
+    a_gap,
+    a_trade,
+    slice_of,
+)
 
 TOPICS = Topics("market")
 IDS = {name: number for number, name in enumerate(TOPICS.record_types, start=1)}
@@ -112,6 +120,12 @@ def correction_row(log: str) -> tuple[Any, ...]:
     return ("AAPL", "sim", START_US, None, None, None, None, 0, 0, 0, 0, 0, 1, 0, 0, True, log, 3, 78, b"c")
 
 
+def gap_row(gap: Gap) -> tuple[Any, ...]:
+    """A gap as SQL gives it: nothing to sum, and its text."""
+    sums = (None, None, None, None, 0, 0, 0, 0, 0, 0, 0, 0, False)
+    return ("AAPL", "sim", gap.end, *sums, coverage.pack(gap), 0, 5, b"g")
+
+
 def events(records: list[Any], topic: str, event_type: type[Event]) -> list[Any]:
     """What was sent to a topic, keyed by symbol."""
     decoder = Decoder(event_type, lambda _: None, KNOWN)
@@ -127,6 +141,18 @@ def candles(records: list[Any]) -> list[Candle]:
 def letters(records: list[Any]) -> list[DeadLetter]:
     decoder = Decoder(DeadLetter, lambda _: None, KNOWN)
     return [decoder.decode(record[2]) for record in records if record[0] == "market.dead-letter"]  # type: ignore[misc]
+
+
+def test_a_gap_makes_a_version_that_says_so_and_nothing_else(flink: FakeFlink) -> None:
+    """No bar by itself, no alert and no letter; of the bar that is final, a greater version."""
+    assert flink.element(gap_row(a_gap(0, 15 * SECOND_US))) == []
+    flink.element(row(20 * SECOND_US))
+    [before] = [bar for bar in candles(flink.advance(START_US // 1000 + 61_000)) if bar.interval == "1m"]
+    assert (before.final, before.observed, before.version) == (True, 0.75, 5)
+    records = flink.element(gap_row(a_gap(30 * SECOND_US, 45 * SECOND_US)))
+    assert [record[0] for record in records] == ["market.candles"] * len(records)
+    [after] = [bar for bar in candles(records) if bar.interval == "1m"]
+    assert after == replace(before, observed=0.5, version=7)
 
 
 def test_a_slice_becomes_candles_in_the_wire_format(flink: FakeFlink) -> None:

@@ -73,7 +73,7 @@ def test_a_symbol_takes_some_kilobytes_at_most() -> None:
 
 def test_state_of_another_layout_is_refused() -> None:
     """Rather than misread."""
-    with pytest.raises(ValueError, match=r"layout 99 cannot be read by this version \(it reads 2\)"):
+    with pytest.raises(ValueError, match=r"layout 99 cannot be read by this version \(it reads 3\)"):
         bar_state.load(msgpack.packb([99, "whatever"]))
 
 

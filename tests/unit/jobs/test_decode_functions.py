@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from jobs.domain import quote_key, trade_log
+from jobs.domain import coverage, quote_key, trade_log
 from jobs.domain.order_key import unpack
 from jobs.flink import decode_functions
 from jobs.flink.columns import milliseconds, spread
@@ -18,6 +18,7 @@ from jobs.flink.decode_functions import (
     PROVIDER_BAR,
     UNKNOWN,
     DecodeFunction,
+    DecodeGaps,
     DecodeProviderBars,
     DecodeQuotes,
     DecodeTrades,
@@ -25,7 +26,7 @@ from jobs.flink.decode_functions import (
 from jobs.settings import JobSettings
 from schemas.events import Correction, ProviderBar, Quote
 from schemas.intervals import MINUTE_US
-from tests.unit.jobs.builders import START_US, a_cancel, a_correct, a_trade
+from tests.unit.jobs.builders import START_US, a_cancel, a_correct, a_gap, a_trade
 from tests.unit.jobs.payloads import KNOWN, payload
 
 A_QUOTE = Quote("AAPL", START_US + 7, START_US + 9, 99.5, 2.0, 100.25, 3.0, 4, "sim")
@@ -231,6 +232,18 @@ def test_a_quote_dated_otherwise_is_not_on_time(decode_quotes: DecodeFunction) -
         False,
         False,
     ]
+
+
+def test_a_gap_comes_by_itself_and_poison_has_no_symbol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heartbeats, records of another type, and gaps that no reader would find are dropped by SQL."""
+    gap = a_gap(7, 9_000, filled=True)
+    bad = [payload(replace(gap, end=gap.start - 1)), payload(A_QUOTE), b"", None]
+    rows = decoded(opened(DecodeGaps, monkeypatch), payload(gap), *bad)
+    assert [row["symbol"] for row in rows] == ["AAPL", *[None] * 4]
+    assert (rows[0]["source"], rows[0]["event_time"]) == ("sim", gap.end)
+    assert coverage.is_gap(rows[0]["log"])
+    assert not trade_log.is_correction(rows[0]["log"])
+    assert coverage.unpack(rows[0]["log"]) == (gap.gap_id, gap.start, gap.end, True)
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])

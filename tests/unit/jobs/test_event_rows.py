@@ -19,7 +19,7 @@ from tests.unit.jobs.fake_cassandra import FakeSession, same_bytes, sent_rows, w
 DAY, MINUTE = datetime(2024, 8, 9), datetime(2024, 8, 9, 0, 1)  # noqa: DTZ001 -- as the driver gives them
 CANDLE = Candle("BTC-USD", "1m", START_US, START_US + MINUTE_US, 1.0, 4.0, 0.5, 2.0, 10.0, 20.0, 2.0, 3, True,
                 7, ("feed", "sim"), 2, START_US + 61_000_001, 0.875,
-                {"sma_20": 1.5, "ema_9": 0.1 + 0.2, "ü": -1.0})  # fmt: skip
+                {"sma_20": 1.5, "ema_9": 0.1 + 0.2, "ü": -1.0}, 0.75)  # fmt: skip
 ALERT = Alert("price_spike:BTC-USD:1", 3, "BTC-USD", "price_spike", "critical", "raised",
               START_US + 61_000_001, START_US + 61_000_002, 7.5, 5.0, "7.5 % up within 60 s: 取", "1m",
               START_US + MINUTE_US, 2**40)  # fmt: skip
@@ -36,7 +36,7 @@ def test_a_candle_is_a_row_of_gold_and_one_of_the_versions() -> None:
         "symbol": "BTC-USD", "start": DAY, "end": MINUTE, "open": 1.0, "high": 4.0, "low": 0.5, "close": 2.0,
         "volume": 10.0, "notional": 20.0, "vwap": 2.0, "trades": 3, "final": True, "version": 7,
         "sources": ["feed", "sim"], "late_trades": 2, "updated_at": START_US + 61_000_001, "quality": 0.875,
-        "indicators": {"sma_20": 1.5, "ema_9": 0.1 + 0.2, "ü": -1.0},
+        "observed": 0.75, "indicators": {"sma_20": 1.5, "ema_9": 0.1 + 0.2, "ü": -1.0},
     }  # fmt: skip
     assert written(gold) == {"trades_gold_1m": values | {"bucket": "2024-08", "[timestamp]": START_US + 7}}
     assert written(version) == {
@@ -146,18 +146,20 @@ def test_a_gap_is_a_row_of_its_symbols_month() -> None:
             "symbol": "BTC-USD", "bucket": "2024-08", "start": START_US + 1,
             "gap_id": "silence:BTC-USD:coinbase:1", "end": START_US + 30_000_001, "closed": True,
             "source": "coinbase", "reason": "silence", "detail": "no trade for 30 s: 取",
-            "updated_at": START_US + 30_000_002, "[timestamp]": START_US + 30_000_002,
+            "updated_at": START_US + 30_000_002, "filled": False, "[timestamp]": START_US + 30_000_002,
         }
     }  # fmt: skip
 
 
 def test_of_one_batch_the_longest_record_of_a_gap_is_written() -> None:
-    """Whatever their order; of two with the same end the closed one."""
-    records = [replace(GAP, end=START_US + 9, closed=False), replace(GAP, closed=False), GAP]
+    """Whatever their order; of two with the same end the closed one, and of those the one that is filled."""
+    filled = replace(GAP, filled=True)
+    records = [replace(GAP, end=START_US + 9, closed=False), replace(GAP, closed=False), GAP, filled]
     for order in permutations(records):
         session = FakeSession()
         CassandraWriter(session, 1.0).write(GapRows(session).mutations(order))
-        assert [(row["end"], row["closed"]) for _, row in sent_rows(session)] == [(GAP.end, True)]
+        rows = [(row["end"], row["closed"], row["filled"]) for _, row in sent_rows(session)]
+        assert rows == [(GAP.end, True, True)]
 
 
 def test_values_and_routing_keys_are_the_drivers_own() -> None:

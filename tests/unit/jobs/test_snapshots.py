@@ -72,9 +72,9 @@ def test_what_earlier_runs_left_can_be_dropped(snapshots: Snapshots) -> None:
     savepoint(snapshots, "stop", 20)
     kept = checkpoint(snapshots, "now", 1, 30)
     (kept.parent / "shared").mkdir()
-    for folder in ("first/chk-3", "layout3-generation7/x/chk-1", "layout1-generation0/y/chk-1"):
+    for folder in ("first/chk-3", "layout4-generation7/x/chk-1", "layout1-generation0/y/chk-1"):
         _snapshot(snapshots.checkpoints / folder, 40, complete=True)
-    for folder in ("savepoint-first", "layout3-generation7/savepoint-x"):
+    for folder in ("savepoint-first", "layout4-generation7/savepoint-x"):
         _snapshot(snapshots.savepoints / folder, 40, complete=True)
     snapshots.drop_all_but("now")
     assert files(snapshots.checkpoints) == {f"{STATE}/now/chk-1/_metadata", f"{STATE}/now/chk-1/state"}

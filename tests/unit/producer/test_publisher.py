@@ -54,7 +54,7 @@ class Setup:
         self.runtime: Runtime = fake_runtime()
         self.publisher = Publisher(
             PublisherSettings(topic_prefix="t", **settings),
-            Destination(SCHEMA_IDS, {"t.trades": 2, "t.quotes": 1, "t.dead-letter": 1}),
+            Destination(SCHEMA_IDS, {"t.trades": 2, "t.quotes": 1, "t.gaps": 1, "t.dead-letter": 1}),
             self.runtime,
             client=self._make,
         )
@@ -189,6 +189,7 @@ def test_heartbeats_reach_every_partition_after_what_was_before_them() -> None:
         ("t.trades", 0, None, None, 1234),
         ("t.trades", 1, None, None, 1234),
         ("t.quotes", 0, None, None, 1234),
+        ("t.gaps", 0, None, None, 1234),
     ]
     assert setup.metric("producer_heartbeat_timestamp_seconds") == pytest.approx(1.234)
 
@@ -263,7 +264,7 @@ def test_a_batch_refused_for_one_timestamp_is_sent_again(alone: bool) -> None:
         trade(3),
     ]
     assert [(m.topic(), m.partition()) for m in setup.client.log if m.value() is None] == [
-        ("t.trades", 0), ("t.trades", 1), ("t.quotes", 0),
+        ("t.trades", 0), ("t.trades", 1), ("t.quotes", 0), ("t.gaps", 0),
     ]  # fmt: skip
     (letter,) = setup.letters()
     assert (letter.reason, letter.topic) == ("implausible_time", "t.trades")

@@ -12,7 +12,7 @@ from producer.heartbeats import Heartbeats
 from producer.metrics import ProducerMetrics
 from producer.metrics_server import MetricsServer
 from producer.progress import ReachedRate
-from producer.settings import SCENARIOS, ReplaySettings, load_settings
+from producer.settings import SCENARIOS, ProducerSettings, ReplaySettings, load_settings
 from producer.startup import StopRequestedError, patiently
 from schemas.errors import ConfigurationError, UnavailableError
 from tests.unit.producer.fakes import FakeClock, fake_runtime
@@ -32,7 +32,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SIMULATOR_SCENARIOS", "late_trade,duplicate")
     monkeypatch.setenv("REPLAY_FILES", "a.csv,b.csv")
     monkeypatch.setenv("LEDGER_FILE", "")
-    settings = load_settings()
+    settings = load_settings(ProducerSettings)
     assert settings.symbols == ("AAPL", "MSFT")
     assert settings.trades_per_second == 2500
     assert settings.simulator_scenarios == ("late_trade", "duplicate")
@@ -46,7 +46,7 @@ def test_all_and_no_scenarios_have_a_word(
 ) -> None:
     """``all`` and ``none`` stand for what they say."""
     monkeypatch.setenv("SIMULATOR_SCENARIOS", text)
-    assert load_settings().simulator_scenarios == names
+    assert load_settings(ProducerSettings).simulator_scenarios == names
 
 
 @pytest.mark.parametrize(("text", "speed"), [("max", None), ("1", 1.0), ("60x", 60.0), ("0.5", 0.5)])

@@ -38,7 +38,7 @@ class Setup:
         self.client = FakeClient({})
         self.publisher = Publisher(
             settings,
-            Destination(SCHEMA_IDS, {"t.trades": 2, "t.quotes": 1, "t.dead-letter": 1}),
+            Destination(SCHEMA_IDS, {"t.trades": 2, "t.quotes": 1, "t.gaps": 1, "t.dead-letter": 1}),
             replace(fake_runtime(), tracing=tracing),
             live=live,
             client=lambda _: self.client,
@@ -132,7 +132,7 @@ def test_without_tracing_no_record_has_headers() -> None:
     client = FakeClient({})
     publisher = Publisher(
         PublisherSettings(topic_prefix="t", tracing_trade_ratio=1),
-        Destination(SCHEMA_IDS, {"t.trades": 2, "t.quotes": 1, "t.dead-letter": 1}),
+        Destination(SCHEMA_IDS, {"t.trades": 2, "t.quotes": 1, "t.gaps": 1, "t.dead-letter": 1}),
         fake_runtime(),
         client=lambda _: client,
     )

@@ -83,7 +83,8 @@ GOLDEN: list[tuple[Event, int, str]] = [
         "00 00000001 02 41 04 316d 809c9c39 80b8b872 00 00 00 00"  # four prices: branch 0 of the union, null
         "0000000000000000 0000000000000000 00 00 00 04 02 02 73 00"
         "0a 02 000000000000e03f"  # late_trades, updated_at, quality
-        "02 0c 7273695f3134 000000000000f83f 00",  # indicators: a block of 1, then the end
+        "02 0c 7273695f3134 000000000000f83f 00"  # indicators: a block of 1, then the end
+        "000000000000f03f",  # observed
     ),
     (
         ALERT,
@@ -91,7 +92,7 @@ GOLDEN: list[tuple[Event, int, str]] = [
         "00 00000001 02 61 04 02 41 16 70726963655f7370696b65 08 68696768 0c 726169736564 02 04"
         "02 04 316d 02 809c9c39 00 000000000000f83f 0000000000000040 02 6d",
     ),
-    (GAP, 1, "00 00000001 02 67 02 41 02 73 02 8001 01 08 73686564 02 64 04"),
+    (GAP, 1, "00 00000001 02 67 02 41 02 73 02 8001 01 08 73686564 02 64 04 00"),
     (
         PROVIDER_BAR,
         1,

@@ -115,10 +115,12 @@ def test_columns_that_came_later_are_added_to_tables_that_exist() -> None:
             flat = " ".join(create.split())
             assert all(f"{name} {kind}," in flat for name, kind in columns), match[1]
             added[match[1]] = [name for name, _ in columns]
-    gold = ["late_trades", "updated_at", "quality", "indicators"]
+    gold = ["late_trades", "updated_at", "quality", "observed", "indicators"]
     assert added == {
         "trades_silver": ["updates_open_close", "updates_high_low", "correctable"],
         **dict.fromkeys(GOLD_TABLES.values(), gold),
+        "candle_versions": ["observed"],
+        "gaps": ["filled"],
     }
 
 

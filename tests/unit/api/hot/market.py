@@ -29,7 +29,7 @@ def model(bar: Candle) -> CandleModel:
         open=bar.open, high=bar.high, low=bar.low, close=bar.close, volume=bar.volume,
         notional=bar.notional, vwap=bar.vwap, trades=bar.trades, final=bar.final, version=bar.version,
         sources=list(bar.sources), late_trades=bar.late_trades, updated_at=to_datetime(bar.updated_at),
-        quality=bar.quality, indicators=dict(bar.indicators),
+        quality=bar.quality, observed=bar.observed, indicators=dict(bar.indicators),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The page in a real browser, over a small market with the real WebSocket sessions."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -119,7 +120,8 @@ def test_five_hundred_symbols_are_written_in_batches(browser: Browser) -> None:
 
 
 def test_the_symbol_view_shows_bars_quote_and_trades(market: Market, open_page: OpenPage) -> None:
-    """The live bar moves, provisional until it is final; a trade that is cancelled is struck out."""
+    """The live bar moves, provisional until it is final; a trade that is cancelled is struck out; a bar that
+    was observed in part says so."""
     page = open_page("#/symbol/MSFT?interval=1m")
     bar = market.last("MSFT")
     expect(page.locator("#bars tbody tr").first).to_have_attribute("data-state", "live")
@@ -135,7 +137,10 @@ def test_the_symbol_view_shows_bars_quote_and_trades(market: Market, open_page: 
     expect(page.locator("#spread-bps")).to_have_text("49.9 bp")
     expect(page.locator("#symbol-price")).to_have_text("100.50")
     expect(page.locator("#tape tbody tr").first.locator("td").nth(1)).to_have_text("100.50")
-    market.publish(a_cancel(trades[1], 1), next_version(moved, moved.close or 0, final=True))
+    expect(page.locator("#legend")).not_to_contain_text("observed")
+    partly = replace(next_version(moved, moved.close or 0, final=True), observed=0.75)
+    market.publish(a_cancel(trades[1], 1), partly)
+    expect(page.locator("#legend")).to_contain_text("observed75.0%")
     expect(page.locator("#tape tbody tr").first).to_have_attribute("data-state", "cancelled")
     expect(page.locator("#bars tbody tr").first).to_have_attribute("data-state", "final")
 

@@ -28,6 +28,7 @@ export class Legend {
       ["C", "C", price(bar.close)],
       ["V", "V", format.amount(bar.volume)],
     ];
+    if ((bar.observed ?? 1) < 1) shown.push(["observed", "observed", format.share(bar.observed)]);
     // What lies over the candles, a group of lines in one entry; the panes below name theirs.
     for (const [group, lines] of overlays(indicators)) {
       const values = lines.map(({ name }) => bar.indicators[name]).filter((value) => value !== undefined);

@@ -1,0 +1,1 @@
+"""Filling gaps from a provider's history."""
