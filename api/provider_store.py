@@ -94,6 +94,7 @@ def _candle(provider: str, symbol: str, interval: str, row: Row) -> Candle:
         late_trades=None,
         updated_at=to_datetime(received_at),
         quality=None,
+        observed=None,
         provider_bar=provider,
         **read,
     )

@@ -24,10 +24,13 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_every_setting_is_one() -> None:
-    """Every setting that a command or the text names is in .env.example, or an argument of make."""
+    """Every setting that a command or the text names is in .env.example, or an argument of make that the
+    Makefile uses."""
     known = set(
         re.findall(r"^([A-Z_]+)=", (PROJECT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     )
-    arguments = {"FILE", "SPEED", "FORMAT", "PART", "WITH", "NAME", "SCOPES"}
+    arguments = set(
+        re.findall(r"\$\((?:if \$\(|or \$\()?([A-Z]+)\b", (PROJECT / "Makefile").read_text(encoding="utf-8"))
+    )
     named = set(re.findall(r"\b([A-Z][A-Z_]{3,})=", README))
     assert named <= known | arguments

@@ -21,7 +21,7 @@ def a_bar(
     return Candle(
         symbol="A", interval="1m", start=start, end=end, open=close, high=close, low=close, close=close,
         volume=volume, notional=None, vwap=None, trades=None, final=final, version=1, sources=[],
-        late_trades=None, updated_at=end + timedelta(seconds=late), quality=None,
+        late_trades=None, updated_at=end + timedelta(seconds=late), quality=None, observed=None,
     )  # fmt: skip
 
 

@@ -35,7 +35,8 @@ def bar_json(bar: ProviderBar, *, indicators: bool = False) -> dict[str, Any]:
     )
     return {name: getattr(bar, name) for name in names} | {
         "start": utc(bar.start), "end": utc(bar.end), "notional": None, "sources": [bar.source],
-        "late_trades": None, "updated_at": utc(bar.received_at), "quality": None, "provider_bar": bar.source,
+        "late_trades": None, "updated_at": utc(bar.received_at), "quality": None, "observed": None,
+        "provider_bar": bar.source,
         **({"indicators": bar.indicators} if indicators else {}),
     }  # fmt: skip
 
