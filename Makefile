@@ -19,8 +19,6 @@ CONSTRAINTS := docker/constraints.txt
 ENV := $(if $(wildcard .env),$(BIN)/dotenv run --no-override --)
 LOCAL := $(ENV) $(BIN)/python -m docker.local
 CODE := schemas producer jobs api docker tests $(wildcard grafana)
-# One process for what needs servers, one for the rest.
-TWO := -n 2 --dist loadgroup --no-loadscope-reorder
 TESTS := tests/unit tests/property tests/contract tests/pipeline tests/e2e tests/faults
 
 .PHONY: help run demo down up status logs clean clean-all install dev test test-unit test-integration test-faults \
@@ -102,10 +100,10 @@ dev: $(VENV)/dev ## install, with the development tools and the pre-commit hooks
 	@if [ -e .git ]; then $(BIN)/pre-commit install; fi
 
 test: $(VENV)/dev browser ## all tests: unit, property, contract, pipeline, end to end, faults, on the real servers
-	@$(BIN)/pytest $(TESTS) -m 'not exhaustive' $(TWO) --durations=20 --cov --cov-report=term
+	@$(BIN)/pytest $(TESTS) -m 'not exhaustive' --durations=20 --cov --cov-report=term
 
 test-unit: $(VENV)/dev browser ## the fast tests, which need no server
-	@$(BIN)/pytest tests/unit tests/property $(TWO)
+	@$(BIN)/pytest tests/unit tests/property
 
 test-integration: $(VENV)/dev browser ## the tests on the real servers
 	@$(BIN)/pytest tests/contract tests/pipeline tests/e2e

@@ -40,17 +40,6 @@ class KafkaServers:
         )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With two processes (``-n 2 --dist loadgroup``) one takes what needs servers, of which there is one set,
-    from the beginning and in its order; the other one takes the rest, file by file."""
-    if not config.getoption("numprocesses", None):
-        return
-    items.sort(key=lambda item: item.get_closest_marker("servers") is None)
-    for item in items:
-        group = "servers" if item.get_closest_marker("servers") else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 def uses_running_servers() -> bool:
     return os.environ.get("TICKSTREAM_TEST_SERVERS") == "1"
 
