@@ -17,7 +17,7 @@ from tests.support.jobs_run import running_jobs
 from tests.support.reading import eventually
 from tests.support.servers import LiveSystem
 
-DRAIN_SECONDS = 240
+DRAIN_SECONDS = 600
 COVERING_CHECKPOINTS = 2
 """After the last record was read: the watermark follows the record, and the bars the watermark."""
 
