@@ -109,7 +109,7 @@ test-integration: $(VENV)/dev browser ## the tests on the real servers
 	@$(BIN)/pytest tests/contract tests/pipeline tests/e2e
 
 test-faults: $(VENV)/dev ## kill, pause and stop every part under load, compare everything; 20 minutes
-	@$(BIN)/pytest tests/faults -v
+	@FAULTS_TRADES_PER_SECOND=$(or $(RATE),1000) $(BIN)/pytest tests/faults -v
 
 bench: $(VENV)/dev ## measure the whole system at fixed rates, an hour; ONLY=part of a scene's name
 	@$(LOCAL) fetch

@@ -41,7 +41,8 @@ from tests.support.servers import LiveSystem, Stage, local_settings
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(2400)]
 
 SYMBOLS = tuple(f"SIM{number:02d}" for number in range(20))
-TRADES_PER_SECOND = 1000.0
+TRADES_PER_SECOND = float(os.environ.get("FAULTS_TRADES_PER_SECOND", "250"))
+"""``make test-faults`` asks for 1,000; ``make test``, on whatever machine, for what leaves room to catch up."""
 SETTINGS = {
     "SYMBOLS": ",".join(SYMBOLS),
     "TRADES_PER_SECOND": f"{TRADES_PER_SECOND:g}",
@@ -91,7 +92,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """The system at 1,000 trades/s of 20 symbols, watched once a second."""
+    """The system under load with 20 symbols, watched once a second."""
     folder = tmp_path_factory.mktemp("faults")
     live = LiveSystem(local_settings(folder), folder)
     stage.enter(live)
