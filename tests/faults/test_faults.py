@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(2400)]
 
 SYMBOLS = tuple(f"SIM{number:02d}" for number in range(20))
 TRADES_PER_SECOND = float(os.environ.get("FAULTS_TRADES_PER_SECOND", "250"))
-"""``make test-faults`` asks for 1,000; ``make test``, on whatever machine, for what leaves room to catch up."""
+"""Of `make test`: on any machine that leaves room to catch up. `make test-faults` asks for 1,000."""
 SETTINGS = {
     "SYMBOLS": ",".join(SYMBOLS),
     "TRADES_PER_SECOND": f"{TRADES_PER_SECOND:g}",
