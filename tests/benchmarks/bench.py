@@ -151,8 +151,10 @@ def main() -> None:
     say(f"written to {path} and {path.with_suffix('.png')}")
     if asked.keep:
         KEPT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    elif asked.quick:
+    elif asked.quick and KEPT.is_file():
         say(compared(json.loads(KEPT.read_text(encoding="utf-8")), figures))
+    elif asked.quick:
+        say("nothing to compare with yet: --keep keeps these figures")
 
 
 if __name__ == "__main__":
