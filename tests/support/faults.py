@@ -5,7 +5,6 @@ again), and the system does the rest.
 """
 
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -118,8 +117,8 @@ def paused(target: Target, part: str) -> Iterator[None]:
 
 @contextmanager
 def stopped_and_resumed(target: Target, parallelism: int) -> Iterator[None]:
-    """Ctrl-C, which stops both jobs with a savepoint, and a start with another parallelism."""
-    assert target.live.stop(signal.SIGINT) == 0
+    """The end of the runner, which stops both jobs with a savepoint, and a start with another parallelism."""
+    assert target.live.stop() == 0
     yield
     target.live.start(**{**target.settings, "PARALLELISM": str(parallelism)})
     assert_resumed(target.live, parallelism)
