@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from api.lookups.client import LookupClient
 from api.lookups.models import Company, DailyBar, LookedUpQuote
-from api.lookups.reading import Day, Given, Number, Text, day_of
+from api.lookups.reading import Day, Given, Number, Seconds, Text, day_of
 from api.times import Now, to_datetime
 
 URL = "https://finnhub.io/api/v1"
@@ -33,7 +33,7 @@ class _Profile(Given):
 class _Quote(Given):
     c: float
     pc: Number = None
-    t: int
+    t: Seconds
 
 
 class _Candles(Given):
@@ -43,7 +43,7 @@ class _Candles(Given):
     l: tuple[float, ...] = ()  # noqa: E741
     c: tuple[float, ...] = ()
     v: tuple[float, ...] = ()
-    t: tuple[int, ...] = ()
+    t: tuple[Seconds, ...] = ()
 
 
 class Finnhub:

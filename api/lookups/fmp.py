@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from api.lookups.client import LookupClient
 from api.lookups.models import Company, DailyBar, LookedUpQuote
-from api.lookups.reading import Day, Given, Number, Text, Whole
+from api.lookups.reading import Day, Given, Number, SecondsOrMillis, Text, Whole
 from api.times import Now, to_datetime
 from schemas.symbols import SHARE_CLASS
 
@@ -36,7 +36,7 @@ class _Profile(Given):
 
 class _Quote(Given):
     price: Number = None
-    timestamp: int
+    timestamp: SecondsOrMillis
     previousClose: Number = None
 
 

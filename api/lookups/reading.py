@@ -3,7 +3,9 @@
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from schemas.validation import EARLIEST_US, LATEST_US
 
 
 def _none_if_empty(value: Any) -> Any:
@@ -19,6 +21,10 @@ class Given(BaseModel):
 Text = Annotated[str | None, BeforeValidator(_none_if_empty)]
 Number = Annotated[float | None, BeforeValidator(_none_if_empty)]
 Whole = Annotated[int | None, BeforeValidator(_none_if_empty)]
+Seconds = Annotated[int, Field(ge=EARLIEST_US // 1_000_000, lt=LATEST_US // 1_000_000)]
+"""A time since 1970 that has a date."""
+SecondsOrMillis = Annotated[int, Field(ge=EARLIEST_US // 1000, lt=LATEST_US // 1000)]
+"""The same where small numbers are seconds and large ones milliseconds."""
 Day = Annotated[date | None, BeforeValidator(_none_if_empty)]
 
 

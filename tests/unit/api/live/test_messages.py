@@ -17,9 +17,13 @@ def at(micros: int) -> datetime:
     return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
 
 
+ONLY_IN_REST = {"filled", "provider_bar"}
+"""No event of a stream is either."""
+
+
 def rest(model: type[models.Answer], event: Any, *times: str) -> dict[str, Any]:
-    """The event as an answer of REST writes it, without ``filled``: only REST can say that."""
-    values = {name: getattr(event, name) for name in model.model_fields if name != "filled"}
+    """The event as an answer of REST writes it, without what only REST can say."""
+    values = {name: getattr(event, name) for name in model.model_fields.keys() - ONLY_IN_REST}
     answer = model(**values | {name: at(values[name]) for name in times})
     written: dict[str, Any] = json.loads(answer.model_dump_json(exclude_unset=True))
     return written
