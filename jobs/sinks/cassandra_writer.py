@@ -3,9 +3,15 @@ return before every one of them is acknowledged.
 
 A caller that has returned has stored its rows, so that a checkpoint after it covers them. Rows have
 deterministic keys and are written whole: writing them again changes nothing.
+
+What is acknowledged is not yet safe from the death of a Cassandra process: as shipped, Cassandra marks its
+commit log ten times a second, and after a kill it replays the log up to the last mark. What came after the
+mark may be under a checkpoint already, and would never be written again. So the writer keeps what was
+acknowledged last, and writes it again when a node has been away.
 """
 
 import struct
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
@@ -14,6 +20,8 @@ from typing import NamedTuple
 import structlog
 from cassandra import DriverException, RequestExecutionException
 from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
+from cassandra.policies import HostStateListener
+from cassandra.pool import Host
 from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from schemas.errors import UnavailableError
@@ -26,6 +34,10 @@ half a commit-log segment; beyond this size larger ones gain nothing and block i
 
 MAX_IN_FLIGHT = 64
 """Batches sent and not yet acknowledged; the next one waits for the oldest."""
+
+UNMARKED_S = 2.0
+"""So long after its acknowledgement a write may be without a mark in the commit log. Cassandra's thread sets
+one every 0.1 s; the rest is for a machine that has no time for it."""
 
 RETRYABLE = (DriverException, RequestExecutionException, NoHostAvailable)
 
@@ -51,18 +63,73 @@ def insert(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
 
 
-class CassandraWriter:
+class CassandraWriter(HostStateListener):
     """Writes mutations durably. ``retry_seconds``: how long it goes on trying before it gives up."""
 
     def __init__(self, session: Session, retry_seconds: float) -> None:
         self._session = session
         self._retry_seconds = retry_seconds
+        self._one_write = threading.Lock()
+        self._unmarked: deque[tuple[float, BatchStatement]] = deque()
+        self._node_away = False
+        self._node_back = False
+        session.cluster.register_listener(self)
 
     def write(self, mutations: Iterable[Mutation]) -> None:
         """Returns once everything is acknowledged; raises UnavailableError after ``retry_seconds``."""
+        with self._one_write:
+            if self._node_back:
+                self._write_again()
+            elif not self._node_away:
+                self._forget_marked()
+            self._send(self._batches(mutations))
+
+    def on_down(self, host: Host) -> None:  # noqa: ARG002 -- the driver's signature
+        """The driver lost a node: what it had not marked is kept until the node is back."""
+        self._node_away = True
+
+    def on_up(self, host: Host) -> None:
+        """A node is back. A thread of its own writes again, for the driver's must not wait for answers; and
+        not the next caller of ``write`` alone, for there may never be one."""
+        self._node_back = True
+        self._node_away = False
+        threading.Thread(target=self._catch_up, args=(host,), name="write-again", daemon=True).start()
+
+    def on_add(self, host: Host) -> None:
+        """A new node has nothing of ours to forget."""
+
+    def on_remove(self, host: Host) -> None:
+        """The others have what it had."""
+
+    def _catch_up(self, host: Host) -> None:
+        try:
+            self.write(())
+        except UnavailableError as error:
+            # Still to do, and by the next write, whose caller hears of it.
+            log.warning("cassandra_not_back", host=str(host.endpoint), error=str(error))
+
+    def _write_again(self) -> None:
+        """In the order of before, so that of one key the latest values stay."""
+        unmarked = [batch for _, batch in self._unmarked]
+        self._node_back = False
+        try:
+            self._send(unmarked)
+        except UnavailableError:
+            self._node_back = True
+            raise
+        for _ in unmarked:
+            self._unmarked.popleft()
+        log.info("cassandra_written_again", batches=len(unmarked), why="a node was away")
+
+    def _forget_marked(self) -> None:
+        marked_by = time.monotonic() - UNMARKED_S
+        while self._unmarked and self._unmarked[0][0] < marked_by:
+            self._unmarked.popleft()
+
+    def _send(self, batches: Iterable[BatchStatement]) -> None:
         in_flight: deque[tuple[ResponseFuture, BatchStatement]] = deque()
         refused: list[BatchStatement] = []
-        for batch in self._batches(mutations):
+        for batch in batches:
             if len(in_flight) >= MAX_IN_FLIGHT:
                 self._settle(*in_flight.popleft(), refused)
             in_flight.append((self._session.execute_async(batch), batch))
@@ -101,6 +168,8 @@ class CassandraWriter:
                     f" the job restarts from its last checkpoint and tries again"
                 ) from error
             refused.append(batch)
+        else:
+            self._unmarked.append((time.monotonic(), batch))
 
     def _batches(self, mutations: Iterable[Mutation]) -> Iterable[BatchStatement]:
         partitions: dict[tuple[bytes, ...], dict[tuple[bytes, ...], Mutation]] = defaultdict(dict)

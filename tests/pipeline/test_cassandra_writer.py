@@ -437,6 +437,7 @@ class Refusing:
 
     def __init__(self, session: Session, refusals: int) -> None:
         self._session = session
+        self.cluster = session.cluster
         self.keyspace = session.keyspace
         self.refusals = refusals
 
