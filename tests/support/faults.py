@@ -158,6 +158,7 @@ FAULTS = (
         "everything stopped, both jobs with a savepoint, and started with parallelism 2",
         0,
         partial(stopped_and_resumed, parallelism=2),
+        in_ci=True,
     ),
 )
 
