@@ -123,7 +123,7 @@ class Publisher:
         self._letter_encoder = Encoder(DeadLetter, destination.schema_ids[self._topics.dead_letter])
         self._heartbeat_places = [
             (topic, partition)
-            for topic in (self._topics.trades, self._topics.quotes, self._topics.gaps)
+            for topic in self._topics.inputs
             for partition in range(destination.partitions[topic])
         ]
         self._ledger = (

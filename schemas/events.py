@@ -154,6 +154,12 @@ class Gap:
     updated_at: int = 0
     filled: bool = False
 
+    @property
+    def order(self) -> int:
+        """Grows with each record of a gap: its end moves on, when it is known the gap is closed, and then it
+        may be filled."""
+        return self.end + self.closed + self.filled
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderBar:

@@ -56,6 +56,12 @@ class Topics:
         return f"{self.prefix}.streams"
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the bars are made of: its records are dated with the event time, by which watermarks go, and
+        heartbeats tell each partition's jobs that time goes on."""
+        return self.trades, self.quotes, self.gaps
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Every topic."""
         return (*self.event_types, self.streams)

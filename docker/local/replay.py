@@ -121,8 +121,7 @@ class _Watch:
         self._checkpoints: int | None = None
 
     def is_done(self) -> bool:
-        inputs = (self._topics.trades, self._topics.quotes, self._topics.gaps)
-        left = sum(self._lag(job, topic) for topic in inputs for job in ("bars", "store"))
+        left = sum(self._lag(job, topic) for topic in self._topics.inputs for job in ("bars", "store"))
         if left == 0 and self._bars_are_closed():
             left = sum(self._lag("store", topic) for topic in (self._topics.candles, self._topics.alerts))
             if left == 0:

@@ -108,18 +108,12 @@ class GapRows:
     def mutations(self, gaps: Sequence[Gap]) -> Iterator[Mutation]:
         """A row for each, written with a timestamp that grows with the gap; of one batch, the last to be
         known is written."""
-        for gap in sorted(gaps, key=_seen_last):
+        for gap in sorted(gaps, key=lambda gap: gap.order):
             partition = (gap.symbol.encode(), gap_bucket(gap.start).encode())
             key = (cql.bigint(gap.start), gap.gap_id.encode())
             values = (
                 cql.bigint(gap.end), cql.boolean(gap.closed),
                 *(text.encode() for text in (gap.source, gap.reason, gap.detail)),
-                cql.bigint(gap.updated_at), cql.boolean(gap.filled), cql.bigint(_seen_last(gap)),
+                cql.bigint(gap.updated_at), cql.boolean(gap.filled), cql.bigint(gap.order),
             )  # fmt: skip
             yield Mutation(partition, key, (Insert(self._gap, (*partition, *key, *values)),))
-
-
-def _seen_last(gap: Gap) -> int:
-    """Grows with each record of a gap: its end moves on, when it is known the gap is closed, and then it may
-    be filled."""
-    return gap.end + gap.closed + gap.filled

@@ -25,7 +25,7 @@ def unfilled_gaps(settings: KafkaSettings, symbol: str, start: int, end: int) ->
         except PoisonError:
             continue  # the store job reports it
         known = newest.get(gap.gap_id)
-        if known is None or _seen_last(gap) > _seen_last(known):
+        if known is None or gap.order > known.order:
             newest[gap.gap_id] = gap
     found = [
         gap
@@ -33,10 +33,6 @@ def unfilled_gaps(settings: KafkaSettings, symbol: str, start: int, end: int) ->
         if gap.closed and not gap.filled and gap.start < gap.end and gap.start < end and gap.end > start
     ]
     return sorted(found, key=lambda gap: (gap.start, gap.gap_id))
-
-
-def _seen_last(gap: Gap) -> int:
-    return gap.end + gap.closed + gap.filled
 
 
 def _records(settings: KafkaSettings, key: bytes, since_us: int) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from schemas.settings import TopicSettings
 from schemas.topics import Topics
 from tests.benchmarks.market import names
 from tests.benchmarks.usage import WORKERS, usage
-from tests.support.faults_finish import consumer_of, lag
+from tests.support.faults_finish import lag
 from tests.support.jobs_run import running_jobs
-from tests.support.reading import eventually
+from tests.support.reading import consumer_of, eventually
 from tests.support.servers import LiveSystem
 
 BATCH_US = 10_000
@@ -90,17 +91,21 @@ def _fill(
     )
     begin_us = int((time.time() - trades / rate - 60) * 1e6)
     chance = random.Random(1)
-    held: list[tuple[int, Any]] = []
+    held: deque[tuple[int, Any]] = deque()
+
+    def write(record: Any) -> None:
+        producer.produce(topics.trades, record.value, record.key, timestamp=record.timestamp_ms)
+
     next_heartbeat, written = begin_us, 0
     for end_us, records in _batches(market, schema_id, begin_us, trades, rate):
-        now = [] if not held else [each for due, each in held if due <= end_us]
-        held = [entry for entry in held if entry[0] > end_us]
-        for record in (*now, *records):
-            if late and record not in now and chance.random() < late:
+        while held and held[0][0] <= end_us:
+            write(held.popleft()[1])
+        for record in records:
+            if chance.random() < late:
                 held.append((end_us + LATE_US, record))
-                continue
-            producer.produce(topics.trades, record.value, record.key, timestamp=record.timestamp_ms)
-            written += 1
+            else:
+                write(record)
+        written += len(records)
         if end_us >= next_heartbeat:
             next_heartbeat = end_us + HEARTBEAT_US
             _beat(producer, topics, end_us - 50_000)
@@ -108,8 +113,7 @@ def _fill(
         while len(producer) > 500_000:
             producer.poll(0.1)
     for _, record in held:
-        producer.produce(topics.trades, record.value, record.key, timestamp=record.timestamp_ms)
-        written += 1
+        write(record)
     _beat(producer, topics, end_us + 60_000_000)
     assert producer.flush(120) == 0
     return written
@@ -126,6 +130,6 @@ def _batches(
 
 
 def _beat(producer: Producer, topics: Topics, time_us: int) -> None:
-    for topic in (topics.trades, topics.quotes, topics.gaps):
+    for topic in topics.inputs:
         for partition in range(PARTITIONS):
             producer.produce(topic, None, partition=partition, timestamp=time_us // 1000)

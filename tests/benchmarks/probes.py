@@ -28,8 +28,8 @@ from schemas.tables import gold_bucket, trade_minute, trade_shard
 from schemas.topics import Topics
 from tests.benchmarks.report import histogram, record
 from tests.benchmarks.wire import HttpConnection
-from tests.support.faults_finish import consumer_of, topic_settings
-from tests.support.reading import session_of
+from tests.support.faults_finish import topic_settings
+from tests.support.reading import consumer_of, session_of
 from tests.support.servers import LiveSystem
 
 KAFKA = "trade -> consumer of market.trades"

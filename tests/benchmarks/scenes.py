@@ -4,16 +4,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.cluster import FlinkCluster
 from schemas.topics import Topics
 from tests.benchmarks.market import Market, names, trading
 from tests.benchmarks.probes import Probes
 from tests.benchmarks.report import percentiles, say
 from tests.benchmarks.usage import memory_mb, total, usage
 from tests.support.faults import Target, killed
-from tests.support.faults_finish import consumer_of, drain, lag, topic_settings
+from tests.support.faults_finish import drain, lag, topic_settings
 from tests.support.faults_watch import CURRENT_S
-from tests.support.reading import eventually
+from tests.support.reading import consumer_of, eventually
 from tests.support.servers import LiveSystem
 
 Figures = dict[str, Any]
@@ -194,9 +193,3 @@ def catch_up(live: LiveSystem, symbols: int, rate: float, away_s: float) -> Figu
         "caught_up_after_s": {job: round(seconds, 1) for job, seconds in took.items()},
         "records_per_s": {job: round((behind[job] + rate * took[job]) / took[job]) for job in took},
     }
-
-
-def jobs_running(live: LiveSystem) -> list[str]:
-    """Names of the jobs that run, to say what was measured with."""
-    with FlinkCluster(live.settings.flink_url) as cluster:
-        return sorted(job.name for job in cluster.jobs() if job.state == "RUNNING")

@@ -1,6 +1,5 @@
 """The end of a run: everything read and stored, every bar closed; and the same log once more, undisturbed."""
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ from schemas.create import create_topics
 from schemas.settings import KafkaSettings, TopicSettings
 from schemas.topics import Topics
 from tests.support.jobs_run import running_jobs
-from tests.support.reading import eventually
+from tests.support.reading import consumer_of, eventually, records
 from tests.support.servers import LiveSystem
 
 DRAIN_SECONDS = 600
@@ -37,7 +36,7 @@ def close_all_bars(live: LiveSystem) -> None:
     tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     closing_ms = int(tomorrow.timestamp() * 1000) + 10_000
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
-    for topic in (topics.trades, topics.quotes, topics.gaps):
+    for topic in topics.inputs:
         for partition in range(settings.topic_partitions):
             producer.produce(topic, None, partition=partition, timestamp=closing_ms)
     assert producer.flush(30) == 0
@@ -90,27 +89,18 @@ def copy_log(source: KafkaSettings, to: KafkaSettings) -> int:
             "compression.type": "lz4",
         }
     )
-    for old, new in zip(_inputs(source), _inputs(to), strict=True):
-        with consumer_of(source, f"copy-{time.monotonic_ns()}") as consumer:
-            for number in consumer.list_topics(old, 10).topics[old].partitions:
-                place = TopicPartition(old, number, 0)
-                end = consumer.get_watermark_offsets(place, timeout=10)[1]
-                consumer.assign([place])
-                position = 0
-                while position < end:
-                    for message in consumer.consume(min(10_000, end - position), 10):
-                        assert message.error() is None, message.error()
-                        position = message.offset() + 1
-                        producer.produce(
-                            new,
-                            message.value(),
-                            message.key(),
-                            number,
-                            timestamp=message.timestamp()[1],
-                            headers=message.headers(),
-                        )
-                        copied += 1
-                    producer.poll(0)
+    for old, new in zip(Topics(source.topic_prefix).inputs, Topics(to.topic_prefix).inputs, strict=True):
+        for message in records(source, old):
+            producer.produce(
+                new,
+                message.value(),
+                message.key(),
+                message.partition(),
+                timestamp=message.timestamp()[1],
+                headers=message.headers(),
+            )
+            copied += 1
+            producer.poll(0)
     assert producer.flush(120) == 0
     return copied
 
@@ -129,25 +119,3 @@ def topic_settings(live: LiveSystem) -> TopicSettings:
     return TopicSettings(
         kafka_bootstrap_servers=live.settings.kafka_address, schema_registry_url=live.settings.registry_url
     )
-
-
-@contextmanager
-def consumer_of(settings: KafkaSettings, group: str) -> Iterator[Consumer]:
-    """A consumer that only looks: it joins no group and commits nothing."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "log_level": 0,
-        }
-    )
-    try:
-        yield consumer
-    finally:
-        consumer.close()
-
-
-def _inputs(settings: KafkaSettings) -> tuple[str, ...]:
-    topics = Topics(settings.topic_prefix)
-    return topics.trades, topics.quotes, topics.gaps

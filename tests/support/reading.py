@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import Any, TypeVar
 
 from cassandra.cluster import Session
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.avro_codec import Decoder
 from schemas.cassandra_session import connect
@@ -21,36 +21,46 @@ from schemas.tables import GOLD_TABLES
 EventType = TypeVar("EventType", bound=Event)
 
 
-def read_topic(settings: KafkaSettings, topic: str, event_type: type[EventType]) -> list[EventType]:
-    """Every event of the type that is in the topic now; heartbeats are left out, and of a topic with trades
-    and corrections those of the other type."""
+@contextmanager
+def consumer_of(settings: KafkaSettings, group: str) -> Iterator[Consumer]:
+    """A consumer that only looks: it joins no group and commits nothing."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "group.id": f"test-{uuid.uuid4().hex}",
+            "group.id": group,
             "enable.auto.commit": False,
-            "enable.partition.eof": True,
+            "log_level": 0,
         }
     )
-    types = (Trade, Correction) if event_type in (Trade, Correction) else event_type
-    decoder = Decoder(types, RegistryLookup(settings.schema_registry_url))
-    events: list[EventType] = []
     try:
-        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
-        ended = 0
-        while ended < len(partitions):
-            message = consumer.poll(10)
-            assert message is not None, f"{topic} did not answer"
-            if message.error():
-                ended += 1
-            elif message.value() is not None:
-                event = decoder.decode(message.value())
-                if isinstance(event, event_type):
-                    events.append(event)
+        yield consumer
     finally:
         consumer.close()
-    return events
+
+
+def records(settings: KafkaSettings, topic: str) -> Iterator[Message]:
+    """Every record that is in the topic now, partition after partition, with the heartbeats."""
+    with consumer_of(settings, f"test-{uuid.uuid4().hex}") as consumer:
+        for number in sorted(consumer.list_topics(topic, 10).topics[topic].partitions):
+            position, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
+            consumer.assign([TopicPartition(topic, number, position)])
+            while position < end:
+                messages = consumer.consume(min(10_000, end - position), 10)
+                assert messages, f"{topic} did not answer"
+                for message in messages:
+                    assert message.error() is None, message.error()
+                    position = message.offset() + 1
+                    yield message
+
+
+def read_topic(settings: KafkaSettings, topic: str, event_type: type[EventType]) -> list[EventType]:
+    """Every event of the type that is in the topic now; heartbeats are left out, and of a topic with trades
+    and corrections those of the other type."""
+    types = (Trade, Correction) if event_type in (Trade, Correction) else event_type
+    decoder = Decoder(types, RegistryLookup(settings.schema_registry_url))
+    payloads = (message.value() for message in records(settings, topic))
+    events = (decoder.decode(payload) for payload in payloads if payload is not None)
+    return [event for event in events if isinstance(event, event_type)]
 
 
 def last_candles(settings: KafkaSettings) -> dict[tuple[str, str, int], Candle]:
