@@ -52,6 +52,7 @@ GAP = {
     "event_time": DataTypes.BIGINT(),  # its end
     "log": DataTypes.STRING(),
 }
+NO_GAP: Mapping[str, Any] = {**dict.fromkeys(GAP), "event_time": 0}
 
 PROVIDER_BAR = {
     "series": DataTypes.STRING(),  # symbol and source; empty for poison, null for a heartbeat
@@ -215,44 +216,10 @@ class DecodeQuotes(DecodeFunction):
         return {name: spread(values, batch.positions, len(payloads)) for name, values in columns.items()}
 
 
-class DecodeProviderBars(DecodeFunction):
-    """Bars of providers to ``ROW(PROVIDER_BAR)``. They are few, so each is taken by itself."""
+class DecodeEach(DecodeFunction):
+    """Events that are taken one by one: they are few beside trades and quotes."""
 
-    RESULT = PROVIDER_BAR
-    EVENTS = (ProviderBar,)
-
-    def _open(self, decoder: Decoder) -> None:
-        self._decoder = decoder
-
-    def _columns(
-        self,
-        payloads: Any,
-        record_ms: "np.ndarray[Any, np.dtype[np.int64]]",  # noqa: ARG002 -- one signature for all functions
-        partitions: Any,  # noqa: ARG002
-        offsets: Any,  # noqa: ARG002
-    ) -> dict[str, Any]:
-        rows = [self._row(payload) for payload in payloads]
-        return {name: [row[name] for row in rows] for name in PROVIDER_BAR}
-
-    def _row(self, payload: bytes | None) -> dict[str, Any]:
-        row = dict(NO_PROVIDER_BAR)
-        if payload is None:
-            return row
-        try:
-            fields = self._decoder.decode_fields(payload)
-            check_provider_bar(ProviderBar(**fields))
-        except PoisonError as error:
-            return row | {"series": "", "reason": error.reason, "detail": error.detail}
-        known = {name: value for name, value in fields.items() if name in PROVIDER_BAR and value is not None}
-        series = f"{fields['symbol']} {fields['source']}"  # no symbol has a space
-        return row | {"trades": UNKNOWN} | known | {"series": series}
-
-
-class DecodeGaps(DecodeFunction):
-    """Gaps to ``ROW(GAP)``: they are few, and each goes to its bars by itself."""
-
-    RESULT = GAP
-    EVENTS = (Gap,)
+    NOTHING: ClassVar[Mapping[str, Any]]
 
     def _open(self, decoder: Decoder) -> None:
         self._fields = decoder.decode_fields
@@ -264,27 +231,46 @@ class DecodeGaps(DecodeFunction):
         partitions: Any,  # noqa: ARG002
         offsets: Any,  # noqa: ARG002
     ) -> dict[str, Any]:
-        gaps = {
-            position: gap
-            for position, payload in enumerate(payloads)
-            if payload is not None and (gap := self._valid(payload)) is not None
-        }
-        columns = {
-            "symbol": [gap.symbol for gap in gaps.values()],
-            "source": [gap.source for gap in gaps.values()],
-            "event_time": np.array([gap.end for gap in gaps.values()], dtype=np.int64),
-            "log": [coverage.pack(gap) for gap in gaps.values()],
-        }
-        return {name: spread(values, list(gaps), len(payloads)) for name, values in columns.items()}
+        rows = [self.NOTHING if payload is None else self._row(payload) for payload in payloads]
+        return {name: [row[name] for row in rows] for name in self.RESULT}
 
-    def _valid(self, payload: bytes) -> Gap | None:
-        """The gap, None for poison, which the store job reports."""
+    @abstractmethod
+    def _row(self, payload: bytes) -> Mapping[str, Any]:
+        """A value for each name of RESULT."""
+
+
+class DecodeProviderBars(DecodeEach):
+    """Bars of providers to ``ROW(PROVIDER_BAR)``."""
+
+    RESULT = PROVIDER_BAR
+    EVENTS = (ProviderBar,)
+    NOTHING = NO_PROVIDER_BAR
+
+    def _row(self, payload: bytes) -> Mapping[str, Any]:
+        try:
+            fields = self._fields(payload)
+            check_provider_bar(ProviderBar(**fields))
+        except PoisonError as error:
+            return {**NO_PROVIDER_BAR, "series": "", "reason": error.reason, "detail": error.detail}
+        known = {name: value for name, value in fields.items() if name in PROVIDER_BAR and value is not None}
+        series = f"{fields['symbol']} {fields['source']}"  # no symbol has a space
+        return {**NO_PROVIDER_BAR, "trades": UNKNOWN, **known, "series": series}
+
+
+class DecodeGaps(DecodeEach):
+    """Gaps to ``ROW(GAP)``."""
+
+    RESULT = GAP
+    EVENTS = (Gap,)
+    NOTHING = NO_GAP
+
+    def _row(self, payload: bytes) -> Mapping[str, Any]:
         try:
             gap = Gap(**self._fields(payload))
             check_gap(gap)
         except PoisonError:
-            return None
-        return gap
+            return NO_GAP  # the store job reports it
+        return {"symbol": gap.symbol, "source": gap.source, "event_time": gap.end, "log": coverage.pack(gap)}
 
 
 def decode_function(

@@ -5,8 +5,8 @@ open batch before a checkpoint's barrier passes, so a checkpoint covers only wha
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -111,93 +111,73 @@ class WriteQuotes(WriteFunction):
         return self._letters(batch.poison, values, partitions.tolist(), offsets.tolist())
 
 
-class WriteCandles(WriteFunction):
+class WriteEach(WriteFunction):
+    """Events that are taken one by one: they are few beside trades and quotes."""
+
+    EVENT: ClassVar[type[Event]]
+    ROWS: ClassVar[type[Any]]
+    check: "ClassVar[staticmethod[[Any], None]]"
+
+    def open(self, function_context: FunctionContext) -> None:
+        super().open(function_context)
+        self._rows = self.ROWS(self._session)
+        self._decode = self._decoder(self.EVENT).decode
+
+    def eval(
+        self,
+        payloads: "pd.Series[Any]",
+        partitions: "pd.Series[Any]",
+        offsets: "pd.Series[Any]",
+        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for all functions
+    ) -> "pd.Series[Any]":
+        values = payloads.tolist()
+        poison: dict[int, PoisonError] = {}
+        events = self._due(valid_events(values, self._decode, self.check, poison))
+        self._writer.write(self._rows.mutations(list(events)))
+        return self._letters(poison, values, partitions.tolist(), offsets.tolist())
+
+    def _due(self, events: Iterator[Any]) -> Iterable[Any]:
+        """Those that are stored; reads all of them."""
+        return events
+
+
+class WriteCandles(WriteEach):
     """Candles to gold and to the versions; live ones no more often than the settings allow."""
 
+    EVENT = Candle
+    ROWS = CandleRows
+    check = staticmethod(check_candle)
+
     def open(self, function_context: FunctionContext) -> None:
         super().open(function_context)
-        self._rows = CandleRows(self._session)
-        self._decode = self._decoder(Candle).decode
         self._live_bars = LiveBars(self._settings.live_every_ms / 1000, time.monotonic)
 
-    def eval(
-        self,
-        payloads: "pd.Series[Any]",
-        partitions: "pd.Series[Any]",
-        offsets: "pd.Series[Any]",
-        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for all functions
-    ) -> "pd.Series[Any]":
-        values = payloads.tolist()
-        poison: dict[int, PoisonError] = {}
-        candles = self._live_bars.due(valid_events(values, self._decode, check_candle, poison))
-        self._writer.write(self._rows.mutations(candles))
-        return self._letters(poison, values, partitions.tolist(), offsets.tolist())
+    def _due(self, events: Iterator[Any]) -> Iterable[Any]:
+        return self._live_bars.due(events)
 
 
-class WriteAlerts(WriteFunction):
+class WriteAlerts(WriteEach):
     """Alerts by symbol and by day."""
 
-    def open(self, function_context: FunctionContext) -> None:
-        super().open(function_context)
-        self._rows = AlertRows(self._session)
-        self._decode = self._decoder(Alert).decode
-
-    def eval(
-        self,
-        payloads: "pd.Series[Any]",
-        partitions: "pd.Series[Any]",
-        offsets: "pd.Series[Any]",
-        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for all functions
-    ) -> "pd.Series[Any]":
-        values = payloads.tolist()
-        poison: dict[int, PoisonError] = {}
-        alerts = list(valid_events(values, self._decode, check_alert, poison))
-        self._writer.write(self._rows.mutations(alerts))
-        return self._letters(poison, values, partitions.tolist(), offsets.tolist())
+    EVENT = Alert
+    ROWS = AlertRows
+    check = staticmethod(check_alert)
 
 
-class WriteGaps(WriteFunction):
+class WriteGaps(WriteEach):
     """Gaps by symbol."""
 
-    def open(self, function_context: FunctionContext) -> None:
-        super().open(function_context)
-        self._rows = GapRows(self._session)
-        self._decode = self._decoder(Gap).decode
-
-    def eval(
-        self,
-        payloads: "pd.Series[Any]",
-        partitions: "pd.Series[Any]",
-        offsets: "pd.Series[Any]",
-        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for all functions
-    ) -> "pd.Series[Any]":
-        values = payloads.tolist()
-        poison: dict[int, PoisonError] = {}
-        gaps = list(valid_events(values, self._decode, check_gap, poison))
-        self._writer.write(self._rows.mutations(gaps))
-        return self._letters(poison, values, partitions.tolist(), offsets.tolist())
+    EVENT = Gap
+    ROWS = GapRows
+    check = staticmethod(check_gap)
 
 
-class WriteProviderBars(WriteFunction):
+class WriteProviderBars(WriteEach):
     """Bars of providers."""
 
-    def open(self, function_context: FunctionContext) -> None:
-        super().open(function_context)
-        self._rows = ProviderBarRows(self._session)
-        self._decode = self._decoder(ProviderBar).decode
-
-    def eval(
-        self,
-        payloads: "pd.Series[Any]",
-        partitions: "pd.Series[Any]",
-        offsets: "pd.Series[Any]",
-        record_times: "pd.Series[Any]",  # noqa: ARG002 -- one signature for all functions
-    ) -> "pd.Series[Any]":
-        values = payloads.tolist()
-        poison: dict[int, PoisonError] = {}
-        bars = list(valid_events(values, self._decode, check_provider_bar, poison))
-        self._writer.write(self._rows.mutations(bars))
-        return self._letters(poison, values, partitions.tolist(), offsets.tolist())
+    EVENT = ProviderBar
+    ROWS = ProviderBarRows
+    check = staticmethod(check_provider_bar)
 
 
 def valid_events(
