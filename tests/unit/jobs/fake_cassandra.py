@@ -17,6 +17,7 @@ from cassandra.cqltypes import (
     SimpleDateType,
     UTF8Type,
 )
+from cassandra.policies import HostStateListener
 from cassandra.query import BatchStatement, PreparedStatement
 
 from jobs.sinks.cassandra_writer import Mutation, composite
@@ -65,6 +66,16 @@ def tables() -> dict[str, tuple[dict[str, Any], list[str]]]:
     return found
 
 
+class FakeCluster:
+    """Tells nobody of any node by itself."""
+
+    def __init__(self) -> None:
+        self.listeners: list[HostStateListener] = []
+
+    def register_listener(self, listener: HostStateListener) -> None:
+        self.listeners.append(listener)
+
+
 class FakeSession:
     """``answer(batch)`` decides what a batch's future does: it returns, or raises."""
 
@@ -73,6 +84,7 @@ class FakeSession:
     def __init__(self, answer: Callable[[BatchStatement], None] = lambda _: None) -> None:
         self._tables = tables()
         self._answer = answer
+        self.cluster = FakeCluster()
         self.statements: dict[bytes, PreparedStatement] = {}
         self.sent: list[BatchStatement] = []
         self.in_flight = 0

@@ -1,14 +1,23 @@
 """The writer's batches: what goes together, how much at once, and what it does when it is refused."""
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from cassandra import InvalidRequest, OperationTimedOut, Unavailable
 from cassandra.query import BatchStatement, BatchType
 
 from jobs.sinks import cassandra_writer
-from jobs.sinks.cassandra_writer import MAX_BATCH_BYTES, MAX_IN_FLIGHT, CassandraWriter, Insert, Mutation
+from jobs.sinks.cassandra_writer import (
+    MAX_BATCH_BYTES,
+    MAX_IN_FLIGHT,
+    UNMARKED_S,
+    CassandraWriter,
+    Insert,
+    Mutation,
+)
 from schemas.errors import UnavailableError
 from tests.unit.jobs.fake_cassandra import FakeSession
 
@@ -138,3 +147,66 @@ def test_an_error_that_is_not_cassandras_is_not_swallowed() -> None:
     session = FakeSession(fail)
     with pytest.raises(TypeError, match="ours"):
         CassandraWriter(session, 1.0).write([mutation(session, 0, "k")])
+
+
+NODE = SimpleNamespace(endpoint="127.0.0.1:9042")
+
+
+def away_and_back(writer: CassandraWriter) -> None:
+    """As the driver tells it; returns when the writer has done all that it does of itself."""
+    writer.on_down(NODE)
+    writer.on_up(NODE)
+    for thread in threading.enumerate():
+        if thread.name == "write-again":
+            thread.join(10)
+
+
+def test_what_was_acknowledged_last_is_written_again_when_a_node_is_back(time: Time) -> None:
+    """Once, in its order, without another write: it may have been forgotten with the process."""
+    session = FakeSession()
+    writer = CassandraWriter(session, 20.0)
+    for key in ("old", "first", "second"):
+        writer.write([mutation(session, 0, key)])
+        time.sleep(UNMARKED_S + 0.1 if key == "old" else 0.1)
+    session.sent.clear()
+    away_and_back(writer)
+    assert [keys(batch) for batch in session.sent] == [["first"], ["second"]]
+    writer.write([mutation(session, 0, "next")])
+    assert [keys(batch) for batch in session.sent[2:]] == [["next"]]
+
+
+def test_nothing_is_forgotten_while_a_node_is_away(time: Time) -> None:
+    """However long that takes, and whatever other nodes acknowledge meanwhile."""
+    session = FakeSession()
+    writer = CassandraWriter(session, 20.0)
+    writer.write([mutation(session, 0, "before")])
+    writer.on_down(NODE)
+    for _ in range(3):
+        time.sleep(UNMARKED_S)
+        writer.write([mutation(session, 0, "meanwhile")])
+    session.sent.clear()
+    writer.on_up(NODE)
+    writer.write([])
+    assert [keys(batch) for batch in session.sent] == [["before"], *[["meanwhile"]] * 3]
+
+
+@pytest.mark.usefixtures("time")
+def test_what_could_not_be_written_again_is_with_the_next_write() -> None:
+    """Whose caller then hears whether it could."""
+    refusing = False
+
+    def answer(_: BatchStatement) -> None:
+        if refusing:
+            raise OperationTimedOut()
+
+    session = FakeSession(answer)
+    writer = CassandraWriter(session, 1.0)
+    writer.write([mutation(session, 0, "before")])
+    refusing = True
+    away_and_back(writer)
+    with pytest.raises(UnavailableError):
+        writer.write([mutation(session, 0, "next")])
+    refusing = False
+    session.sent.clear()
+    writer.write([mutation(session, 0, "next")])
+    assert [keys(batch) for batch in session.sent] == [["before"], ["next"]]
