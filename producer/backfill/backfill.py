@@ -64,15 +64,9 @@ class Backfill:
         total = 0
         for gap in gaps:
             piece = Asked(asked.symbol, max(gap.start, asked.start), min(gap.end, asked.end))
-            bookmark = Bookmark(self._settings.backfill_dir, self._history.adapter.name, piece)
-            reached = bookmark.load()
-            async for pulled in self._puller.pages(piece, reached.position):
-                publisher.publish(self._batch(pulled))
-                self._settle(publisher)
-                reached = self._went_on(bookmark, piece, pulled, reached, 0)
-            total += reached.taken
-            bookmark.delete()
-            told = {"gap_id": gap.gap_id, "trades": reached.taken}
+            taken = await self.publish(piece, publisher)
+            total += taken
+            told = {"gap_id": gap.gap_id, "trades": taken}
             if not self.within_horizon(piece.start):
                 log.warning("gap_not_filled", **told, detail="it has taken so long that bars may lack them")
             elif (piece.start, piece.end) != (gap.start, gap.end):
@@ -83,8 +77,8 @@ class Backfill:
                 log.info("gap_filled", **told)
         return total
 
-    async def bars(self, asked: Asked, publisher: Publisher) -> int:
-        """Publishes the provider's bars; returns how many."""
+    async def publish(self, asked: Asked, publisher: Publisher) -> int:
+        """Publishes the trades or bars of the history; returns how many."""
         bookmark = Bookmark(self._settings.backfill_dir, self._history.adapter.name, asked)
         reached = bookmark.load()
         async for pulled in self._puller.pages(asked, reached.position):

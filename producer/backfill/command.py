@@ -113,7 +113,7 @@ async def _publish_bars(
     settings: BackfillSettings, runtime: Runtime, backfill: Backfill, asked: Asked
 ) -> None:
     with _publishing(settings, runtime) as publisher:
-        bars = await backfill.bars(asked, publisher)
+        bars = await backfill.publish(asked, publisher)
     log.info("backfill_finished", bars=bars, interval=settings.provider_bars)
 
 

@@ -12,12 +12,15 @@ from producer.providers.backoff import Backoff
 from producer.providers.contract import Answered, Frame, RateLimited
 from producer.providers.http import RestClient
 from producer.providers.reading import load
+from producer.providers.redaction import Redaction
 from producer.providers.request_gate import Answer, RequestError
 from producer.sources import Rejected
 from schemas.errors import ConfigurationError, PoisonError, UnavailableError
 from schemas.events import ProviderBar, Trade
 
 log = structlog.get_logger()
+
+MOST_SAID = 200
 
 
 class Pulled(NamedTuple):
@@ -53,6 +56,7 @@ class Puller:
         self._client = client
         self._history = history
         self._provider = history.adapter.name
+        self._redaction = Redaction(history.adapter.secrets)
         self._clock = clock
         self._patience = patience
 
@@ -91,7 +95,7 @@ class Puller:
         """What an answer holds. Raises RequestError where it says that we ask too often."""
         received_us = self._clock.now_us()
         if answer.status >= 400:
-            raise self._refusal(asked, f"HTTP {answer.status}: {answer.body[:200].decode(errors='replace')}")
+            raise self._refusal(asked, f"HTTP {answer.status}: {answer.body.decode(errors='replace')}")
         try:
             page = self._history.page(asked, position, load(Frame(answer.body, received_us)))
         except PoisonError as error:
@@ -119,6 +123,6 @@ class Puller:
         )
 
     def _refusal(self, asked: Asked, said: str) -> ConfigurationError:
-        for secret in filter(None, self._history.adapter.secrets):
-            said = said.replace(secret, "***")
-        return ConfigurationError(f"{self._provider} refuses to tell of {asked.symbol}: {said[:200]}")
+        # Cut afterwards: of a secret that is cut in two a half would stay.
+        said = self._redaction.text(said)[:MOST_SAID]
+        return ConfigurationError(f"{self._provider} refuses to tell of {asked.symbol}: {said}")

@@ -304,7 +304,7 @@ def test_bars_of_a_provider_are_published_as_its_own(provider: str, document: An
     what, topics = Asked("BRK.B", START_MS * 1000 + 60_000_000, START_MS * 1000 + 240_000_000), Topics()
     with TradeHistory(list, documents=[document]) as server:
         count = running(
-            provider, server, tmp_path, lambda backfill: backfill.bars(what, topics), yahoo_url=server.url,
+            provider, server, tmp_path, lambda backfill: backfill.publish(what, topics), yahoo_url=server.url,
             alpha_vantage_url=server.url, alpha_vantage_api_key=KEY,
         )  # fmt: skip
     assert count == 3
@@ -318,14 +318,14 @@ def test_a_long_time_is_asked_for_in_parts(tmp_path: Path) -> None:
     """Yahoo's by weeks, Alpha Vantage's by months in New York, across the end of a year."""
     what = Asked("IBM", (START_MS - 20 * 86_400_000) * 1000, START_MS * 1000)
     with TradeHistory(list, documents=[YAHOO, YAHOO, YAHOO]) as server:
-        running("yahoo", server, tmp_path, lambda each: each.bars(what, Topics()), yahoo_url=server.url)
+        running("yahoo", server, tmp_path, lambda each: each.publish(what, Topics()), yahoo_url=server.url)
         spans = [dict(parse_qsl(urlsplit(path).query)) for path in server.asked]
     assert [int(span["period1"]) for span in spans[1:]] == [int(span["period2"]) for span in spans[:-1]]
     assert (int(spans[0]["period1"]), int(spans[-1]["period2"])) == (what.start // 10**6, what.end // 10**6)
     changes: dict[str, object] = {"alpha_vantage_api_key": KEY}
     with TradeHistory(list, documents=[ALPHA_VANTAGE, ALPHA_VANTAGE]) as server:
         changes["alpha_vantage_url"] = server.url
-        running("alpha_vantage", server, tmp_path, lambda each: each.bars(what, Topics()), **changes)
+        running("alpha_vantage", server, tmp_path, lambda each: each.publish(what, Topics()), **changes)
         asked_for = [dict(parse_qsl(urlsplit(path).query))["month"] for path in server.asked]
     assert asked_for == ["2025-12", "2026-01"]
 
@@ -338,12 +338,12 @@ def test_a_limit_that_is_said_in_an_answer_is_waited_for(tmp_path: Path) -> None
     changes: dict[str, object] = {"alpha_vantage_api_key": KEY}
     with TradeHistory(list, documents=[limit, ALPHA_VANTAGE]) as server:
         changes["alpha_vantage_url"] = server.url
-        running("alpha_vantage", server, tmp_path, lambda each: each.bars(what, Topics()), **changes)
+        running("alpha_vantage", server, tmp_path, lambda each: each.publish(what, Topics()), **changes)
         assert len(server.asked) == 2
     with TradeHistory(list, documents=[wrong]) as server:
         changes["alpha_vantage_url"] = server.url
         with pytest.raises(ConfigurationError, match="refuses") as refused:
-            running("alpha_vantage", server, tmp_path, lambda each: each.bars(what, Topics()), **changes)
+            running("alpha_vantage", server, tmp_path, lambda each: each.publish(what, Topics()), **changes)
     assert KEY not in str(refused.value)
 
 
