@@ -12,12 +12,13 @@ ApiError (TickstreamError)
 ├── InvalidParameter     422 invalid_parameter
 ├── AsOfTooOld           422 as_of_too_old
 ├── RateLimited          429 rate_limited, with Retry-After
-├── TooManyDownloads     503 too_many_downloads, with Retry-After
-├── ProducerUnavailable  503 producer_unavailable, with Retry-After
-├── KafkaUnavailable     503 kafka_unavailable, with Retry-After
 ├── LookupNotConfigured  503 lookup_not_configured
-├── LookupUnavailable    503 lookup_unavailable, with Retry-After
-└── StorageUnavailable   503 storage_unavailable, with Retry-After
+└── TryAgain             503, with Retry-After
+    ├── TooManyDownloads     too_many_downloads
+    ├── ProducerUnavailable  producer_unavailable
+    ├── KafkaUnavailable     kafka_unavailable
+    ├── LookupUnavailable    lookup_unavailable
+    └── StorageUnavailable   storage_unavailable
 """
 
 import math
@@ -153,8 +154,14 @@ class AsOfTooOld(ApiError):
         )
 
 
-class TooManyDownloads(ApiError):
+class TryAgain(ApiError):
+    """Not now; it may be better soon."""
+
     status = 503
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
+
+
+class TooManyDownloads(TryAgain):
     code = "too_many_downloads"
     headers = {"Retry-After": str(DOWNLOAD_RETRY_SECONDS)}  # noqa: RUF012 -- read only
 
@@ -164,19 +171,15 @@ class TooManyDownloads(ApiError):
         )
 
 
-class StorageUnavailable(ApiError):
-    status = 503
+class StorageUnavailable(TryAgain):
     code = "storage_unavailable"
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the storage does not answer ({why}): try again in {RETRY_AFTER_SECONDS} s")
 
 
-class ProducerUnavailable(ApiError):
-    status = 503
+class ProducerUnavailable(TryAgain):
     code = "producer_unavailable"
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
 
     def __init__(self, why: str) -> None:
         super().__init__(
@@ -184,10 +187,8 @@ class ProducerUnavailable(ApiError):
         )
 
 
-class KafkaUnavailable(ApiError):
-    status = 503
+class KafkaUnavailable(TryAgain):
     code = "kafka_unavailable"
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}  # noqa: RUF012 -- read only
 
     def __init__(self, why: str) -> None:
         super().__init__(f"Kafka does not take the order ({why}): try again in {RETRY_AFTER_SECONDS} s")
@@ -204,8 +205,7 @@ class LookupNotConfigured(ApiError):
         )
 
 
-class LookupUnavailable(ApiError):
-    status = 503
+class LookupUnavailable(TryAgain):
     code = "lookup_unavailable"
 
     def __init__(self, provider: str, why: str, retry_after_s: float = 0.0) -> None:

@@ -5,8 +5,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -16,9 +14,10 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from api.errors import LookupUnavailable
+from api.times import wall_clock
+from schemas.retry_after import retry_after_s
 
 MOST_BYTES = 8 * 1024 * 1024
-MOST_PAUSE_S = 3_600.0
 PAUSE_S = 60.0
 """After a 429 that does not say for how long."""
 
@@ -85,7 +84,8 @@ class LookupClient:
     def _check(self, answer: httpx.Response) -> None:
         status = answer.status_code
         if status in (429, 503):
-            pause_s = _pause_s(answer.headers.get("Retry-After"))
+            asked_s = retry_after_s(answer.headers.get("Retry-After"), wall_clock())
+            pause_s = PAUSE_S if asked_s is None else asked_s
             self._paused_until = self._monotonic() + pause_s
             raise self._unavailable(f"asks us to wait (HTTP {status})", pause_s)
         if status in (401, 402, 403):
@@ -105,18 +105,3 @@ class LookupClient:
 
     def _unavailable(self, why: str, retry_after_s: float = 0.0) -> LookupUnavailable:
         return LookupUnavailable(self.provider, why, retry_after_s)
-
-
-def _pause_s(header: str | None) -> float:
-    """The seconds of a ``Retry-After``, which is a number of them or a date."""
-    if header is None:
-        return PAUSE_S
-    if header.strip().isdecimal():
-        return min(float(header), MOST_PAUSE_S)
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return PAUSE_S
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - datetime.now(UTC)).total_seconds()), MOST_PAUSE_S)

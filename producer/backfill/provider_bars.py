@@ -7,19 +7,16 @@ Neither is proven against recorded answers: there are none.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import orjson
 
 from producer.backfill.history import Asked, Page
-from producer.providers.alpha_vantage import INTERVAL_NAMES, AlphaVantage
+from producer.providers.alpha_vantage import INTERVAL_NAMES, NEW_YORK, AlphaVantage
 from producer.providers.http import Request
 from producer.providers.request_gate import RequestLimits
 from producer.providers.yahoo import Yahoo
 
 S = 1_000_000
-NEW_YORK = ZoneInfo("America/New_York")
 CHUNK_S = {"1m": 7 * 86_400}
 """Yahoo gives so much at once, of an interval; of others 50 days."""
 
@@ -37,15 +34,7 @@ class YahooBars:
         return self.adapter.limits
 
     def request(self, asked: Asked, position: str) -> Request:
-        start, end = self._span(asked, position)
-        name = quote(self.adapter.names.theirs(asked.symbol), safe="")
-        query = {
-            "interval": self.adapter.bars,
-            "period1": str(start),
-            "period2": str(end),
-            "includePrePost": "true",
-        }
-        return Request(f"{self.adapter.url}/{name}", query)
+        return self.adapter.chart(asked.symbol, *self._span(asked, position))
 
     def page(self, asked: Asked, position: str, document: Any) -> Page:
         _, end = self._span(asked, position)
@@ -68,14 +57,13 @@ class AlphaVantageBars:
         return self.adapter.limits
 
     def request(self, asked: Asked, position: str) -> Request:
-        query = {
-            "function": "TIME_SERIES_INTRADAY",
-            "symbol": self.adapter.names.theirs(asked.symbol),
-            "interval": INTERVAL_NAMES[self.adapter.bars],
-            "month": position or _month(asked.start),
-            "outputsize": "full",
-        }
-        return Request(self.adapter.url, query, {"apikey": self.adapter.key})
+        return self.adapter.request(
+            "TIME_SERIES_INTRADAY",
+            asked.symbol,
+            interval=INTERVAL_NAMES[self.adapter.bars],
+            month=position or _month(asked.start),
+            outputsize="full",
+        )
 
     def page(self, asked: Asked, position: str, document: Any) -> Page:
         month = position or _month(asked.start)

@@ -35,6 +35,7 @@ from producer.providers.http import Request
 from producer.providers.provider_bars import interval_of, is_final
 from producer.providers.reading import UNREADABLE, mapping, number, read, shown, text
 from producer.providers.request_gate import RequestLimits
+from producer.providers.snapshots import last_price
 from producer.symbols import ProviderNames
 from schemas.errors import PoisonError
 from schemas.events import ProviderBar, Quote
@@ -77,9 +78,9 @@ class AlphaVantage:
     def polls(self, symbols: Sequence[str], *_: object) -> Sequence[Poll]:
         polls = []
         for symbol in symbols:
-            polls.append(Poll(self._request("GLOBAL_QUOTE", symbol), "quotes", (symbol,)))
+            polls.append(Poll(self.request("GLOBAL_QUOTE", symbol), "quotes", (symbol,)))
             if self.bars != "none":
-                intraday = self._request(
+                intraday = self.request(
                     "TIME_SERIES_INTRADAY", symbol, interval=INTERVAL_NAMES[self.bars], outputsize="compact"
                 )
                 polls.append(Poll(intraday, "bars", (symbol,)))
@@ -88,7 +89,8 @@ class AlphaVantage:
     def parse(self, frame: Frame) -> Parsed:
         return read(self.name, frame, _items, lambda item, index: self._item(item, frame, index))
 
-    def _request(self, function: str, symbol: str, **more: str) -> Request:
+    def request(self, function: str, symbol: str, **more: str) -> Request:
+        """Of one of its functions for one of our symbols."""
         query = {"function": function, "symbol": self.names.theirs(symbol), **more}
         return Request(self.url, query, {"apikey": self.key})
 
@@ -101,19 +103,14 @@ class AlphaVantage:
         return self._quote(item["quote"], frame, index)
 
     def _quote(self, quote: Mapping[str, Any], frame: Frame, index: int) -> Quote:
-        price = number(quote, "05. price", "invalid_price")
-        return Quote(
-            symbol=self.names.ours(text(quote, "01. symbol", "invalid_symbol")),
-            event_time=min(
-                frame.received_us, _close(text(quote, "07. latest trading day", "implausible_time"))
-            ),
-            received_at=frame.received_us,
-            bid=price,
-            bid_size=0.0,
-            ask=price,
-            ask_size=0.0,
-            sequence=frame.order(index),
+        closed = _close(text(quote, "07. latest trading day", "implausible_time"))
+        return last_price(
+            self.names.ours(text(quote, "01. symbol", "invalid_symbol")),
+            number(quote, "05. price", "invalid_price"),
+            min(frame.received_us, closed),
             source=self.name,
+            frame=frame,
+            index=index,
         )
 
     def _bar(self, row: Mapping[str, Any], frame: Frame) -> ProviderBar:

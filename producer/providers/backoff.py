@@ -2,11 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-
-MOST_RETRY_AFTER_S = 3600.0
-"""Of what a server asks for: it may be wrong, and nobody watches for a day."""
 
 
 @dataclass(slots=True)
@@ -28,20 +23,3 @@ class Backoff:
     def reset(self) -> None:
         """After a time in which all was well."""
         self.failures = 0
-
-
-def retry_after_s(header: str | None, now_us: int) -> float | None:
-    """The seconds of a ``Retry-After``, which is a number of them or a date; None where it is neither."""
-    if not header:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.fromtimestamp(now_us / 1e6, UTC)).total_seconds()
-    return min(max(0.0, seconds), MOST_RETRY_AFTER_S) if seconds == seconds else None  # noqa: PLR0124 -- NaN

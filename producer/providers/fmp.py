@@ -29,8 +29,8 @@ from producer.providers.contract import (
 from producer.providers.http import Request
 from producer.providers.reading import mapping, number, read, shown, text, whole
 from producer.providers.request_gate import RequestLimits
+from producer.providers.snapshots import last_price
 from producer.symbols import ProviderNames
-from schemas.events import Quote
 
 ERROR = "Error Message"
 OF_THE_PLAN = ("subscription", "premium", "exclusive endpoint", "legacy endpoint")
@@ -78,17 +78,13 @@ class Fmp:
     def _item(self, item: Mapping[str, Any], frame: Frame, index: int) -> Item:
         if ERROR in item:
             return _error(item[ERROR])
-        price = number(item, "price", "invalid_price")
-        return Quote(
-            symbol=self.names.ours(text(item, "symbol", "invalid_symbol")),
-            event_time=whole(item, "timestamp", "implausible_time") * 1_000_000,
-            received_at=frame.received_us,
-            bid=price,
-            bid_size=0.0,
-            ask=price,
-            ask_size=0.0,
-            sequence=frame.order(index),
+        return last_price(
+            self.names.ours(text(item, "symbol", "invalid_symbol")),
+            number(item, "price", "invalid_price"),
+            whole(item, "timestamp", "implausible_time") * 1_000_000,
             source=self.name,
+            frame=frame,
+            index=index,
         )
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from pybreaker import STATE_CLOSED, STATE_OPEN, CircuitBreaker, CircuitBreakerError, CircuitMemoryStorage
 
-from producer.providers.backoff import retry_after_s
 from schemas.errors import UnavailableError
+from schemas.retry_after import retry_after_s
 
 DEFAULT_PAUSE_S = 60.0
 """After a 429 that does not say for how long."""

@@ -15,11 +15,11 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from producer.providers.backoff import retry_after_s
 from producer.providers.contract import Handshake
 from producer.providers.settings import ProviderSettings
 from producer.providers.tls import trusted_certificates
 from schemas.errors import ConfigurationError
+from schemas.retry_after import retry_after_s
 
 TOO_BIG = 1009
 CLOSE_S = 0.3

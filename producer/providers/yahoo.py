@@ -32,6 +32,7 @@ from producer.providers.http import Request
 from producer.providers.provider_bars import interval_of, is_final
 from producer.providers.reading import UNREADABLE, mapping, number, read, shown, text, whole
 from producer.providers.request_gate import RequestLimits
+from producer.providers.snapshots import last_price
 from producer.symbols import ProviderNames
 from schemas.errors import PoisonError
 from schemas.events import ProviderBar, Quote
@@ -69,15 +70,19 @@ class Yahoo:
         polls = []
         for symbol in symbols:
             begin_s = max(now_s - REACH_S, known_us.get(symbol, 0) // S - BACK_S)
-            query = {
-                "interval": "1d" if self.bars == "none" else self.bars,
-                "period1": str(begin_s),
-                "period2": str(now_s + 60),
-                "includePrePost": "true",
-            }
-            name = quote(self.names.theirs(symbol), safe="")
-            polls.append(Poll(Request(f"{self.url.rstrip('/')}/{name}", query), "quotes", (symbol,)))
+            polls.append(Poll(self.chart(symbol, begin_s, now_s + 60), "quotes", (symbol,)))
         return polls
+
+    def chart(self, symbol: str, begin_s: int, end_s: int) -> Request:
+        """The price of one of our symbols now, and its bars that begin in a time."""
+        query = {
+            "interval": "1d" if self.bars == "none" else self.bars,
+            "period1": str(begin_s),
+            "period2": str(end_s),
+            "includePrePost": "true",
+        }
+        name = quote(self.names.theirs(symbol), safe="")
+        return Request(f"{self.url.rstrip('/')}/{name}", query)
 
     def parse(self, frame: Frame) -> Parsed:
         return read(self.name, frame, _items, lambda item, index: self._item(item, frame, index))
@@ -90,17 +95,13 @@ class Yahoo:
         return None if self.bars == "none" or _no_bar(item) else self._bar(item, frame)
 
     def _quote(self, meta: Mapping[str, Any], frame: Frame, index: int) -> Quote:
-        price = number(meta, "regularMarketPrice", "invalid_price")
-        return Quote(
-            symbol=self.names.ours(text(meta, "symbol", "invalid_symbol")),
-            event_time=whole(meta, "regularMarketTime", "implausible_time") * S,
-            received_at=frame.received_us,
-            bid=price,
-            bid_size=0.0,
-            ask=price,
-            ask_size=0.0,
-            sequence=frame.order(index),
+        return last_price(
+            self.names.ours(text(meta, "symbol", "invalid_symbol")),
+            number(meta, "regularMarketPrice", "invalid_price"),
+            whole(meta, "regularMarketTime", "implausible_time") * S,
             source=self.name,
+            frame=frame,
+            index=index,
         )
 
     def _bar(self, row: Mapping[str, Any], frame: Frame) -> ProviderBar:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from producer.providers.backoff import MOST_RETRY_AFTER_S, Backoff, retry_after_s
+from producer.providers.backoff import Backoff
 from producer.providers.catalogue import POLLED, PROVIDERS, make_adapter, make_polled
 from producer.providers.contract import Frame
 from producer.providers.feed import shards
@@ -19,6 +19,7 @@ from producer.registry import SOURCES, Making, make_source
 from producer.settings import ProducerSettings
 from producer.startup import Destination
 from schemas.errors import ConfigurationError
+from schemas.retry_after import MOST_RETRY_AFTER_S, retry_after_s
 from tests.support.provider_frames import KEYS, NOW_US, adapter_of, event, polled_of
 from tests.unit.producer.fakes import fake_runtime
 
