@@ -119,7 +119,7 @@ def build(
     for topic, decode in inputs:
         name = topic.rpartition(".")[2]
         group = topics.job_name("bars")
-        tables.execute_sql(source_table(settings, name, topic, group, settings.watermark_delay_ms))
+        tables.execute_sql(source_table(settings, name, [topic], group, settings.watermark_delay_ms))
         function = decode_function(decode, settings, schemas)
         tables.create_temporary_function(f"decode_{name}", function)
     tables.execute_sql(sink_table(settings, "records", outputs))
@@ -148,7 +148,7 @@ def provider_bars(
 ) -> DataStream:
     """The records of the third way; the arguments are those of ``build``."""
     topics = Topics(settings.topic_prefix)
-    source = source_table(settings, "provider_bars", topics.provider_bars, topics.job_name("bars"))
+    source = source_table(settings, "provider_bars", [topics.provider_bars], topics.job_name("bars"))
     tables.execute_sql(source)
     function = decode_function(DecodeProviderBars, settings, schemas)
     tables.create_temporary_function("decode_provider_bars", function)

@@ -1,27 +1,25 @@
 """The ``store`` job: everything that is written to Cassandra, and every dead letter about it.
 
-trades, corrections -> write to bronze and silver ---+-> dead letters
-quotes -> write to quotes ---------------------------+
-candles -> write to gold and versions ---------------+
-alerts -> write to alerts ---------------------------+
-gaps -> write to gaps -------------------------------+
-bars of providers -> write to provider_candles ------+
+trades, corrections, quotes, candles, alerts, gaps, bars of providers -> write -> dead letters
 """
 
 from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs.flink.tables import sink_table, source_table
-from jobs.flink.write_functions import write_functions
+from jobs.flink.write_function import write_function
 from jobs.settings import JobSettings
+from jobs.sinks.stores import stored_topics
 from schemas.avro_codec import SchemaJson
 from schemas.topics import Topics
 
 LETTERS = """
-    SELECT CAST('{topic}/' || CAST(`partition` AS STRING) || '/' || CAST(`offset` AS STRING) AS BYTES) AS key,
+    INSERT INTO dead_letters
+    SELECT CAST(CONCAT_WS('/', topic, CAST(`partition` AS STRING), CAST(`offset` AS STRING)) AS BYTES) AS key,
            letter AS payload
     FROM (
-        SELECT write_{table}(payload, `partition`, `offset`, record_time) AS letter, `partition`, `offset`
-        FROM {table} WHERE payload IS NOT NULL
+        SELECT write_records(topic, payload, `partition`, `offset`, record_time) AS letter,
+               topic, `partition`, `offset`
+        FROM records WHERE payload IS NOT NULL
     ) WHERE letter IS NOT NULL"""
 
 
@@ -31,12 +29,8 @@ def build(
     """The whole graph; the arguments are those of jobs.bars.build."""
     topics = Topics(settings.topic_prefix)
     tables.execute_sql(sink_table(settings, "dead_letters", [topics.dead_letter]))
-    letters = []
-    for topic, write in write_functions(settings, schemas, ids).items():
-        table = topic.rpartition(".")[2].replace("-", "_")
-        tables.execute_sql(source_table(settings, table, topic, topics.job_name("store")))
-        tables.create_temporary_function(f"write_{table}", write)
-        letters.append(LETTERS.format(table=table, topic=topic))
+    tables.execute_sql(source_table(settings, "records", stored_topics(topics), topics.job_name("store")))
+    tables.create_temporary_function("write_records", write_function(settings, schemas, ids))
     statements = tables.create_statement_set()
-    statements.add_insert_sql(f"INSERT INTO dead_letters {' UNION ALL '.join(letters)}")
+    statements.add_insert_sql(LETTERS)
     return statements

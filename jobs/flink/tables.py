@@ -4,6 +4,8 @@ Values are raw bytes both ways: decoding and encoding are ours, so that a record
 dead letter and not a failed job.
 """
 
+from collections.abc import Sequence
+
 from schemas.settings import KafkaSettings
 
 FETCH_BYTES = 128 * 1024
@@ -12,9 +14,13 @@ takes the slow way of a late one; with Kafka's default of 1 MiB that was 33,000 
 
 
 def source_table(
-    settings: KafkaSettings, name: str, topic: str, group: str, watermark_delay_ms: int | None = None
+    settings: KafkaSettings,
+    name: str,
+    topics: Sequence[str],
+    group: str,
+    watermark_delay_ms: int | None = None,
 ) -> str:
-    """DDL of a topic as a source. Event time is the record's timestamp, which keeps a watermark of each
+    """DDL of topics as a source. Event time is the record's timestamp, which keeps a watermark of each
     partition inside the source; without a delay there is none. ``arrived`` orders the dedup. Null values are
     the publisher's heartbeats."""
     watermark = (
@@ -25,13 +31,14 @@ def source_table(
     return f"""
         CREATE TABLE {name} (
             payload BYTES,
+            topic STRING METADATA VIRTUAL,
             `partition` INT METADATA VIRTUAL,
             `offset` BIGINT METADATA VIRTUAL,
             record_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
             arrived AS PROCTIME(){watermark}
         ) WITH (
             'connector' = 'kafka',
-            'topic' = '{topic}',
+            'topic' = '{";".join(topics)}',
             'properties.bootstrap.servers' = '{settings.kafka_bootstrap_servers}',
             'properties.group.id' = '{group}',
             'properties.client.id' = '{group}',
@@ -41,7 +48,7 @@ def source_table(
         )"""
 
 
-def sink_table(settings: KafkaSettings, name: str, topics: list[str]) -> str:
+def sink_table(settings: KafkaSettings, name: str, topics: Sequence[str]) -> str:
     """DDL of topics as a sink. With several of them the first column, ``topic``, says where a row goes."""
     topic_column = "topic STRING METADATA," if len(topics) > 1 else ""
     return f"""

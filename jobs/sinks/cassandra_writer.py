@@ -15,6 +15,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import structlog
@@ -75,14 +76,15 @@ class CassandraWriter(HostStateListener):
         self._node_back = False
         session.cluster.register_listener(self)
 
-    def write(self, mutations: Iterable[Mutation]) -> None:
-        """Returns once everything is acknowledged; raises UnavailableError after ``retry_seconds``."""
+    def write(self, *groups: Iterable[Mutation]) -> None:
+        """Returns once everything is acknowledged; raises UnavailableError after ``retry_seconds``. Mutations
+        of different groups have nothing to do with each other, whatever their keys."""
         with self._one_write:
             if self._node_back:
                 self._write_again()
             elif not self._node_away:
                 self._forget_marked()
-            self._send(self._batches(mutations))
+            self._send(chain.from_iterable(map(self._batches, groups)))
 
     def on_down(self, host: Host) -> None:  # noqa: ARG002 -- the driver's signature
         """The driver lost a node: what it had not marked is kept until the node is back."""
@@ -103,7 +105,7 @@ class CassandraWriter(HostStateListener):
 
     def _catch_up(self, host: Host) -> None:
         try:
-            self.write(())
+            self.write()
         except UnavailableError as error:
             # Still to do, and by the next write, whose caller hears of it.
             log.warning("cassandra_not_back", host=str(host.endpoint), error=str(error))

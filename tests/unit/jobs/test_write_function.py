@@ -7,18 +7,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from jobs.flink import write_functions
-from jobs.flink.write_functions import (
-    WriteAlerts,
-    WriteCandles,
-    WriteFunction,
-    WriteGaps,
-    WriteProviderBars,
-    WriteQuotes,
-    WriteTrades,
-)
+from jobs.flink import write_function
+from jobs.flink.write_function import WriteRecords
 from jobs.letters import MOST_PAYLOAD_BYTES
 from jobs.settings import JobSettings
+from jobs.sinks.stores import stored_topics
 from schemas.avro_codec import Decoder, Encoder
 from schemas.events import Alert, Candle, DeadLetter, Event, Gap, ProviderBar, Quote
 from schemas.intervals import MINUTE_US
@@ -39,22 +32,14 @@ PROVIDER_BAR = ProviderBar(
     "AAPL", "yahoo", "1m", START_US, START_US + MINUTE_US, 1.0, 2.0, 0.5, 1.5, 10.0, None, None, True,
     START_US + 70_000_000, START_US + 70_000_001, {"sma_20": 1.25},
 )  # fmt: skip
-KINDS: dict[type[WriteFunction], str] = {
-    WriteTrades: TOPICS.trades,
-    WriteQuotes: TOPICS.quotes,
-    WriteCandles: TOPICS.candles,
-    WriteAlerts: TOPICS.alerts,
-    WriteGaps: TOPICS.gaps,
-    WriteProviderBars: TOPICS.provider_candles,
-}
 ID_OF = {event_type: IDS[name] for name, event_type in TOPICS.record_types.items()}
 
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> FakeSession:
     session = FakeSession()
-    monkeypatch.setattr(write_functions, "shared_session", lambda _: session)
-    monkeypatch.setattr(write_functions, "prepare_worker", lambda: None)
+    monkeypatch.setattr(write_function, "shared_session", lambda _: session)
+    monkeypatch.setattr(write_function, "prepare_worker", lambda: None)
     return session
 
 
@@ -63,16 +48,21 @@ Write = Callable[..., list[DeadLetter | None]]
 
 @pytest.fixture
 def write(session: FakeSession) -> Write:
-    """``write(kind of function, *payloads)``: the letters, as the topic will have them."""
+    """``write(topic, *payloads)``: the letters, as their topic will have them. For records of several topics
+    in one batch, ``topic`` has that of each."""
     assert session.sent == []
 
-    def write(kind: type[WriteFunction], *payloads: bytes | None) -> list[DeadLetter | None]:
-        function: Any = kind(JobSettings(), KINDS[kind], KNOWN, IDS[TOPICS.dead_letter])
+    def write(topic: str | list[str], *payloads: bytes | None) -> list[DeadLetter | None]:
+        function: Any = WriteRecords(JobSettings(), KNOWN, IDS[TOPICS.dead_letter])
         function.open(None)
         count = len(payloads)
-        times = pd.Series(pd.to_datetime([START_US] * count, unit="us"))
+        topics = topic if isinstance(topic, list) else [topic] * count
         letters = function.eval(
-            pd.Series(payloads, dtype=object), pd.Series([2] * count), pd.Series(range(40, 40 + count)), times
+            pd.Series(topics, dtype=object),
+            pd.Series(payloads, dtype=object),
+            pd.Series([2] * count),
+            pd.Series(range(40, 40 + count)),
+            pd.Series(pd.to_datetime([START_US] * count, unit="us")),
         )
         decoder = Decoder(DeadLetter, lambda _: None, KNOWN)
         return [None if letter is None else decoder.decode(letter) for letter in letters]  # type: ignore[misc]
@@ -92,7 +82,7 @@ def refusals(letters: list[DeadLetter | None]) -> list[tuple[str, str, int | Non
 def test_trades_are_stored_and_poison_comes_back(write: Write, session: FakeSession) -> None:
     """Each letter at the place of its record, with where that lay."""
     good, bad = record(a_trade(sequence=1)), record(a_trade(price=-1.0, sequence=2))
-    letters = write(WriteTrades, good, None, b"no Avro", bad)
+    letters = write(TOPICS.trades, good, None, b"no Avro", bad)
     assert letters[:2] == [None, None]
     assert letters[2:] == [
         DeadLetter("not_avro", "no Confluent wire format header (one 0 byte and a schema id)", "store",
@@ -112,7 +102,7 @@ def test_corrections_are_stored_and_poison_among_them_comes_back(write: Write, s
     """A correction of a type that nobody knows is kept as received, like any refused record."""
     good, bad = record(a_cancel("t")), record(a_cancel("t", correction_id="bad", kind="bust"))
     quote = record(QUOTE)
-    letters = write(WriteTrades, record(a_trade()), good, bad, quote)
+    letters = write(TOPICS.trades, record(a_trade()), good, bad, quote)
     assert letters[:2] == [None, None]
     assert refusals(letters) == [
         ("invalid_correction", TOPICS.trades, 42, bad),
@@ -132,7 +122,7 @@ def test_quotes_are_stored_and_poison_comes_back(write: Write, session: FakeSess
     """A crossed quote is stored like any other."""
     crossed, bad = replace(QUOTE, sequence=1, bid=2.0), record(replace(QUOTE, ask=-1.0))
     trade = record(a_trade())
-    letters = write(WriteQuotes, record(QUOTE), None, record(crossed), bad, trade)
+    letters = write(TOPICS.quotes, record(QUOTE), None, record(crossed), bad, trade)
     assert letters[:3] == [None, None, None]
     assert refusals(letters) == [
         ("invalid_price", TOPICS.quotes, 43, bad),
@@ -148,7 +138,7 @@ def test_quotes_are_stored_and_poison_comes_back(write: Write, session: FakeSess
 def test_candles_are_stored_and_poison_comes_back(write: Write, session: FakeSession) -> None:
     """Among them a trade in the wrong topic, and a bar that no table has."""
     trade, odd = record(a_trade()), record(replace(CANDLE, interval="2m"))
-    letters = write(WriteCandles, record(CANDLE), None, trade, odd)
+    letters = write(TOPICS.candles, record(CANDLE), None, trade, odd)
     assert letters[:2] == [None, None]
     assert refusals(letters) == [
         ("wrong_schema", TOPICS.candles, 42, trade),
@@ -166,7 +156,7 @@ def test_every_final_version_of_a_batch_is_kept_and_gold_has_the_greatest(
 ) -> None:
     """Whatever their order; a live one beside them is not worth a row."""
     versions = [replace(CANDLE, version=2, final=False), replace(CANDLE, version=5), CANDLE]
-    assert write(WriteCandles, *map(record, versions)) == [None, None, None]
+    assert write(TOPICS.candles, *map(record, versions)) == [None, None, None]
     rows = sent_rows(session)
     assert [row["version"] for table, row in rows if table == "trades_gold_1m"] == [5]
     assert [row["version"] for table, row in rows if table == "candle_versions"] == [3, 5]
@@ -176,7 +166,7 @@ def test_alerts_are_stored_and_poison_comes_back(write: Write, session: FakeSess
     """Of an alert's revisions in a batch the greatest is written, whatever their order."""
     bad, candle = record(replace(ALERT, alert_id="")), record(CANDLE)
     resolved = replace(ALERT, revision=2, status="resolved")
-    letters = write(WriteAlerts, record(resolved), record(ALERT), None, bad, candle)
+    letters = write(TOPICS.alerts, record(resolved), record(ALERT), None, bad, candle)
     assert letters[:3] == [None, None, None]
     assert refusals(letters) == [
         ("invalid_identity", TOPICS.alerts, 43, bad),
@@ -193,7 +183,9 @@ def test_gaps_are_stored_and_poison_comes_back(write: Write, session: FakeSessio
     growing = replace(GAP, end=START_US + 4, closed=False)
     hour = START_US + 60 * MINUTE_US
     bad = record(replace(GAP, end=hour + 1))
-    letters = write(WriteGaps, record(GAP), record(growing), record(replace(GAP, gap_id="h", end=hour)), bad)
+    letters = write(
+        TOPICS.gaps, record(GAP), record(growing), record(replace(GAP, gap_id="h", end=hour)), bad
+    )
     assert letters[:3] == [None, None, None]
     assert refusals(letters) == [("invalid_identity", TOPICS.gaps, 43, bad)]
     assert [(table, row["gap_id"], row["end"], row["closed"]) for table, row in sent_rows(session)] == [
@@ -207,7 +199,9 @@ def test_provider_bars_are_stored_and_poison_comes_back(write: Write, session: F
     bad, candle = record(replace(PROVIDER_BAR, low=3.0)), record(CANDLE)
     newer = replace(PROVIDER_BAR, version=PROVIDER_BAR.version + 5, indicators={}, close=1.75)
     later = replace(PROVIDER_BAR, start=START_US + MINUTE_US, end=START_US + 2 * MINUTE_US)
-    letters = write(WriteProviderBars, record(newer), record(PROVIDER_BAR), None, bad, candle, record(later))
+    letters = write(
+        TOPICS.provider_candles, record(newer), record(PROVIDER_BAR), None, bad, candle, record(later)
+    )
     assert letters[:3] == [None, None, None]
     assert refusals(letters) == [
         ("invalid_price", TOPICS.provider_candles, 43, bad),
@@ -222,30 +216,50 @@ def test_provider_bars_are_stored_and_poison_comes_back(write: Write, session: F
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_batch_of_heartbeats_writes_nothing(
-    write: Write, session: FakeSession, kind: type[WriteFunction]
-) -> None:
+def test_records_of_several_topics_are_one_batch(write: Write, session: FakeSession) -> None:
+    """All are on their way at the same time, and each letter is at the place of its record."""
+    bad = record(a_trade(price=-1.0, sequence=2))
+    mixed = {
+        TOPICS.quotes: record(QUOTE),
+        TOPICS.trades: record(a_trade(sequence=1)),
+        TOPICS.candles: record(CANDLE),
+        TOPICS.alerts: b"no Avro",
+    }
+    letters = write([*mixed, TOPICS.trades], *mixed.values(), bad)
+    assert letters[:3] == [None, None, None]
+    assert refusals(letters) == [
+        ("not_avro", TOPICS.alerts, 43, b"no Avro"),
+        ("invalid_price", TOPICS.trades, 44, bad),
+    ]
+    offsets = [row["kafka_offset"] for table, row in sent_rows(session) if table == "trades_bronze"]
+    assert offsets == [41, 44]
+    assert {table for table, _ in sent_rows(session)} == {
+        "quotes", "quotes_latest", "trades_bronze", "trades_silver", "symbols", "trades_gold_1m",
+        "candle_versions",
+    }  # fmt: skip
+    assert session.most_in_flight == len(session.sent)
+
+
+@pytest.mark.parametrize("topic", stored_topics(TOPICS))
+def test_a_batch_of_heartbeats_writes_nothing(write: Write, session: FakeSession, topic: str) -> None:
     """And has no letters."""
-    assert write(kind, None, None) == [None, None]
+    assert write(topic, None, None) == [None, None]
     assert session.sent == []
 
 
 def test_the_letter_of_a_huge_record_is_cut(write: Write) -> None:
     """Or Kafka would refuse it, and the job would fail on it for ever."""
-    [letter] = write(WriteTrades, b"x" * 1_000_000)
+    [letter] = write(TOPICS.trades, b"x" * 1_000_000)
     assert letter is not None
     assert letter.payload == b"x" * MOST_PAYLOAD_BYTES
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_is_never_folded_away(kind: type[WriteFunction]) -> None:
+def test_it_is_never_folded_away() -> None:
     """The planner may call a deterministic function twice, or not at all."""
-    assert not kind(JobSettings(), KINDS[kind], KNOWN, 4).is_deterministic()
+    assert not WriteRecords(JobSettings(), KNOWN, 4).is_deterministic()
 
 
-def test_each_topic_has_its_function() -> None:
+def test_each_topic_has_its_store() -> None:
     """All but the dead letters, and the bars of providers before they have indicators, are stored."""
     others = {TOPICS.dead_letter, TOPICS.provider_bars}
-    stored = set(write_functions.write_functions(JobSettings(), KNOWN, IDS))
-    assert stored == set(TOPICS.event_types) - others
+    assert set(stored_topics(TOPICS)) == set(TOPICS.event_types) - others

@@ -1,0 +1,103 @@
+"""The vectorised function that stores a batch of records and returns the dead letters among them.
+
+When a call returns, everything it was given is in Cassandra or is a letter in its result. Flink finishes the
+open batch before a checkpoint's barrier passes, so a checkpoint covers only what is stored.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyflink.table import DataTypes, FunctionContext, ScalarFunction
+from pyflink.table.udf import udf
+
+from jobs.flink.columns import milliseconds
+from jobs.flink.worker import prepare_worker
+from jobs.flink.worker_session import shared_session
+from jobs.letters import carried
+from jobs.settings import JobSettings
+from jobs.sinks.cassandra_writer import CassandraWriter, Mutation
+from jobs.sinks.stores import Poison, Records, stores
+from schemas.avro_codec import Decoder, Encoder, SchemaJson
+from schemas.events import DeadLetter, Event
+from schemas.registry import RegistryLookup
+from schemas.topics import Topics
+
+
+class WriteRecords(ScalarFunction):
+    """``write(topic, payload, partition, offset, record_time) -> letter``: null, or the dead letter's bytes.
+
+    One function for all topics: what a batch costs by itself is paid once, and everything in it is on its way
+    to Cassandra at the same time.
+    """
+
+    def __init__(
+        self, settings: JobSettings, schemas: Mapping[int, SchemaJson], letter_schema_id: int
+    ) -> None:
+        self._settings = settings
+        self._schemas = schemas
+        self._letter_schema_id = letter_schema_id
+
+    def open(self, function_context: FunctionContext) -> None:  # noqa: ARG002 -- Flink's signature
+        prepare_worker()
+        session = shared_session(self._settings)
+        live_every = self._settings.live_every_ms / 1000
+        self._stores = stores(Topics(self._settings.topic_prefix), session, self._decoder, live_every)
+        self._writer = CassandraWriter(session, self._settings.cassandra_retry_seconds)
+        self._encode_letter = Encoder(DeadLetter, self._letter_schema_id)
+
+    def is_deterministic(self) -> bool:
+        """It writes: the planner must call it once for each record, and never fold it away."""
+        return False
+
+    def eval(
+        self,
+        topics: "pd.Series[Any]",
+        payloads: "pd.Series[Any]",
+        partitions: "pd.Series[Any]",
+        offsets: "pd.Series[Any]",
+        record_times: "pd.Series[Any]",
+    ) -> "pd.Series[Any]":
+        records = Records(
+            payloads.tolist(), partitions.tolist(), offsets.tolist(), milliseconds(record_times)
+        )
+        positions: dict[str, list[int]] = defaultdict(list)
+        for position, topic in enumerate(topics):
+            positions[topic].append(position)
+        poison: dict[str, Poison] = {topic: {} for topic in positions}
+        self._writer.write(
+            *(self._mutations(topic, records, positions[topic], poison[topic]) for topic in positions)
+        )
+        letters = np.full(len(payloads), None, dtype=object)
+        for topic, errors in poison.items():
+            for place, error in errors.items():
+                position = positions[topic][place]
+                letter = DeadLetter(
+                    error.reason, error.detail, "store", topic, records.partitions[position],
+                    records.offsets[position], carried(records.payloads[position]),
+                )  # fmt: skip
+                letters[position] = self._encode_letter.encode(letter)
+        return pd.Series(letters)
+
+    def _mutations(
+        self, topic: str, records: Records, positions: list[int], poison: Poison
+    ) -> Iterable[Mutation]:
+        if len(positions) < len(records.payloads):
+            records = Records(
+                [records.payloads[position] for position in positions],
+                [records.partitions[position] for position in positions],
+                [records.offsets[position] for position in positions],
+                records.times_ms[positions],
+            )
+        return self._stores[topic].mutations(records, poison)
+
+    def _decoder(self, event_types: tuple[type[Event], ...]) -> Decoder:
+        return Decoder(event_types, RegistryLookup(self._settings.schema_registry_url), self._schemas)
+
+
+def write_function(settings: JobSettings, schemas: Mapping[int, SchemaJson], ids: Mapping[str, int]) -> Any:
+    """The function as Flink registers it."""
+    function = WriteRecords(settings, schemas, ids[Topics(settings.topic_prefix).dead_letter])
+    return udf(function, result_type=DataTypes.BYTES(), func_type="pandas", deterministic=False)

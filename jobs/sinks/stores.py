@@ -1,0 +1,131 @@
+"""What becomes of the records of each topic: their rows, and which of them are refused."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from cassandra.cluster import Session
+
+from jobs.domain.record_batch import QuoteReader, TradeReader
+from jobs.sinks.cassandra_writer import Mutation
+from jobs.sinks.event_rows import AlertRows, CandleRows, GapRows
+from jobs.sinks.live_bars import LiveBars
+from jobs.sinks.provider_rows import ProviderBarRows
+from jobs.sinks.tick_rows import QuoteRows, TradeRows
+from schemas.avro_codec import Decoder
+from schemas.errors import PoisonError
+from schemas.events import Alert, Candle, Correction, Event, Gap, ProviderBar, Quote, Trade
+from schemas.topics import Topics
+from schemas.validation import check_alert, check_candle, check_gap, check_provider_bar
+
+
+class Records(NamedTuple):
+    """Records of one topic, in columns; a payload may be None. ``times_ms``: timestamps since 1970 UTC."""
+
+    payloads: Sequence[Any]
+    partitions: Sequence[int]
+    offsets: Sequence[int]
+    times_ms: "np.ndarray[Any, np.dtype[np.int64]]"
+
+
+Poison = dict[int, PoisonError]
+"""By position among the records."""
+
+
+class Store(Protocol):
+    """Of one topic."""
+
+    def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
+        """The rows of the valid records; adds the others to ``poison``."""
+
+
+class TradeStore:
+    """Trades to bronze and silver, corrections to bronze and their own table."""
+
+    def __init__(self, session: Session, decoder: Decoder) -> None:
+        self._rows = TradeRows(session)
+        self._reader = TradeReader(decoder)
+
+    def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
+        batch = self._reader.read(records.payloads, records.times_ms)
+        poison.update(batch.poison)
+        return self._rows.mutations(batch, records.payloads, records.partitions, records.offsets)
+
+
+class QuoteStore:
+    """Quotes, and the latest of each symbol."""
+
+    def __init__(self, session: Session, decoder: Decoder) -> None:
+        self._rows = QuoteRows(session)
+        self._reader = QuoteReader(decoder)
+
+    def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
+        batch = self._reader.read(records.payloads, records.times_ms)
+        poison.update(batch.poison)
+        return self._rows.mutations(batch)
+
+
+class EventRows(Protocol):
+    def mutations(self, events: Sequence[Any]) -> Iterable[Mutation]: ...
+
+
+class EventStore:
+    """Events that are taken one by one: they are few beside trades and quotes. ``due``: which of those that
+    are valid are written now."""
+
+    def __init__(
+        self,
+        rows: EventRows,
+        decoder: Decoder,
+        check: Callable[[Any], None],
+        due: Callable[[Iterable[Any]], list[Any]] = list,
+    ) -> None:
+        self._rows = rows
+        self._decode = decoder.decode
+        self._check = check
+        self._due = due
+
+    def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
+        return self._rows.mutations(self._due(self._valid(records.payloads, poison)))
+
+    def _valid(self, payloads: Sequence[bytes | None], poison: Poison) -> Iterator[Any]:
+        for position, payload in enumerate(payloads):
+            if payload is None:
+                continue
+            try:
+                event = self._decode(payload)
+                self._check(event)
+            except PoisonError as error:
+                poison[position] = error
+            else:
+                yield event
+
+
+def stored_topics(topics: Topics) -> tuple[str, ...]:
+    """Those whose records have tables."""
+    return (
+        topics.trades,
+        topics.quotes,
+        topics.candles,
+        topics.alerts,
+        topics.gaps,
+        topics.provider_candles,
+    )
+
+
+def stores(
+    topics: Topics, session: Session, decoder: Callable[[tuple[type[Event], ...]], Decoder], live_every: float
+) -> Mapping[str, Store]:
+    """Topic -> its store. ``live_every``: least seconds between two rows of a live bar."""
+    live_bars = LiveBars(live_every, time.monotonic)
+    return {
+        topics.trades: TradeStore(session, decoder((Trade, Correction))),
+        topics.quotes: QuoteStore(session, decoder((Quote,))),
+        topics.candles: EventStore(CandleRows(session), decoder((Candle,)), check_candle, live_bars.due),
+        topics.alerts: EventStore(AlertRows(session), decoder((Alert,)), check_alert),
+        topics.gaps: EventStore(GapRows(session), decoder((Gap,)), check_gap),
+        topics.provider_candles: EventStore(
+            ProviderBarRows(session), decoder((ProviderBar,)), check_provider_bar
+        ),
+    }
