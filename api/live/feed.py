@@ -149,7 +149,9 @@ class _Reader:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "latest",
                 "allow.auto.create.topics": False,
-                "fetch.wait.max.ms": 100,
+                # Few answers with many records, not one for each record.
+                "fetch.min.bytes": 64 * 1024,
+                "fetch.wait.max.ms": 10,
                 "queued.max.messages.kbytes": QUEUED_KB,
                 "reconnect.backoff.max.ms": 2_000,
                 "log_level": 0,  # what matters comes through error_cb and the messages
