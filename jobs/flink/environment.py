@@ -35,6 +35,8 @@ def configuration(settings: JobSettings, job: str, restore_from: str | None = No
         "execution.checkpointing.savepoint-dir": savepoint_uri(settings, job),
         "execution.checkpointing.incremental": "true",
         "state.backend.type": settings.state_backend,
+        # Dedup asks for what is not there: with filters it mostly need not look into any file.
+        "state.backend.rocksdb.use-bloom-filter": "true",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "500 ms",
         "restart-strategy.exponential-delay.max-backoff": "30 s",

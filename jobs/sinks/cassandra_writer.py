@@ -185,7 +185,7 @@ class CassandraWriter(HostStateListener):
                     # The values are in binary form already: binding them one by one would cost four times
                     # what the whole trade costs here, so they go where the driver puts bound values.
                     batch._statements_and_parameters.append((True, insert.statement.query_id, insert.values))
-                    size += sum(len(value) for value in insert.values if value)
+                    size += sum(map(len, filter(None, insert.values)))
                 if size >= MAX_BATCH_BYTES:
                     yield batch
                     batch, size = self._new_batch(routing_key), 0

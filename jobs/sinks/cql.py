@@ -1,7 +1,8 @@
 """Values in CQL's binary form (native protocol v5, section 6: types are big endian)."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 
 _INT = struct.Struct(">i")
 _BIGINT = struct.Struct(">q")
@@ -28,8 +29,9 @@ def boolean(value: bool) -> bytes:
     return b"\1" if value else b"\0"
 
 
-def text_list(values: Sequence[str]) -> bytes:
-    """A frozen<list<text>>."""
+@lru_cache(maxsize=4096)
+def text_list(values: tuple[str, ...]) -> bytes:
+    """A frozen<list<text>>. The same few come again and again: the condition codes of trades."""
     encoded = [value.encode() for value in values]
     return _INT.pack(len(encoded)) + b"".join(_INT.pack(len(value)) + value for value in encoded)
 

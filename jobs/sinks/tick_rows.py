@@ -88,7 +88,7 @@ class TradeRows:
             self._correction,
             (*partition, *key, fields["trade_id"].encode(), cql.optional_bigint(fields["trade_time"]),
              fields["kind"].encode(), *(cql.optional_double(fields[name]) for name in ("price", "size")),
-             fields["exchange"].encode(), cql.text_list(fields["conditions"]),
+             fields["exchange"].encode(), cql.text_list(tuple(fields["conditions"])),
              *(cql.boolean(fields[name]) for name in UPDATES),
              cql.bigint(fields["received_at"])),
         )  # fmt: skip
@@ -147,7 +147,7 @@ def _trade_values(batch: RecordBatch) -> Iterator[Values]:
         _binary(batch.floats["price"]),
         _binary(batch.floats["size"]),
         map(str.encode, columns["exchange"]),
-        map(cql.text_list, columns["conditions"]),
+        map(cql.text_list, map(tuple, columns["conditions"])),
         *(_binary(batch.flags[name]) for name in (*UPDATES, "correctable")),
         _binary(batch.integers["received_at"]),
         strict=True,
