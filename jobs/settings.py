@@ -59,8 +59,9 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
     )
     live_budget_per_second: int = Field(
         5000,
-        ge=1,
-        description="live versions of bars published in a second, over all symbols; finals never wait",
+        ge=0,
+        description="live versions of bars published in a second, over all symbols; 0: none."
+        " Finals never wait",
     )
     max_revised_bars: int = Field(
         500, ge=0, description="final bars after a corrected one that are published anew, of each interval"
@@ -110,6 +111,7 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
             horizon=self.horizon_seconds * 1_000_000,
             dedup_memory=self.dedup_memory_seconds * 1_000_000,
             live_every=self.live_every_ms * 1000,
+            live=self.live_budget_per_second > 0,
             generation=self.generation,
             max_revised_bars=self.max_revised_bars,
         )

@@ -30,6 +30,8 @@ from schemas.settings import EnvironmentSettings, Port, TopicSettings
 from schemas.topics import Topics
 
 PREFIX = "replay-"
+AT_FULL_SPEED = "max"
+"""No bar lives long enough then to be worth showing before it is final."""
 POLL_S = 0.5
 PROGRESS_S = 5.0
 START_SECONDS = 600
@@ -84,6 +86,8 @@ def replay(
         "SAVEPOINT_DIR": str(folder / "savepoints"),
         "CHECKPOINT_INTERVAL_MS": "1000",
     }
+    if environment.get("REPLAY_SPEED", AT_FULL_SPEED) == AT_FULL_SPEED:
+        variables["LIVE_BUDGET_PER_SECOND"] = "0"
     topic_settings = settings_from(TopicSettings, variables)
     with FlinkCluster(variables["FLINK_REST_URL"]) as cluster:
         _delete_finished(topic_settings, cluster)

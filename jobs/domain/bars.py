@@ -302,6 +302,8 @@ class SymbolBars:
 
     def _show_live(self, symbol: str, live: dict[str, int], now: Now, change: Change) -> None:
         """Shows the live bars that have changed (interval -> place), as far as it is time."""
+        if not now.rules.live:
+            return
         moment = max(self.watermark, self.greatest_event_time)
         all_of_them = moment - self.live_shown_at >= now.rules.live_every
         wanted = [interval for interval in live if all_of_them or interval == FIRST_INTERVAL]

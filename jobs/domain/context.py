@@ -20,6 +20,9 @@ class Rules:
     dedup_memory: int = 600_000_000
     live_every: int = 1_000_000
     """Least event time between live versions of the longer intervals; 1m goes out with every slice."""
+    live: bool = True
+    """Whether there are live versions at all: in a replay at full speed nobody sees them, and the watermark
+    is so far behind that each would have to look at hundreds of bars before it."""
     generation: int = 0
     max_revised_bars: int = 500
     """Of each interval, how many final bars after a revised one are published anew because of one event. Bars

@@ -9,6 +9,7 @@ def prepare_worker() -> None:
     """To be called by every function when it is opened; several times is no harm."""
     _configure_logging()
     _spare_bundles()
+    _end_without_taskmanager()
 
 
 def _configure_logging() -> None:
@@ -54,3 +55,12 @@ def _spare_bundles() -> None:
     StateSampler.start = start
     StateSampler.stop = stop
     BundleProcessor.monitoring_infos = lambda self: []  # noqa: ARG005 -- the method's own form
+
+
+def _end_without_taskmanager() -> None:
+    """Lets the process end when its TaskManager has been killed. It would stay for ever, with its memory:
+    Beam's log thread tells of the lost connection with ``print``, which PyFlink has made a call of the
+    logger, whose lock the main thread holds while it waits for that thread. Nobody is left to be told."""
+    from apache_beam.runners.worker import log_handler  # noqa: PLC0415 -- a second, see above
+
+    log_handler.print = lambda *args, **kwargs: None  # noqa: ARG005 -- the form of print

@@ -61,6 +61,7 @@ NEW_JOBS = {"jobmanager", "savepoint"}
 FIRST_CALM_SECONDS = 300
 BACK_SECONDS = 600
 """Patience for a machine that does other things, too; the report says how long it took."""
+ORPHAN_SECONDS = 60
 IN_FLIGHT_SECONDS = 2.0
 """So old a trade may be that the killed producer had sent and not heard of."""
 
@@ -143,6 +144,9 @@ def test_the_system_gets_over_it(run: Run, fault: Fault) -> None:
             new = again[len(parts_before) :] if again[: len(parts_before)] == parts_before else again
             samples = [sample for sample in run.watch.samples[first:] if sample.at >= begun]
             run.report.faults.append(suffered(fault.name, fault.what, (broken_at, mended_at), samples, new))
+    if fault.name == "taskmanager":
+        with run.check("taskmanager: its Python workers end, too"):
+            eventually(lambda: not run.target.orphans(), ORPHAN_SECONDS, "no worker is without TaskManager")
     if fault.bars_go_on:
         with run.check(f"{fault.name}: bars go on meanwhile"):
             assert covered > broken_at + fault.seconds / 2

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import psutil
@@ -25,6 +26,7 @@ SETTLE_S = 0.05
 """A checkpoint that is still open so long after the victim stood still cannot end any more."""
 
 WORKER = re.compile(r"pyflink\.fn_execution\S*")
+T = TypeVar("T")
 STARTED_AGAIN = re.compile(r"^\s*(\S+) had died and is started again", re.MULTILINE)
 
 
@@ -45,9 +47,27 @@ class Target:
         workers = [process for process in below if WORKER.search(" ".join(process.cmdline()))]
         return sorted(workers, key=lambda process: -process.cpu_times().user)
 
+    def orphans(self) -> list[psutil.Process]:
+        """Processes that ran Python functions for a TaskManager that is no more."""
+        state, now = str(self.live.settings.state_dir), set(self.python_workers())
+        return [
+            process
+            for process in psutil.process_iter()
+            if WORKER.search(" ".join(_of(process, psutil.Process.cmdline, [])))
+            and _of(process, psutil.Process.environ, {}).get("STATE_DIR") == state
+            and process not in now
+        ]
+
     def started_again(self) -> list[str]:
         """The parts that were started again since the runner was started, each as often as that happened."""
         return STARTED_AGAIN.findall(self.live.output())
+
+
+def _of(process: psutil.Process, read: Callable[[psutil.Process], T], gone: T) -> T:
+    try:
+        return read(process)
+    except psutil.Error:
+        return gone
 
 
 @dataclass(frozen=True, slots=True)

@@ -467,6 +467,20 @@ def test_refused_live_bars_are_tried_ever_more_rarely_in_silence() -> None:
     assert len(bars.budget.asked) < 20
 
 
+def test_without_live_bars_the_final_ones_are_the_same() -> None:
+    """And nobody is asked, and no timer waits, for what is not shown."""
+    shown, hidden = SymbolDriver(), SymbolDriver(Rules(live=False))
+    for bars in (shown, hidden):
+        for second in (0, 1, 70, 200, 4000):
+            bars.add(a_trade(second * SECOND_US, price=100.0 + second))
+        bars.advance(DAY_US + GRACE_US)
+    assert [bar for bar in hidden.published if not bar.final] == []
+    finals = [replace(bar, updated_at=0) for bar in shown.published if bar.final]
+    assert [replace(bar, updated_at=0) for bar in hidden.published] == finals
+    assert {bar.interval for bar in finals} == set(INTERVALS)
+    assert hidden.budget.asked == []
+
+
 def test_the_budget_is_asked_for_what_would_be_shown() -> None:
     """All six at first, then the minute, then six of the next timer's."""
     bars = SymbolDriver()
