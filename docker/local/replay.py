@@ -23,6 +23,7 @@ from docker.local.errors import PartFailed
 from docker.local.settings import PROJECT, LocalSettings
 from docker.local.tail import last_lines
 from jobs.cluster import FlinkCluster
+from producer.settings import ReplaySettings
 from schemas.create import admin_client, create_topics, delete_topics
 from schemas.errors import ConfigurationError
 from schemas.registry import register_schemas
@@ -30,8 +31,6 @@ from schemas.settings import EnvironmentSettings, Port, TopicSettings
 from schemas.topics import Topics
 
 PREFIX = "replay-"
-AT_FULL_SPEED = "max"
-"""No bar lives long enough then to be worth showing before it is final."""
 POLL_S = 0.5
 PROGRESS_S = 5.0
 START_SECONDS = 600
@@ -86,8 +85,8 @@ def replay(
         "SAVEPOINT_DIR": str(folder / "savepoints"),
         "CHECKPOINT_INTERVAL_MS": "1000",
     }
-    if environment.get("REPLAY_SPEED", AT_FULL_SPEED) == AT_FULL_SPEED:
-        variables["LIVE_BUDGET_PER_SECOND"] = "0"
+    if settings_from(ReplaySettings, environment).speed is None:
+        variables["LIVE_BUDGET_PER_SECOND"] = "0"  # no bar lives long enough to be worth showing
     topic_settings = settings_from(TopicSettings, variables)
     with FlinkCluster(variables["FLINK_REST_URL"]) as cluster:
         _delete_finished(topic_settings, cluster)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from cassandra.cluster import Session
 
-from jobs.domain.record_batch import QuoteReader, TradeReader
+from jobs.domain.record_batch import QuoteReader, RecordBatch, TradeReader
 from jobs.sinks.cassandra_writer import Mutation
 from jobs.sinks.event_rows import AlertRows, CandleRows, GapRows
 from jobs.sinks.live_bars import LiveBars
@@ -40,30 +40,21 @@ class Store(Protocol):
         """The rows of the valid records; adds the others to ``poison``."""
 
 
-class TradeStore:
-    """Trades to bronze and silver, corrections to bronze and their own table."""
+class TickStore:
+    """Trades or quotes, which are read as columns. ``rows``: those of the valid and of the refused."""
 
-    def __init__(self, session: Session, decoder: Decoder) -> None:
-        self._rows = TradeRows(session)
-        self._reader = TradeReader(decoder)
-
-    def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
-        batch = self._reader.read(records.payloads, records.times_ms)
-        poison.update(batch.poison)
-        return self._rows.mutations(batch, records.payloads, records.partitions, records.offsets)
-
-
-class QuoteStore:
-    """Quotes, and the latest of each symbol."""
-
-    def __init__(self, session: Session, decoder: Decoder) -> None:
-        self._rows = QuoteRows(session)
-        self._reader = QuoteReader(decoder)
+    def __init__(
+        self,
+        reader: TradeReader | QuoteReader,
+        rows: Callable[[RecordBatch, Records], Iterable[Mutation]],
+    ) -> None:
+        self._reader = reader
+        self._rows = rows
 
     def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
         batch = self._reader.read(records.payloads, records.times_ms)
         poison.update(batch.poison)
-        return self._rows.mutations(batch)
+        return self._rows(batch, records)
 
 
 class EventRows(Protocol):
@@ -118,10 +109,13 @@ def stores(
     topics: Topics, session: Session, decoder: Callable[[tuple[type[Event], ...]], Decoder], live_every: float
 ) -> Mapping[str, Store]:
     """Topic -> its store. ``live_every``: least seconds between two rows of a live bar."""
-    live_bars = LiveBars(live_every, time.monotonic)
+    trades, quotes, live_bars = TradeRows(session), QuoteRows(session), LiveBars(live_every, time.monotonic)
     return {
-        topics.trades: TradeStore(session, decoder((Trade, Correction))),
-        topics.quotes: QuoteStore(session, decoder((Quote,))),
+        topics.trades: TickStore(
+            TradeReader(decoder((Trade, Correction))),
+            lambda batch, each: trades.mutations(batch, each.payloads, each.partitions, each.offsets),
+        ),
+        topics.quotes: TickStore(QuoteReader(decoder((Quote,))), lambda batch, _: quotes.mutations(batch)),
         topics.candles: EventStore(CandleRows(session), decoder((Candle,)), check_candle, live_bars.due),
         topics.alerts: EventStore(AlertRows(session), decoder((Alert,)), check_alert),
         topics.gaps: EventStore(GapRows(session), decoder((Gap,)), check_gap),

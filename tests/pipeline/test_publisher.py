@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from producer.clock import SystemClock
 from producer.metrics import ProducerMetrics
@@ -32,6 +31,7 @@ from schemas.registry import RegistryLookup
 from schemas.settings import KafkaSettings, TopicSettings
 from schemas.topics import Topics
 from tests.support.fake_rest import rest_server
+from tests.support.reading import records
 
 pytestmark = pytest.mark.servers
 
@@ -52,29 +52,16 @@ def read(
     settings: KafkaSettings, topic: str, event_type: type[Event] | tuple[type[Event], ...]
 ) -> list[Record]:
     """Everything that is in a topic now, partition by partition."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "group.id": "unused",
-            "fetch.wait.max.ms": 10,
-        }
-    )
     decoder = Decoder(event_type, RegistryLookup(settings.schema_registry_url))
-    records = []
-    try:
-        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-            consumer.assign([TopicPartition(topic, partition, low)])
-            count = 0
-            while count < high - low:
-                for message in consumer.consume(high - low - count, timeout=5):
-                    assert message.error() is None
-                    count += 1
-                    event = None if message.value() is None else decoder.decode(message.value())
-                    records.append(Record(partition, message.key(), message.timestamp()[1], event))
-    finally:
-        consumer.close()
-    return records
+    return [
+        Record(
+            message.partition(),
+            message.key(),
+            message.timestamp()[1],
+            None if message.value() is None else decoder.decode(message.value()),
+        )
+        for message in records(settings, topic)
+    ]
 
 
 class Producer:

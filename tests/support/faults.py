@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import psutil
@@ -26,7 +25,6 @@ SETTLE_S = 0.05
 """A checkpoint that is still open so long after the victim stood still cannot end any more."""
 
 WORKER = re.compile(r"pyflink\.fn_execution\S*")
-T = TypeVar("T")
 STARTED_AGAIN = re.compile(r"^\s*(\S+) had died and is started again", re.MULTILINE)
 
 
@@ -52,22 +50,15 @@ class Target:
         state, now = str(self.live.settings.state_dir), set(self.python_workers())
         return [
             process
-            for process in psutil.process_iter()
-            if WORKER.search(" ".join(_of(process, psutil.Process.cmdline, [])))
-            and _of(process, psutil.Process.environ, {}).get("STATE_DIR") == state
+            for process in psutil.process_iter(["cmdline", "environ"])
+            if WORKER.search(" ".join(process.info["cmdline"] or ()))
+            and (process.info["environ"] or {}).get("STATE_DIR") == state
             and process not in now
         ]
 
     def started_again(self) -> list[str]:
         """The parts that were started again since the runner was started, each as often as that happened."""
         return STARTED_AGAIN.findall(self.live.output())
-
-
-def _of(process: psutil.Process, read: Callable[[psutil.Process], T], gone: T) -> T:
-    try:
-        return read(process)
-    except psutil.Error:
-        return gone
 
 
 @dataclass(frozen=True, slots=True)
