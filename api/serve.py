@@ -8,6 +8,7 @@ import sys
 import structlog
 import uvicorn
 
+from api.http_protocol import BoundedHttpProtocol
 from api.main import create_app
 from api.settings import ApiSettings
 from schemas.errors import ConfigurationError
@@ -20,8 +21,6 @@ HARD_MESSAGE_BYTES = 2 * 1024 * 1024
 """A WebSocket message above this ends the connection; from WS_MAX_MESSAGE_BYTES on it gets an answer."""
 SEND_BUFFER_BYTES = 256 * 1024
 """What the system holds for one connection that the other side has not taken."""
-HEAD_BYTES = 64 * 1024
-"""A request line and headers that are longer end the connection with 400."""
 NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
 """Loggers of the driver that write a stack trace for each failed reconnect; database.py says it once."""
 
@@ -53,9 +52,8 @@ def server_config(settings: ApiSettings) -> uvicorn.Config:
         create_app(settings),
         host=settings.api_host,
         port=settings.api_port,
-        # h11 bounds the head of a request; httptools, which uvicorn takes where it is installed, does not.
-        http="h11",
-        h11_max_incomplete_event_size=HEAD_BYTES,
+        http=BoundedHttpProtocol,
+        loop="uvloop",
         log_config=None,
         log_level="warning",
         access_log=False,  # the middleware writes a structured line
