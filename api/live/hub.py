@@ -14,7 +14,9 @@ from api.live.outbox import Outbox
 MOST_PUTS = 2_000
 """So many messages are handed over before others get their turn on the event loop: about 2 ms."""
 MOST_EVENTS = 64
-"""And of so many events: no more than a client is sent in one turn, so that a burst alone skips nothing."""
+"""And of so many events that somebody gets: no more than a client is sent in one turn, so that a burst alone
+skips nothing. A turn is long while many requests are answered, so the others must not wait for one: the feed
+would fall behind, memory would prove nothing any more, and each request would cost Cassandra, too."""
 
 Tap = Callable[[Incoming], None]
 
@@ -52,7 +54,7 @@ class Hub:
             for outbox in listeners:
                 outbox.put(message)
             puts += len(listeners)
-            taken += 1
+            taken += bool(listeners)
             if puts >= MOST_PUTS or taken >= MOST_EVENTS:
                 puts = taken = 0
                 await asyncio.sleep(0)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection
 
-from api.live.hub import Hub
+from api.live.hub import MOST_EVENTS, Hub
 from api.live.messages import ALL_ALERTS, Key
 from api.live.outbox import Outbox
 from schemas.events import Event
@@ -152,3 +152,25 @@ def test_taps_learn_of_every_event_first() -> None:
     events = [trade(1), candle(4), candle(2), quote(3)]
     publish(hub, *events)
     assert tapped == [(events[0], 0), (events[1], 1), (events[2], 2), (events[3], 2)]
+
+
+def test_events_that_nobody_gets_do_not_wait_for_the_others_on_the_loop() -> None:
+    """A busy loop must not hold up what fills the caches; whoever listens has his turn in between."""
+
+    async def turns(hub: Hub) -> int:
+        count = 0
+
+        async def others() -> None:
+            nonlocal count
+            while True:
+                count += 1
+                await asyncio.sleep(0)
+
+        busy = asyncio.create_task(others())
+        await hub.publish(incoming(*(trade(number) for number in range(MOST_EVENTS * 4))))
+        busy.cancel()
+        return count
+
+    heard = Hub(100)
+    listener(heard, TRADES)
+    assert (asyncio.run(turns(Hub(100))), asyncio.run(turns(heard))) == (0, 4)
