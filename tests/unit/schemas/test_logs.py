@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from schemas.logs import OURS, configure_logging
+from schemas.logs import configure_logging
 from schemas.settings import LogSettings
 
 
@@ -15,13 +15,12 @@ from schemas.settings import LogSettings
 def restored() -> Iterator[None]:
     """Logging is global to the process: afterwards it is as it was."""
     config, root = structlog.get_config(), logging.getLogger()
-    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("root", *OURS)}
+    handlers, level = root.handlers[:], root.level
     yield
     structlog.configure(**config)
     structlog.contextvars.clear_contextvars()
     root.handlers[:] = handlers
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
+    root.setLevel(level)
 
 
 def lines(settings: LogSettings, capsys: pytest.CaptureFixture[str]) -> list[str]:
