@@ -21,6 +21,9 @@ HARD_MESSAGE_BYTES = 2 * 1024 * 1024
 """A WebSocket message above this ends the connection; from WS_MAX_MESSAGE_BYTES on it gets an answer."""
 SEND_BUFFER_BYTES = 256 * 1024
 """What the system holds for one connection that the other side has not taken."""
+SWITCH_SECONDS = 0.0005
+"""How long one thread may hold the interpreter while another waits for it. Writing to a socket gives it away,
+and with Python's 5 ms an answer would wait for the feed's thread after each."""
 NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
 """Loggers of the driver that write a stack trace for each failed reconnect; database.py says it once."""
 
@@ -31,6 +34,7 @@ def serve() -> int:
     configure_logging(settings, "api")
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = server_config(settings)
     server = uvicorn.Server(config)
     listener = config.bind_socket()
