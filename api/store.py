@@ -132,7 +132,9 @@ class Store:
         None at the end of the range. A page may be shorter than ``limit`` although more follow."""
         rows: list[Row] = []
         read, parallel = 0, 1
-        async with aclosing(self._minutes(symbol, start, before.event_time)) as minutes:
+        # Ranges often end with a minute: no trade of the next one is before its first moment.
+        end = before.event_time - (before == Position(before.event_time))
+        async with aclosing(self._minutes(symbol, start, end)) as minutes:
             while chunk := await _take(minutes, parallel):
                 parts = await asyncio.gather(
                     *(self._minute(symbol, minute, start, before, limit + 1) for minute in chunk)

@@ -237,6 +237,20 @@ def test_trades_of_named_minutes_come_newest_first_and_no_other_is_read() -> Non
     assert [values[0] for _, values in tables.asked] == [(base + MINUTE_US) // 1000, base // 1000]
 
 
+@pytest.mark.parametrize(("more", "minutes"), [((), 1), ((1,), 2)], ids=["range", "cursor"])
+def test_the_minute_in_which_a_range_ends_is_read_only_where_it_may_hold_something(
+    more: tuple[int, ...], minutes: int
+) -> None:
+    """A range up to its first moment holds none of it; a cursor at this moment may."""
+    base = bar_start(at(2024, 8, 9), "1m")
+    trades = [(base + MINUTE_US, 0)] * bool(more) + [(base + 5, 1)]
+    tables = Tables({}, trades)
+    store = Store(tables, ["A"], lambda: NOW)  # type: ignore[arg-type]
+    found, _ = asyncio.run(store.trades("A", base, Position(base + MINUTE_US, *more), 9))
+    assert [(to_micros(trade.event_time), trade.sequence) for trade in found] == trades
+    assert len({values[0] for _, values in tables.asked}) == minutes
+
+
 def test_indicators_are_read_only_where_they_are_asked_for() -> None:
     """Their column is the largest of a bar."""
     store = Store(Tables({"1m": [at(2026, 3, 15)]}), ["A"], lambda: NOW)  # type: ignore[arg-type]
