@@ -26,9 +26,14 @@ EXIT_WHEN_FULL = "-XX:+ExitOnOutOfMemoryError"
 """A JVM out of memory is not to be trusted any more; started again, it is."""
 
 
+YIELDING = 5
+"""Niceness of what may lag while processors are short, so that ingest and answers do not: Kafka keeps it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A process. ``ports`` are the settings of its ports. Killed ``stop_seconds`` after a stop."""
+    """A process. ``ports`` are the settings of its ports. Killed ``stop_seconds`` after a stop. ``niceness``:
+    steps by which it yields the processors to the others."""
 
     name: str
     command: tuple[str, ...]
@@ -37,6 +42,7 @@ class Part:
     ports: tuple[str, ...] = ()
     address: str = ""
     stop_seconds: int = 30
+    niceness: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -103,6 +109,7 @@ def parts_of(
             ports=("CASSANDRA_PORT", "CASSANDRA_STORAGE_PORT"),
             address=f"127.0.0.1:{settings.cassandra_port}",
             stop_seconds=60,
+            niceness=YIELDING,
         ),
         Part(
             "jobmanager",
@@ -128,6 +135,7 @@ def parts_of(
             lambda: probes.has_taskmanager(settings.flink_url),
             ports=("TASKMANAGER_METRICS_PORT",),
             stop_seconds=60,
+            niceness=YIELDING,
             environment={"JVM_ARGS": " ".join(archives.flags("taskmanager"))},
         ),
         Step("topics", lambda: _make_topics(environment), needs=("registry",)),

@@ -190,7 +190,7 @@ def _program(part: Part, folders: Folders) -> str:
     return PROGRAM.format(
         name=part.name,
         misconfigured=MISCONFIGURED,
-        command=_escaped(shlex.join(part.command)),
+        command=_escaped(shlex.join(("nice", "-n", str(part.niceness), *part.command))),
         directory=_escaped(PROJECT),
         stop_seconds=part.stop_seconds,
         environment=_escaped(",".join(f'{name}="{value}"' for name, value in part.environment.items())),

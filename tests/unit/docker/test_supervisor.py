@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from docker.local.parts import Part
@@ -61,5 +62,27 @@ def test_a_part_that_only_its_user_can_put_right_is_not_started_again(tmp_path: 
             "ended": 2,
         }
         assert supervisor.processes()["misconfigured"].given_up
+    finally:
+        supervisor.shutdown()
+
+
+def test_a_part_that_yields_does_so_and_the_others_do_not(tmp_path: Path) -> None:
+    """Compared with the supervisor, which may itself be a nice one."""
+    settings = LocalSettings(state_dir=tmp_path)
+    settings.folders.create()
+    supervisor = Supervisor(settings.folders)
+    command = (sys.executable, "-c", "import time; time.sleep(60)")
+    parts = Part("urgent", command, lambda: True), Part("patient", command, lambda: True, niceness=3)
+    supervisor.start(parts, dict(os.environ))
+    try:
+        for each in parts:
+            supervisor.start_process(each.name)
+        processes = {name: psutil.Process(each.pid) for name, each in supervisor.processes().items()}
+        own = psutil.Process().nice()
+        until = time.monotonic() + LONG_S
+        while processes["patient"].nice() == own and time.monotonic() < until:
+            time.sleep(0.05)
+        assert {name: each.nice() - own for name, each in processes.items()} == {"urgent": 0, "patient": 3}
+        assert processes["patient"].name() != "nice"
     finally:
         supervisor.shutdown()
