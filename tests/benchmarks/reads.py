@@ -30,8 +30,8 @@ QUOTE, CANDLES, COLD, SUMMARY = (
 )
 MIX = (QUOTE,) * 12 + (CANDLES,) * 5 + (COLD,) * 2 + (SUMMARY,)
 TARGETS_P99_MS = {QUOTE: 5, CANDLES: 20, COLD: 50, SUMMARY: 50}
-CONNECTIONS = 64
-"""At most so many requests are under way; further ones wait, and the wait counts."""
+CONNECTIONS = 256
+"""At most so many requests are under way; further ones wait, and the wait counts: also for one another."""
 MINUTE_MS = 60_000
 WARM_SECONDS = 3.0
 
