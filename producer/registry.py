@@ -76,10 +76,10 @@ SOURCES = (*MAKERS, *PROVIDERS)
 ALONE = {"replay", "demo"}
 """Sources that are not one of several."""
 
-GONE: Mapping[str, str] = {
-    "iex": "IEX Cloud closed on 2024-08-31; SOURCE=finnhub with FINNHUB_API_KEY has the trades of the same"
-    " exchange",
-}
+IEX = (
+    "IEX Cloud closed on 2024-08-31; SOURCE=finnhub with FINNHUB_API_KEY has the trades of the same exchange"
+)
+GONE: Mapping[str, str] = dict.fromkeys(("iex", "iex_cloud", "iexcloud"), IEX)
 """Sources that people may still ask for, and what to use instead."""
 
 
