@@ -132,8 +132,8 @@ S = 1_000_000
 def provider(name: str, gives: list[str], *, in_use: bool) -> ProviderState:
     return ProviderState(
         name=name, about="", kind="polling", gives=gives, needs=[], configured=True, proven=False,
-        limits=None, in_use=in_use, priority=None, connections=1, health=None, following=None, received=0, published=0,
-        refused=0, last_message=None, disconnects={}, reconnects=0, budget=None,
+        limits=None, in_use=in_use, priority=None, connections=1, health=None, following=None, received=0,
+        published=0, refused=0, last_message=None, disconnects={}, reconnects=0, budget=None,
     )  # fmt: skip
 
 
