@@ -26,7 +26,8 @@ from api.metrics import ApiMetrics
 from api.models import Readiness, Symbol
 from api.producer import OrderWriter, ProducerClient
 from api.provider_store import ProviderStore
-from api.readiness import all_checks, assess
+from api.quote_store import StoredQuotes
+from api.readiness import FreshnessCheck, all_checks, assess
 from api.routes import (
     alerts,
     comparison,
@@ -111,7 +112,11 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
             http_client(settings) as outside,
         ):
             lookups = Lookups(provider_of(settings, outside, now), settings, metrics.cache, now)
-            checks = all_checks(settings, http, store, symbols, now)
+            producer = ProducerClient(http, settings.producer_metrics_url)
+            stored_quotes = StoredQuotes(database, store, now)
+            oldest_s = settings.ready_max_age_seconds
+            freshness = FreshnessCheck(store, stored_quotes, producer, symbols, oldest_s, now)
+            checks = all_checks(settings, http, store, freshness, now)
 
             async def look() -> Readiness:
                 return await assess(checks, settings.ready_timeout_seconds, metrics)
@@ -133,7 +138,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
                 readiness=Cached(look, READY_CACHE_SECONDS),
                 metrics=metrics,
                 live=live_server,
-                producer=ProducerClient(http, settings.producer_metrics_url),
+                producer=producer,
                 orders=OrderWriter(settings),
                 lookups=lookups,
                 configured=settings.symbols,

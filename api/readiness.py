@@ -3,19 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 import httpx
 import structlog
 from confluent_kafka import KafkaException
 
 from api.cached import Cached
-from api.errors import StorageUnavailable
+from api.errors import ProducerUnavailable, StorageUnavailable
 from api.metrics import ApiMetrics
 from api.models import Part, Readiness, Symbol
+from api.producer import ProducerClient
+from api.quote_store import StoredQuotes
 from api.settings import ApiSettings
 from api.store import Store
 from api.times import Now, to_micros
 from schemas.create import admin_client
+from schemas.producer_state import ProducerState
 from schemas.topics import Topics
 
 log = structlog.get_logger()
@@ -150,14 +154,39 @@ class CassandraCheck:
 
 @dataclass(frozen=True, slots=True)
 class FreshnessCheck:
-    """The newest stored trade of the configured symbols is young enough."""
+    """The newest stored trade of the configured symbols is young enough; where none of the sources in use has
+    trades, the newest stored quote."""
 
     store: Store
+    quotes: StoredQuotes
+    producer: ProducerClient
     symbols: Cached[list[Symbol]]
     max_age_s: float
     now: Now
 
     async def __call__(self) -> Part:
+        of_trades = await self._of_trades()
+        if of_trades.ready:
+            return of_trades
+        try:
+            state = await self.producer.state()
+        except ProducerUnavailable:
+            return of_trades
+        given = {what for provider in state.providers if provider.in_use for what in provider.gives}
+        return of_trades if not given or "trades" in given else await self._of_quotes(state)
+
+    async def _of_quotes(self, state: ProducerState) -> Part:
+        newest = max(
+            (stream for stream in state.streams if stream.last_event is not None),
+            key=attrgetter("last_event"),
+            default=None,
+        )
+        quote = None if newest is None else await self.quotes.bid_ask(newest.symbol)
+        if newest is None or quote is None:
+            return not_ready("no quote is stored yet, and no source in use has trades")
+        return self._aged(f"newest quote ({newest.symbol})", quote.event_time)
+
+    async def _of_trades(self) -> Part:
         bars = [
             (row.last_bar, row.symbol) for row in await self.symbols.get() if row.configured and row.last_bar
         ]
@@ -165,15 +194,18 @@ class FreshnessCheck:
             return not_ready("no bar is stored yet") if self.max_age_s else ready("nothing is stored yet")
         start, symbol = max(bars)
         newest = await self.store.newest_trade(symbol, to_micros(start)) or to_micros(start)
-        age_s = max(0.0, (self.now() - newest) / 1e6)
-        reason = f"newest trade ({symbol}) is {age_s:.1f} s old"
+        return self._aged(f"newest trade ({symbol})", newest)
+
+    def _aged(self, what: str, event_time: int) -> Part:
+        age_s = max(0.0, (self.now() - event_time) / 1e6)
+        reason = f"{what} is {age_s:.1f} s old"
         if self.max_age_s and age_s > self.max_age_s:
             return not_ready(f"{reason}, more than {self.max_age_s:g} s")
         return ready(reason)
 
 
 def all_checks(
-    settings: ApiSettings, http: httpx.AsyncClient, store: Store, symbols: Cached[list[Symbol]], now: Now
+    settings: ApiSettings, http: httpx.AsyncClient, store: Store, freshness: Check, now: Now
 ) -> dict[str, Check]:
     """The checks by the name of the part."""
     topics = Topics(settings.topic_prefix)
@@ -185,5 +217,5 @@ def all_checks(
         "cassandra": CassandraCheck(store),
         **jobs,
         "producer": ProducerCheck(http, settings.producer_metrics_url),
-        "freshness": FreshnessCheck(store, symbols, settings.ready_max_age_seconds, now),
+        "freshness": freshness,
     }

@@ -108,7 +108,10 @@ class ApiSettings(
         2.0, gt=0, le=30, description="longest that /ready waits for the answer of one part"
     )
     ready_max_age_seconds: float = Field(
-        60.0, ge=0, description="/ready: how old the newest stored trade may be; 0: any age, say off hours"
+        60.0,
+        ge=0,
+        description="/ready: how old the newest stored trade may be, or the newest quote where no source has"
+        " trades; 0: any age, say off hours",
     )
     ready_checkpoint_max_age_seconds: float = Field(
         120.0, gt=0, description="/ready: how old the last completed checkpoint of a job may be"

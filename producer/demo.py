@@ -3,18 +3,18 @@
 The first event is now, and the gaps between events are those of the recording, divided by the speed. What is
 played is no provider's trade of today, so its ``source`` is ``demo``; its ids are new in each run and round.
 Event times stay in the order of the recording, ``sequence`` stays what it was, and ``received_at`` is now.
+Bars of providers are not played: they belong to their times.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
-from itertools import islice
-from pathlib import Path
+from itertools import chain, islice
 
 import structlog
 
 from producer.clock import Clock
-from producer.frame_lines import adapters_of
-from producer.recorded_file import RecordedFile
+from producer.recordings import Recordings
 from producer.replay import Replay
 from producer.settings import ReplaySettings
 from producer.sources import Batch, Rejected
@@ -28,7 +28,7 @@ SOURCE = "demo"
 DELAY_US = 50_000
 """Heartbeats lag the clock by this: what is read and handed over meanwhile still comes in time."""
 PEEKED = 1_000
-"""Rows of a file among which its symbols are looked for."""
+"""Rows of a recording among which its symbols are looked for."""
 
 
 class Demo:
@@ -143,18 +143,13 @@ class Dating:
 
 
 def recorded_symbols(settings: ReplaySettings, now_us: int) -> tuple[str, ...]:
-    """The symbols of the first rows of the files, in their order. Raises ConfigurationError where there is no
-    file, or one cannot be read."""
+    """The symbols of the first rows of each recording, in their order. Raises ConfigurationError where there
+    is no file, or one cannot be read."""
     if not settings.replay_files:
         raise ConfigurationError("SOURCE=demo needs REPLAY_FILES: the recordings, separated by commas")
     found: dict[str, None] = {}
-    adapters = adapters_of(settings)
-    for name in settings.replay_files:
-        file = RecordedFile(Path(name), settings.replay_format, now_us + AHEAD_US, adapters)
-        try:
-            for row in islice(file.rows(), PEEKED):
-                if not isinstance(row.event, Rejected):
-                    found[row.event.symbol] = None
-        finally:
-            file.close()
+    with closing(Recordings(settings, now_us + AHEAD_US)) as recordings:
+        for row in chain.from_iterable(islice(rows, PEEKED) for rows in recordings.streams()):
+            if not isinstance(row.event, Rejected):
+                found[row.event.symbol] = None
     return tuple(found)

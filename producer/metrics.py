@@ -123,7 +123,7 @@ class ProducerMetrics:
             ["source"],
             registry=self.registry,
         )
-        # Messages of providers that the recorder has written, and those that it had no room for.
+        # Messages and answers of providers that the recorder has written, and those that it had no room for.
         self.recorded_frames = Counter(
             "producer_recorded_frames", "Messages that were recorded", registry=self.registry
         )

@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import IO, NamedTuple, cast
 
 import structlog
 
-from producer.frame_lines import BEGINNING, Adapters, Event, FrameParser, frame_parser
+from producer.frame_lines import BEGINNING, Event, chosen_provider
 from producer.recording import Parser, mapping_for
-from producer.sources import Rejected
+from producer.sources import Kind, Rejected
 from producer.validation import EARLIEST_US
 from schemas.errors import ConfigurationError, PoisonError
+from schemas.events import ProviderBar
 
 log = structlog.get_logger()
 
@@ -23,7 +24,7 @@ MOST_LINE = 1_000_000
 """Characters of a line; what is longer is taken for several unreadable lines, in bounded memory."""
 
 MOST_FRAME = 40_000_000
-"""Characters of a line with a recorded message: PROVIDER_MAX_FRAME_BYTES of it, and what JSON adds."""
+"""Characters of a line with a recorded frame: PROVIDER_MAX_FRAME_BYTES of it, and what JSON adds."""
 
 MOST_PEEKED = 100
 """Lines of a JSON file that may be unreadable before the first object."""
@@ -42,20 +43,45 @@ class RecordedRow(NamedTuple):
     """Whether the file says itself what its trades update."""
 
 
-class RecordedFile:
-    """A CSV or JSON lines file, ``.gz`` too. Begin with ``rows``, end with ``close``."""
+class RecordedLine(NamedTuple):
+    """``place``: file and number of the line."""
 
-    def __init__(
-        self, path: Path, format_text: str, latest_us: int, adapters: Adapters | None = None
-    ) -> None:
+    text: str
+    place: str
+
+    def refused(self, error: PoisonError, kind: Kind = "trade") -> Rejected:
+        """Its dead letter."""
+        payload = self.text.encode(errors="surrogateescape")
+        return Rejected(error.reason, f"{self.place}: {error.detail}", payload, kind)
+
+
+class RunningTime:
+    """The greatest event time so far (us). One beyond ``latest_us`` is wrong, and moves nothing."""
+
+    def __init__(self, latest_us: int) -> None:
+        self._latest_us = latest_us
+        self._us = 0
+
+    def row(self, event: Event, *, decided: bool = False) -> RecordedRow:
+        """The event as a row. Bars of providers have no part in event time."""
+        if not isinstance(event, Rejected | ProviderBar) and (
+            self._us < event.event_time <= self._latest_us and event.event_time >= EARLIEST_US
+        ):
+            self._us = event.event_time
+        return RecordedRow(self._us, event, decided)
+
+
+class RecordedFile:
+    """A CSV or JSON lines file, ``.gz`` too. Begin with ``rows``, or with ``lines`` where they are frames of
+    providers; end with ``close``."""
+
+    def __init__(self, path: Path, format_text: str, latest_us: int) -> None:
         """Reads how the file begins. An event time beyond ``latest_us`` is wrong, and moves no clock.
-        ``adapters``: what reads recorded messages of providers.
 
         Raises ConfigurationError where the file cannot be read or its columns do not fit ``format_text``.
         """
         self._path = path
         self._latest_us = latest_us
-        self._adapters = adapters
         self._most = MOST_LINE
         self._line = 0
         suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
@@ -73,7 +99,8 @@ class RecordedFile:
                 # Bytes that are no UTF-8 make one line unreadable, not the file.
                 text = TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
                 self._lines = opening.enter_context(text)
-                self._parser, self._peeked = self._begin(suffix, format_text)
+                self._parser: Parser | None = None
+                self._peeked = self._begin(suffix, format_text)
             except Damage as error:
                 raise ConfigurationError(
                     f"REPLAY_FILES: {path} cannot be read ({error}): give the path of a recording"
@@ -88,31 +115,36 @@ class RecordedFile:
         """Bytes of the file that have been read, up to ``size``."""
         return self._raw.tell()
 
+    @property
+    def folder(self) -> Path:
+        return self._path.parent
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether its lines are those of ``producer.frame_lines``."""
+        return self._parser is None
+
     def rows(self) -> Iterator[RecordedRow]:
+        """What every line of a file without frames is, in order. Raises like ``lines``."""
+        parser = self._parser
+        if parser is None:
+            raise TypeError(f"{self._path} has no rows but frames")
+        running = RunningTime(self._latest_us)
+        for line in self.lines():
+            event: Event
+            try:
+                event = parser.parse(line.text, self._line)
+            except PoisonError as error:
+                event = line.refused(error, parser.kind)
+            yield running.row(event, decided=parser.decides)
+
+    def lines(self) -> Iterator[RecordedLine]:
         """Every line that is not blank, in order. Raises ConfigurationError where the file ends in damage."""
-        running_us = 0
-        decided = self._parser.decides
         for line in self._read():
             self._line += 1
             text = line.rstrip("\r\n")
-            if not text or text.isspace():
-                continue
-            for event in self._events(text):
-                if not isinstance(event, Rejected) and (
-                    running_us < event.event_time <= self._latest_us and event.event_time >= EARLIEST_US
-                ):
-                    running_us = event.event_time
-                yield RecordedRow(running_us, event, decided)
-
-    def _events(self, text: str) -> Sequence[Event]:
-        """What a line holds."""
-        parser = self._parser
-        try:
-            return (
-                parser.parse(text) if isinstance(parser, FrameParser) else (parser.parse(text, self._line),)
-            )
-        except PoisonError as error:
-            return (self._refused(text, error),)
+            if text and not text.isspace():
+                yield RecordedLine(text, f"{self._path.name}:{self._line}")
 
     def _read(self) -> Iterator[str]:
         yield from self._peeked
@@ -120,7 +152,7 @@ class RecordedFile:
             while line := self._lines.readline(self._most):
                 yield line
         except Damage as error:
-            if isinstance(self._parser, FrameParser):  # whoever recorded it was cut off while writing
+            if self.has_frames:  # whoever recorded it was cut off while writing
                 log.warning("recording_cut_off", file=str(self._path), line=self._line, error=str(error))
                 return
             raise ConfigurationError(
@@ -128,8 +160,9 @@ class RecordedFile:
                 f" published; repair the file and replay it again"
             ) from error
 
-    def _begin(self, suffix: str, format_text: str) -> tuple[Parser | FrameParser, list[str]]:
-        """The parser of this file, and the lines that were read to find it and are still to be parsed."""
+    def _begin(self, suffix: str, format_text: str) -> list[str]:
+        """Finds the parser of this file, if it has rows; returns the lines that were read for that and are
+        still to be parsed."""
         name = self._path.name
         stem = name.removesuffix(".gz")[: -len(suffix)]
         first = self._lines.readline(MOST_LINE)
@@ -138,22 +171,21 @@ class RecordedFile:
         if first.startswith(BEGINNING):
             self._most = MOST_FRAME
             rest = "" if first.endswith("\n") else self._lines.readline(MOST_FRAME)
-            return frame_parser(format_text, self._adapters, name), [first + rest]
+            chosen_provider(format_text, name)
+            return [first + rest]
         if suffix in CSV_SUFFIXES:
             self._line = 1
             columns = [column.strip().strip('"') for column in first.rstrip("\r\n").split(",")]
-            return Parser(mapping_for(format_text, columns, name), columns, stem), []
+            self._parser = Parser(mapping_for(format_text, columns, name), columns, stem)
+            return []
         peeked = [first]
         while (keys := _keys(peeked[-1])) is None:
             line = self._lines.readline(MOST_LINE)
             if not line or len(peeked) == MOST_PEEKED:
                 raise ConfigurationError(f"{self._path}: no JSON object in its first {len(peeked)} lines")
             peeked.append(line)
-        return Parser(mapping_for(format_text, keys, name), None, stem), peeked
-
-    def _refused(self, text: str, error: PoisonError) -> Rejected:
-        detail = f"{self._path.name}:{self._line}: {error.detail}"
-        return Rejected(error.reason, detail, text.encode(errors="surrogateescape"), self._parser.kind)
+        self._parser = Parser(mapping_for(format_text, keys, name), None, stem)
+        return peeked
 
 
 def _keys(line: str) -> list[str] | None:

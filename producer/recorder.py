@@ -1,8 +1,9 @@
-"""The recorder: every message of every provider, as it came, in files that a replay reads.
+"""The recorder: every message and every answer of every provider, as it came, in files that a replay reads.
 
 A file holds lines of ``producer.frame_lines``, compressed. Each second's lines are a gzip member of their
 own, written at once: whatever becomes of this process, what was written can be read. Nothing that we send is
-recorded, no address, and no key that a provider sends back.
+recorded but what was asked for, no address, and no key that a provider sends back. Of answers those are
+recorded that somebody looks at: none with status 429, or 500 and above.
 """
 
 import gzip
@@ -33,8 +34,8 @@ MOST_TOGETHER = 4 * 1024 * 1024
 class RecorderSettings(EnvironmentSettings):
     record: str = Field(
         "",
-        description="folder that messages of providers with a WebSocket are recorded in, as they came, for"
-        " replays; empty: none",
+        description="folder that the messages and the answers of providers are recorded in, as they came,"
+        " for replays; empty: none",
     )
     record_file_mb: int = Field(
         64,

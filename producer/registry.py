@@ -1,7 +1,8 @@
 """Every source by its name: what SOURCE and SOURCES may say."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -13,6 +14,8 @@ from producer.failover.members import Member, ProviderMember, SourceMember
 from producer.failover.source import FollowedSources
 from producer.merged import Merged
 from producer.providers.catalogue import POLLED, PROVIDERS, make_adapter, make_polled
+from producer.providers.contract import Limits
+from producer.providers.deliveries import Notice
 from producer.providers.feed import Feed
 from producer.providers.source import ProviderSource
 from producer.replay import Replay
@@ -76,10 +79,10 @@ SOURCES = (*MAKERS, *PROVIDERS)
 ALONE = {"replay", "demo"}
 """Sources that are not one of several."""
 
-GONE: Mapping[str, str] = {
-    "iex": "IEX Cloud closed on 2024-08-31; SOURCE=finnhub with FINNHUB_API_KEY has the trades of the same"
-    " exchange",
-}
+IEX = (
+    "IEX Cloud closed on 2024-08-31; SOURCE=finnhub with FINNHUB_API_KEY has the trades of the same exchange"
+)
+GONE: Mapping[str, str] = dict.fromkeys(("iex", "iex_cloud", "iexcloud"), IEX)
 """Sources that people may still ask for, and what to use instead."""
 
 
@@ -118,19 +121,48 @@ def make_source(names: Sequence[str], making: Making) -> Source:
         feed = _feed(names[0], making)
         return ProviderSource(feed, making.heartbeat_us, making.settings.provider_delay_ms)
     settings, runtime = making.settings, making.runtime
-    members = [member(name, making) for name in names]
+    members = [member(name, making, symbols) for name, symbols in shares(names, settings).items()]
     return FollowedSources(
         members, settings, runtime, lambda: patiently(lambda: last_heard_us(settings), runtime)
     )
 
 
-def member(name: str, making: Making) -> Member:
-    """One of several sources: beside trades no bars of a provider's own are asked for."""
-    settings = making.settings
+def shares(names: Sequence[str], settings: ProducerSettings) -> Mapping[str, tuple[str, ...]]:
+    """The symbols that each of several sources is asked for: the first ones, where it serves fewer than there
+    are. The one with trades that serves most is asked for all: beyond that nobody would have the others."""
+
+    def most(name: str) -> float:
+        limits = None if name in MAKERS else PROVIDERS[name].limits(settings)
+        return limits.symbols * limits.connections if isinstance(limits, Limits) else math.inf
+
+    traders = [name for name in names if name in MAKERS or not PROVIDERS[name].quotes_only]
+    widest = max(traders, key=most, default=None)
+    symbols = settings.symbols
+    count = len(symbols)
+    return {name: symbols[: count if name == widest else int(min(count, most(name)))] for name in names}
+
+
+def member(name: str, making: Making, symbols: tuple[str, ...] | None = None) -> Member:
+    """One of several sources, asked for these of SYMBOLS, or for all: beside trades no bars of a provider's
+    own are asked for."""
+    settings, runtime = making.settings, making.runtime
     if name in MAKERS:
-        return SourceMember(MAKERS[name](making), settings.symbols, making.runtime.clock)
-    quotes = making._replace(settings=settings.model_copy(update={"provider_bars": "none"}))
-    return ProviderMember(_feed(name, quotes), settings.provider_delay_ms)
+        return SourceMember(MAKERS[name](making), settings.symbols, runtime.clock)
+    update: dict[str, Any] = {"provider_bars": "none"}
+    left_out = None
+    if symbols is not None and (others := settings.symbols[len(symbols) :]):
+        update["symbols"] = symbols
+        detail = f"it serves {len(symbols)} symbols"
+        left_out = Notice("symbol_refused", name, others, runtime.clock.now_us(), detail=detail)
+        log.warning(
+            "provider_serves_fewer",
+            provider=name,
+            symbols=len(symbols),
+            detail=f"the other {len(others)} of SYMBOLS are left to the other sources: name those first that"
+            " it is to have",
+        )
+    feed = _feed(name, making._replace(settings=settings.model_copy(update=update)))
+    return ProviderMember(feed, settings.provider_delay_ms, left_out)
 
 
 def _feed(name: str, making: Making) -> Feed:

@@ -1,25 +1,24 @@
 """Recordings as a source: several files, merged by time, as fast as possible or at a chosen speed.
 
-Within a file rows stay in the order in which they are: a recording may be out of order where the market was,
-and the jobs must see it. Files are merged by their running time, the greatest event time so far.
+Within a recording rows stay in the order in which they are: it may be out of order where the market was, and
+the jobs must see it. Several are merged by their running time, the greatest event time so far.
 """
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from operator import itemgetter
-from pathlib import Path
 
 import structlog
 
 from producer.clock import Clock
-from producer.frame_lines import adapters_of
 from producer.recorded_file import RecordedFile, RecordedRow
+from producer.recordings import Recordings
 from producer.settings import ReplaySettings
 from producer.sources import Batch, Rejected
 from producer.validation import AHEAD_US
 from schemas.errors import ConfigurationError
-from schemas.events import Correction, Quote, Trade
+from schemas.events import Correction, ProviderBar, Quote, Trade
 
 log = structlog.get_logger()
 
@@ -68,19 +67,14 @@ class Replay:
         if not self._settings.replay_files:
             raise ConfigurationError("SOURCE=replay needs REPLAY_FILES: the recordings, separated by commas")
         latest_us = self._clock.now_us() + AHEAD_US
-        adapters = adapters_of(self._settings)
-        with ExitStack() as stack:
-            files = []
-            for path in self._settings.replay_files:
-                files.append(RecordedFile(Path(path), self._settings.replay_format, latest_us, adapters))
-                stack.callback(files[-1].close)
-            rows = [file.rows() for file in files]
+        with closing(Recordings(self._settings, latest_us)) as recordings:
+            rows = recordings.streams()
             merged = rows[0] if len(rows) == 1 else heapq.merge(*rows, key=itemgetter(0))
-            progress = _Progress(files, self._clock)
+            progress = _Progress(recordings.files, self._clock)
             greatest_us = 0
             for batch, running_us in self._batched(merged):
                 greatest_us = running_us
-                events = (batch.trades, batch.corrections, batch.quotes, batch.rejected)
+                events = (batch.trades, batch.corrections, batch.quotes, batch.bars, batch.rejected)
                 if self._tells:
                     progress.update(sum(len(of_kind) for of_kind in events))
                 yield batch
@@ -118,6 +112,7 @@ class _Gathered:
         self._trades: list[Trade] = []
         self._corrections: list[Correction] = []
         self._quotes: list[Quote] = []
+        self._bars: list[ProviderBar] = []
         self._rejected: list[Rejected] = []
         self._decided: bool | None = None
 
@@ -133,6 +128,8 @@ class _Gathered:
             self._quotes.append(event)
         elif isinstance(event, Correction):
             self._corrections.append(event)
+        elif isinstance(event, ProviderBar):
+            self._bars.append(event)
         else:
             self._rejected.append(event)
         if self._decided is None and _has_conditions(row):
@@ -146,6 +143,7 @@ class _Gathered:
             self._rejected,
             corrections=self._corrections,
             decided=bool(self._decided),
+            bars=self._bars,
         )
 
 

@@ -16,8 +16,8 @@ Record = Callable[[str, Frame], None]
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """``stop`` is set when the part is asked to stop: every wait then ends. ``tracing``: None where it is
-    off. ``stopped``: symbols that somebody has stopped. ``record``: takes each message of a provider, with
-    its name, as it came; None where nothing is recorded."""
+    off. ``stopped``: symbols that somebody has stopped. ``record``: takes each frame of a provider, with its
+    name, as it came; None where nothing is recorded."""
 
     clock: Clock
     metrics: ProducerMetrics

@@ -1,7 +1,7 @@
 """A replay: recordings through the same code in a run of its own, beside the live system.
 
 It has topics of its own, which keep everything whatever its age, job instances of its own, and the same
-tables. It ends when every trade and every bar is stored.
+tables. It ends when every trade and every bar is stored, those of providers, too.
 """
 
 import shutil
@@ -124,9 +124,12 @@ class _Watch:
         self._checkpoints: int | None = None
 
     def is_done(self) -> bool:
-        left = sum(self._lag(job, topic) for topic in self._topics.inputs for job in ("bars", "store"))
+        topics = self._topics
+        left = sum(self._lag(job, topic) for topic in topics.inputs for job in ("bars", "store"))
+        left += self._lag("bars", topics.provider_bars)
         if left == 0 and self._bars_are_closed():
-            left = sum(self._lag("store", topic) for topic in (self._topics.candles, self._topics.alerts))
+            made = topics.candles, topics.alerts, topics.provider_candles
+            left = sum(self._lag("store", topic) for topic in made)
             if left == 0:
                 return True
         self._show(left)

@@ -2,6 +2,7 @@
 connections."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from producer.clock import Clock
@@ -34,9 +35,11 @@ class Member(Protocol):
 class ProviderMember:
     """A provider with its connections."""
 
-    def __init__(self, feed: Feed, delay_ms: int | None) -> None:
-        """``delay_ms``: of the heartbeats; None: DELAY_MS, and what the provider is behind."""
+    def __init__(self, feed: Feed, delay_ms: int | None, left_out: Notice | None = None) -> None:
+        """``delay_ms``: of the heartbeats; None: DELAY_MS, and what the provider is behind. ``left_out``: the
+        symbols that it is not asked for."""
         self._feed = feed
+        self._left_out = left_out
         self.name = feed.adapter.name
         self.kind = feed.adapter.kind
         self.behind_us = feed.adapter.delay_ms * 1000
@@ -44,6 +47,9 @@ class ProviderMember:
 
     def take(self, timeout_s: float) -> tuple[Arrived, int]:
         taken = self._feed.take(timeout_s)
+        if self._left_out is not None:
+            taken = replace(taken, items=[self._left_out, *taken.items])
+            self._left_out = None
         return taken, reached_us(taken)
 
     def close(self) -> None:

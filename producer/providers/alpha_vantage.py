@@ -33,7 +33,7 @@ from producer.providers.contract import (
 )
 from producer.providers.http import Request
 from producer.providers.provider_bars import interval_of, is_final
-from producer.providers.reading import UNREADABLE, mapping, number, read, shown, text
+from producer.providers.reading import UNREADABLE, mapping, number, read, shown, text, words
 from producer.providers.request_gate import RequestLimits
 from producer.providers.snapshots import last_price
 from producer.symbols import ProviderNames
@@ -188,12 +188,12 @@ def _close(day: str) -> int:
 
 
 def _said(said: object) -> Signal:
-    words, detail = str(said).lower(), shown(said)
-    if any(word in words for word in OF_LIMITS):
-        daily = "per day" in words and not any(word in words for word in SHORT)
+    told, detail = words(said), shown(said)
+    if any(word in told for word in OF_LIMITS):
+        daily = "per day" in told and not any(word in told for word in SHORT)
         return RateLimited(detail, DAILY_PAUSE_S if daily else None)
-    if "premium" in words:
+    if "premium" in told:
         return PlanRefused(detail)
-    if "apikey" in words or "api key" in words:
+    if "apikey" in told or "api key" in told:
         return KeyRefused(detail)
-    return SymbolRefused("", detail) if "invalid api call" in words else Complaint(detail)
+    return SymbolRefused("", detail) if "invalid api call" in told else Complaint(detail)

@@ -13,16 +13,30 @@ from producer.providers.request_gate import RequestLimits
 from producer.sources import Rejected
 from schemas.events import Correction, ProviderBar, Quote, Trade
 
+What = Literal["quotes", "bars", "quotes_and_bars"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What makes a frame an answer: what was asked for, of which symbols, as we call them, and the status of
+    HTTP that it came with."""
+
+    what: What
+    symbols: tuple[str, ...]
+    status: int = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One message as it came. ``connection`` is when its connection was begun (us): no two of a provider have
-    the same. ``number`` counts the frames of the connection from 0."""
+    """One message as it came, or the body of one answer. ``connection`` is when its connection was begun
+    (us): no two of a provider have the same. ``number`` counts the frames of the connection from 0.
+    ``reply``: None where nobody asked."""
 
     payload: bytes
     received_us: int
     connection: int = 0
     number: int = 0
+    reply: Reply | None = None
 
     def order(self, index: int) -> int:
         """A sequence for the item at ``index`` of the frame, where the provider gives none: it increases from
@@ -167,9 +181,6 @@ class Adapter(AnyAdapter, Protocol):
 
     def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
         """The messages that take them back."""
-
-
-What = Literal["quotes", "bars"]
 
 
 @dataclass(frozen=True, slots=True)

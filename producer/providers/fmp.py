@@ -27,7 +27,7 @@ from producer.providers.contract import (
     SymbolRefused,
 )
 from producer.providers.http import Request
-from producer.providers.reading import mapping, number, read, shown, text, whole
+from producer.providers.reading import mapping, number, read, shown, text, whole, words
 from producer.providers.request_gate import RequestLimits
 from producer.providers.snapshots import last_price
 from producer.symbols import ProviderNames
@@ -93,9 +93,9 @@ def _items(document: Any) -> Sequence[Any]:
 
 
 def _error(said: object) -> Signal:
-    words, detail = str(said).lower(), shown(said)
-    if "limit reach" in words:
+    told, detail = words(said), shown(said)
+    if "limit reach" in told:
         return RateLimited(detail)
-    if any(word in words for word in OF_THE_PLAN):
-        return SymbolRefused("", detail) if "'symbol'" in words else PlanRefused(detail)
-    return KeyRefused(detail) if "api key" in words else Complaint(detail)
+    if any(word in told for word in OF_THE_PLAN):
+        return SymbolRefused("", detail) if "'symbol'" in told else PlanRefused(detail)
+    return KeyRefused(detail) if "api key" in told else Complaint(detail)

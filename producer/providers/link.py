@@ -51,8 +51,8 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all that brings data of a provider shares. ``market_open``: whether data of any of the symbols is
-    to be expected at a time (us); ``random``: a number of [0, 1). ``record``: takes every message that comes
-    by itself, with what it shows of a key taken out."""
+    to be expected at a time (us); ``random``: a number of [0, 1). ``record``: takes every message and
+    every answer, with what it shows of a key taken out."""
 
     deliver: Deliver
     counters: Counters

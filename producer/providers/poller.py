@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
+from producer.providers.answers import is_error
 from producer.providers.backoff import Backoff
 from producer.providers.contract import (
     Complaint,
@@ -15,6 +17,7 @@ from producer.providers.contract import (
     Poll,
     PolledAdapter,
     RateLimited,
+    Reply,
     Signal,
     SymbolRefused,
     What,
@@ -36,8 +39,6 @@ REFUSED_S = 3600.0
 """For so long a symbol that is refused is not asked for: providers say so in error, too."""
 
 KEY_STATUSES = (401, 403)
-UNDERSTOOD = (KeyRefused, SymbolRefused, RateLimited, PlanRefused)
-"""Signals that say more than the HTTP status that they may come with."""
 
 CLOSED_S = 1800.0
 """For so long after the close it is asked on: delayed feeds are not at its end yet."""
@@ -172,11 +173,15 @@ class Poller:
     async def _take(self, poll: Poll, answer: Answer) -> None:
         """What an answer brings is handed over. Raises RequestError for one that is of no use."""
         now_us = self._now_us()
-        frame = Frame(answer.body, now_us, self._connection, self._number)
+        reply = Reply(poll.what, poll.symbols, answer.status)
+        frame = Frame(answer.body, now_us, self._connection, self._number, reply)
         self._number += 1
         self._around.counters.heard(now_us)
+        if self._around.record is not None:
+            shown = replace(frame, payload=self._redaction.payload(answer.body))
+            self._around.record(self._adapter.name, shown)
         parsed = self._adapter.parse(frame)
-        if answer.status >= 400 and not any(isinstance(signal, UNDERSTOOD) for signal in parsed.signals):
+        if is_error(frame, parsed):
             raise self._status_error(answer.status, parsed.signals)
         fresh = self._redaction.parsed(self._news.of(parsed, now_us))
         self._around.counters.received(fresh)
@@ -184,7 +189,7 @@ class Poller:
             await self._around.deliver(Delivery(now_us, fresh), fresh.items)
         for signal in parsed.signals:
             await self._heed(poll, signal)
-        if poll.what == "quotes" and not parsed.rejected and not parsed.signals:
+        if poll.what != "bars" and not parsed.rejected and not parsed.signals:
             there = {quote.symbol for quote in parsed.quotes}
             for symbol in poll.symbols:
                 if symbol not in there:
@@ -218,7 +223,7 @@ class Poller:
 
     def _leave_out(self, what: What, detail: str) -> None:
         adapter = self._adapter
-        if what == "quotes":
+        if what != "bars":
             raise ConfigurationError(
                 f"{adapter.name} has no quotes for the plan of this key ({detail}): set {adapter.key_setting}"
                 f" to a key that may have them, or ask for less at once"

@@ -131,6 +131,11 @@ def shown(value: Any) -> str:
     return repr(value)[:100]
 
 
+def words(value: Any) -> str:
+    """What a provider says, in small letters, to look for words in; of what is no text only its kind."""
+    return (value if isinstance(value, str) else shown(value)).lower()
+
+
 def _payload(item: Any, frame: Frame) -> bytes:
     """The item by itself; where it is too deep to be written again, its frame."""
     try:

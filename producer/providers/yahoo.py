@@ -27,6 +27,7 @@ from producer.providers.contract import (
     RateLimited,
     Signal,
     SymbolRefused,
+    What,
 )
 from producer.providers.http import Request
 from producer.providers.provider_bars import interval_of, is_final
@@ -67,10 +68,11 @@ class Yahoo:
 
     def polls(self, symbols: Sequence[str], now_us: int, known_us: Mapping[str, int]) -> Sequence[Poll]:
         now_s = now_us // S
+        what: What = "quotes" if self.bars == "none" else "quotes_and_bars"
         polls = []
         for symbol in symbols:
             begin_s = max(now_s - REACH_S, known_us.get(symbol, 0) // S - BACK_S)
-            polls.append(Poll(self.chart(symbol, begin_s, now_s + 60), "quotes", (symbol,)))
+            polls.append(Poll(self.chart(symbol, begin_s, now_s + 60), what, (symbol,)))
         return polls
 
     def chart(self, symbol: str, begin_s: int, end_s: int) -> Request:
@@ -92,7 +94,8 @@ class Yahoo:
             return _error(item["error"])
         if "start" not in item:
             return self._quote(item, frame, index)
-        return None if self.bars == "none" or _no_bar(item) else self._bar(item, frame)
+        asked_for = frame.reply is None or frame.reply.what != "quotes"
+        return self._bar(item, frame) if asked_for and not _no_bar(item) else None
 
     def _quote(self, meta: Mapping[str, Any], frame: Frame, index: int) -> Quote:
         return last_price(

@@ -1,12 +1,14 @@
 """What holds for every provider that is asked, by real HTTP with a server that may be bad, over hours of
 virtual time."""
 
+import gzip
 import json
 import logging
 import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -17,11 +19,13 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from producer.clock import SystemClock
+from producer.frame_lines import FrameReader, frame_of, line_of
 from producer.main import validator_for
 from producer.metrics import ProducerMetrics
 from producer.providers import http
 from producer.providers.catalogue import POLLED
-from producer.providers.contract import Frame
+from producer.providers.contract import Frame, Parsed
+from producer.providers.contract import Reply as PollReply
 from producer.providers.counters import Counters
 from producer.providers.deliveries import Delivery, Notice
 from producer.providers.feed import patience_of
@@ -30,10 +34,12 @@ from producer.providers.link import Surroundings
 from producer.providers.poller import Poller
 from producer.providers.settings import ProviderSettings
 from producer.providers.tls import trusted_certificates
+from producer.recorder import Recorder, RecorderSettings
 from producer.registry import Making, make_source, member
+from producer.replay import Replay
 from producer.runtime import Runtime
-from producer.settings import ProducerSettings
-from producer.sources import Rejected
+from producer.settings import ProducerSettings, ReplaySettings
+from producer.sources import Batch, Rejected
 from producer.startup import Destination
 from schemas.errors import ConfigurationError
 from schemas.events import ProviderBar, Quote
@@ -97,9 +103,13 @@ class World:
         self.connections = 0.0
         self.market_open: Callable[[int], bool] = lambda _: True
         self.orders: list[tuple[float, Sequence[str]]] = []
+        self.recorded: list[bytes] = []
 
     async def deliver(self, item: Delivery | Notice, _weight: int) -> None:
         self.delivered.append(item)
+
+    def record(self, provider: str, frame: Frame) -> None:
+        self.recorded.append(line_of(provider, frame))
 
     async def _main(self) -> None:
         async with self.server:
@@ -107,7 +117,7 @@ class World:
             settings, adapter = provider_settings(**changes), polled_of(self.name, **changes)
             around = Surroundings(
                 self.deliver, Counters(self.metrics, self.name), patience_of(settings), self.loop.now_us,
-                lambda: 0.5, lambda _symbols, at: self.market_open(at),
+                lambda: 0.5, lambda _symbols, at: self.market_open(at), self.record,
             )  # fmt: skip
             client = RestClient(self.name, gate_of(self.name, adapter.limits, self.loop.now_us), settings)
             poller = Poller(adapter, self.symbols, client, around)
@@ -116,8 +126,15 @@ class World:
             await poller.run()
 
     def run(self, seconds: float) -> "World":
+        """And what was recorded of it reads back as what it has brought, with no key and no setting."""
         self.loop.call_later(seconds - 1, self._look)
-        run_for(seconds, self._main(), self.loop)
+        try:
+            run_for(seconds, self._main(), self.loop)
+        finally:
+            reader = FrameReader(ProviderSettings())
+            frames = [frame_of(line.decode()) for line in self.recorded]
+            again = [event for frame in frames for event in reader.events(*frame)]
+            assert again == [event for item in self._deliveries for event in events_of(item.parsed)]
         return self
 
     def _look(self) -> None:
@@ -160,6 +177,11 @@ class World:
         return self.value("producer_provider_items_total") == sum(
             self.value("producer_provider_outcomes_total", outcome=outcome) for outcome in outcomes
         )
+
+
+def events_of(parsed: Parsed) -> list[Any]:
+    """In the order in which a recording tells them."""
+    return [*parsed.trades, *parsed.quotes, *parsed.corrections, *parsed.bars, *parsed.rejected]
 
 
 @pytest.fixture(autouse=True)
@@ -649,6 +671,7 @@ def test_the_key_is_shown_nowhere(name: str, caplog: pytest.LogCaptureFixture, t
             repr(one(name, tls=context).run(100).delivered),
             error,
             generate_latest(world.metrics.registry).decode(),
+            b"".join(world.recorded).decode(),
             repr(adapter),
             repr(adapter.polls(SYMBOLS[name], NOW_US, {})),
             repr(provider_settings()),
@@ -657,6 +680,7 @@ def test_the_key_is_shown_nowhere(name: str, caplog: pytest.LogCaptureFixture, t
     assert entries
     assert (bool(error), bool(adapter.secrets)) == (name in WITH_KEY, name in WITH_KEY)
     assert len(world.server.asked) >= 9
+    assert len(world.recorded) >= 5
     if name in WITH_KEY:
         assert {asked.query["apikey"] for asked in world.server.asked} == set(adapter.secrets)
     for secret in adapter.secrets:
@@ -664,19 +688,22 @@ def test_the_key_is_shown_nowhere(name: str, caplog: pytest.LogCaptureFixture, t
             assert form not in shown
 
 
-def test_alone_it_is_a_source_of_prices_and_bars(name: str) -> None:
-    """As every source does it gives batches and a clock, on the way through which the gate lets them all."""
-    with rest_server(name) as server:
+def test_alone_it_is_a_source_of_prices_and_bars(name: str, tmp_path: Path) -> None:
+    """As every source does it gives batches and a clock, on the way through which the gate lets them all;
+    what is recorded of it gives a replay the same, and has no key in it."""
+    folder, metrics = tmp_path / "recordings", ProducerMetrics()
+    recorder = Recorder(RecorderSettings(record=str(folder)), metrics)
+    with rest_server(name) as server, closing(recorder):
         changes = KEYS | NO_LIMITS | {f"{name}_url": server.url}
         settings = ProducerSettings(symbols=SYMBOLS[name], symbol_classes=("*=crypto",), **changes)
         stop = threading.Event()
-        runtime = Runtime(SystemClock(stop), ProducerMetrics(), stop)
+        runtime = Runtime(SystemClock(stop), metrics, stop, record=recorder.add)
         source = make_source((name,), Making(settings, Destination({}, {}), runtime))
         validator, batches = validator_for(settings, source, runtime.clock), []
         until = time.monotonic() + LONG_S
         for batch in source.batches():
             batches.append(validator.check(batch))
-            bars, quotes = (sum(len(getattr(each, part)) for each in batches) for part in ("bars", "quotes"))
+            bars, quotes = (len(all_of(batches, part)) for part in ("bars", "quotes"))
             if quotes == 2 and bars == (6 if name in WITH_BARS else 0):
                 break
             assert time.monotonic() < until, batches
@@ -685,6 +712,16 @@ def test_alone_it_is_a_source_of_prices_and_bars(name: str) -> None:
     clocks = [batch.clock_us for batch in batches]
     assert clocks == sorted(clocks)
     assert (source.live, source.name) == (True, name)
+    [file] = folder.iterdir()
+    text = gzip.decompress(file.read_bytes()).decode()
+    assert not any(key in text for key in (*KEYS.values(), server.url, "apikey"))
+    again = list(Replay(ReplaySettings(replay_files=(str(file),)), 100_000, runtime.clock).batches())
+    for part in ("quotes", "bars", "rejected"):
+        assert all_of(again, part) == all_of(batches, part)
+
+
+def all_of(batches: Sequence[Batch], part: str) -> list[Any]:
+    return [event for batch in batches for event in getattr(batch, part)]
 
 
 def test_beside_trades_it_is_asked_for_prices_only(name: str) -> None:
@@ -695,7 +732,8 @@ def test_beside_trades_it_is_asked_for_prices_only(name: str) -> None:
     polls = adapter.polls(SYMBOLS[name], NOW_US, {})
     assert [poll.what for poll in polls] == ["quotes", "quotes"]
     bars = json.dumps(bars_answer(name, "AAPL") if name in WITH_BARS else []).encode()
-    assert name != "yahoo" or adapter.parse(Frame(bars, NOW_US)).bars == []
+    asked_for = PollReply(polls[0].what, polls[0].symbols)
+    assert name != "yahoo" or adapter.parse(Frame(bars, NOW_US, reply=asked_for)).bars == []
 
 
 def test_the_catalogue_says_what_is_known(name: str) -> None:

@@ -1,12 +1,15 @@
 """Recorded market data through the real engines, beside the live system: bars equal the exchange's own."""
 
 import csv
+import gzip
+import json
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,14 @@ import pytest
 
 from docker.local.settings import PROJECT
 from jobs.cluster import FlinkCluster
-from schemas.events import Trade
+from producer.frame_lines import line_of
+from producer.providers.contract import Frame, Reply
+from schemas.events import Quote, Trade
 from schemas.intervals import INTERVALS
 from schemas.settings import KafkaSettings
+from schemas.tables import gold_bucket
 from tests.support.jobs_run import running_jobs
+from tests.support.provider_answers import yahoo_answer
 from tests.support.reading import (
     dead_letters,
     eventually,
@@ -107,10 +114,60 @@ def live_jobs(live_system: Any) -> dict[str, LiveJob]:
 
 
 @pytest.fixture(scope="module")
-def done(replays: Replays, recording: Recording, keyspace: str, live_before: dict[str, LiveJob]) -> Done:
-    """The recording, replayed once."""
+def answers(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two recorded answers of Yahoo, with three bars each, a minute after the other."""
+    file = tmp_path_factory.mktemp("answers") / "frames-yahoo.jsonl.gz"
+    first_us = recording.lines[0].event_time
+    frames = [
+        Frame(
+            json.dumps(yahoo_answer("AAPL", at_us, 100.0 + number)).encode(),
+            at_us,
+            first_us,
+            number,
+            Reply("quotes_and_bars", ("AAPL",)),
+        )
+        for number, at_us in enumerate((first_us, first_us + 60_000_000))
+    ]
+    file.write_bytes(gzip.compress(b"".join(line_of("yahoo", frame) for frame in frames)))
+    return file
+
+
+@pytest.fixture(scope="module")
+def done(
+    replays: Replays, recording: Recording, answers: Path, keyspace: str, live_before: dict[str, LiveJob]
+) -> Done:
+    """The recordings, replayed once."""
     assert live_before.keys() == {"market.bars", "market.store"}
-    return replays.run(recording.files, keyspace)
+    return replays.run([*recording.files, answers], keyspace)
+
+
+def test_recorded_answers_of_a_provider_are_its_quotes_and_bars_again(
+    done: Done, recording: Recording
+) -> None:
+    """On the topics and in the table of its bars, with versions; the replay has waited for them."""
+    first_us = recording.lines[0].event_time
+    quotes = read_topic(done.kafka, done.result.topics.quotes, Quote)
+    assert [(quote.symbol, quote.source, quote.bid, quote.received_at - first_us) for quote in quotes] == [
+        ("AAPL", "yahoo", 100.0, 0),
+        ("AAPL", "yahoo", 101.0, 60_000_000),
+    ]
+    minute_us = first_us - first_us % 60_000_000
+    starts = [minute_us + number * 60_000_000 for number in range(-2, 2)]
+    with session_of(done.cassandra) as session:
+        rows = session.execute(
+            "SELECT start, close, final, version FROM provider_candles WHERE symbol = 'AAPL' AND source ="
+            " 'yahoo' AND interval = '1m' AND bucket = %s ORDER BY start",
+            (gold_bucket("1m", first_us),),
+        ).all()
+    assert [(us(row.start), row.close, row.final) for row in rows] == [
+        (start, 100.5, start < starts[-1]) for start in starts
+    ]
+    assert all(row.version >= first_us for row in rows)
+
+
+def us(start: datetime) -> int:
+    """The driver gives naive UTC."""
+    return round(start.replace(tzinfo=UTC).timestamp() * 1_000_000)
 
 
 def test_bars_equal_those_of_an_independent_computation(done: Done, recording: Recording) -> None:

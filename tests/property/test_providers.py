@@ -1,6 +1,7 @@
 """Parsers of providers under whatever may come: nothing crashes, and nothing is lost without a word."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -141,6 +142,32 @@ def test_recorded_frames_with_one_value_changed(name: str, data: st.DataObject) 
     frame = orjson.loads(data.draw(st.sampled_from(SEEDS[name])))
     path = data.draw(st.lists(st.integers(0, 20), min_size=1, max_size=5))
     check(name, json.dumps(replaced(frame, path, data.draw(values))).encode())
+
+
+DEEP = [b"[" * 1000 + b"]" * 1000, b'{"a":' * 1000 + b"1" + b"}" * 1000]
+"""As deep as JSON can be that is read at all."""
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_frames_with_something_deep_in_place_of_any_value(name: str) -> None:
+    """Deeper than Python shows or writes again; also in what a provider says."""
+    said = [{word: "said"} for word in ("Note", "Error Message", "error", "chart")]
+    for document in [*said, *(orjson.loads(seed) for seed in SEEDS[name][:10])]:
+        for marked in with_a_mark(document):
+            frame = json.dumps(marked).encode()
+            for deep in DEEP:
+                check(name, frame.replace(b'"HERE"', deep))
+
+
+def with_a_mark(document: Any) -> Iterator[Any]:
+    """The document with a mark in place of itself, and of each value in it."""
+    yield "HERE"
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from (document | {key: marked} for marked in with_a_mark(value))
+    elif isinstance(document, list):
+        for index, value in enumerate(document):
+            yield from ([*document[:index], marked, *document[index + 1 :]] for marked in with_a_mark(value))
 
 
 @pytest.mark.parametrize("name", ADAPTERS)

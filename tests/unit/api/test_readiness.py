@@ -9,11 +9,23 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from api.errors import StorageUnavailable
+from api.errors import ProducerUnavailable, StorageUnavailable
 from api.metrics import ApiMetrics
-from api.models import Part
-from api.readiness import JobCheck, ProducerCheck, RegistryCheck, all_checks, assess, not_ready, ready
+from api.models import Part, Symbol
+from api.quote_store import BidAsk
+from api.readiness import (
+    FreshnessCheck,
+    JobCheck,
+    ProducerCheck,
+    RegistryCheck,
+    all_checks,
+    assess,
+    not_ready,
+    ready,
+)
 from api.settings import ApiSettings
+from api.times import to_datetime
+from schemas.producer_state import ProducerState, ProviderState, StreamState
 from schemas.topics import Topics
 
 NOW_MS = 1_723_204_800_000
@@ -111,6 +123,96 @@ def test_the_producer_is_ready_when_its_metrics_answer() -> None:
     assert asked(producer, {"/metrics": (200, "")}) == ready("its metrics answer")
     with pytest.raises(httpx.HTTPStatusError):
         asked(producer, {"/metrics": (503, "")})
+
+
+NOW_US = NOW_MS * 1000
+S = 1_000_000
+
+
+def provider(name: str, gives: list[str], *, in_use: bool) -> ProviderState:
+    return ProviderState(
+        name=name, about="", kind="polling", gives=gives, needs=[], configured=True, proven=False,
+        limits=None, in_use=in_use, priority=None, connections=1, health=None, following=None, received=0,
+        published=0, refused=0, last_message=None, disconnects={}, reconnects=0, budget=None,
+    )  # fmt: skip
+
+
+def stream(symbol: str, last_us: int | None) -> StreamState:
+    last = None if last_us is None else to_datetime(last_us)
+    return StreamState(
+        symbol=symbol, status="running", stopped_since=None, source=None, trades=0, quotes=1, last_event=last
+    )
+
+
+class Stored:
+    """What is stored, and what the producer tells; ages in seconds, None: nothing."""
+
+    def __init__(
+        self, trade_s: float | None, quote_s: float | None, in_use: tuple[str, ...], *, there: bool = True
+    ) -> None:
+        self._trade_us, self._quote_us = (
+            None if age is None else NOW_US - round(age * S) for age in (trade_s, quote_s)
+        )
+        self._in_use = in_use
+        self._there = there
+
+    async def get(self) -> list[Symbol]:
+        bar = None if self._trade_us is None else to_datetime(self._trade_us)
+        return [Symbol(symbol="AAPL", configured=True, last_price=None, last_bar=bar)]
+
+    async def newest_trade(self, symbol: str, _start: int) -> int | None:
+        assert symbol == "AAPL"
+        return self._trade_us
+
+    async def state(self) -> ProducerState:
+        if not self._there:
+            raise ProducerUnavailable("gone")
+        providers = [
+            provider(name, gives, in_use=name in self._in_use)
+            for name, gives in (("yahoo", ["quotes", "provider_bars"]), ("finnhub", ["trades"]))
+        ]
+        streams = [stream("AAPL", None), stream("MSFT", self._quote_us), stream("V", NOW_US - 9000 * S)]
+        return ProducerState(at=to_datetime(NOW_US), providers=providers, streams=streams)
+
+    async def bid_ask(self, symbol: str) -> BidAsk | None:
+        at = self._quote_us
+        assert at is None or symbol == "MSFT"
+        return None if at is None else BidAsk(1.0, 0.0, 1.0, 0.0, 1.0, 0.0, at, at, "yahoo")
+
+    def part(self, max_age_s: float = 60) -> Part:
+        me: Any = self
+        return asyncio.run(FreshnessCheck(me, me, me, me, max_age_s, lambda: NOW_US)())
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (Stored(12, None, ("finnhub",)), ready("newest trade (AAPL) is 12.0 s old")),
+        (Stored(61, 5, ("finnhub",)), not_ready("newest trade (AAPL) is 61.0 s old, more than 60 s")),
+        (Stored(61, 5, ("yahoo", "finnhub")), not_ready("newest trade (AAPL) is 61.0 s old, more than 60 s")),
+        (Stored(None, 5, ("finnhub",)), not_ready("no bar is stored yet")),
+        (Stored(None, 5, ()), not_ready("no bar is stored yet")),
+        (Stored(None, 5, ("yahoo",), there=False), not_ready("no bar is stored yet")),
+        (Stored(None, 5, ("yahoo",)), ready("newest quote (MSFT) is 5.0 s old")),
+        (Stored(9000, 5, ("yahoo",)), ready("newest quote (MSFT) is 5.0 s old")),
+        (Stored(9000, 61, ("yahoo",)), not_ready("newest quote (MSFT) is 61.0 s old, more than 60 s")),
+        (
+            Stored(None, None, ("yahoo",)),
+            not_ready("no quote is stored yet, and no source in use has trades"),
+        ),
+    ],
+)
+def test_fresh_is_a_young_trade_or_a_young_quote_where_nobody_has_trades(
+    stored: Stored, expected: Part
+) -> None:
+    """Quotes never stand in for trades that are missing."""
+    assert stored.part() == expected
+
+
+def test_any_age_is_fresh_where_that_is_wanted() -> None:
+    """Off hours."""
+    assert Stored(9000, None, ("finnhub",)).part(0) == ready("newest trade (AAPL) is 9000.0 s old")
+    assert Stored(None, None, ("yahoo",)).part(0) == ready("nothing is stored yet")
 
 
 def test_a_check_that_fails_or_hangs_makes_only_its_own_part_not_ready() -> None:

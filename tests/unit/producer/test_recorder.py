@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from producer.frame_lines import BEGINNING, frame_of, line_of
 from producer.metrics import ProducerMetrics
-from producer.providers.contract import Frame, Handshake, Parsed
+from producer.providers.contract import Frame, Handshake, Parsed, Reply, What
 from producer.providers.counters import Counters
 from producer.providers.link import Link, Patience, Surroundings
 from producer.recorder import Recorder, RecorderSettings
@@ -28,8 +28,17 @@ from producer.replay import Replay
 from producer.settings import ReplaySettings
 from producer.sources import Rejected
 from schemas.errors import ConfigurationError
-from schemas.events import Correction, Quote, Trade
-from tests.support.provider_frames import KEYS, NOW_US, Line, adapter_of, event, recorded_lines
+from schemas.events import Correction, ProviderBar, Quote, Trade
+from tests.support.provider_answers import MINUTE_US, quote_answer, yahoo_answer
+from tests.support.provider_frames import (
+    KEYS,
+    NOW_US,
+    Line,
+    adapter_of,
+    event,
+    polled_of,
+    recorded_lines,
+)
 from tests.support.virtual_time import VirtualLoop, run_for
 from tests.unit.producer.fakes import FakeClock
 
@@ -56,29 +65,31 @@ def recorded(folder: Path, provider: str, frames: Sequence[Frame], **changes: in
     return sorted(folder.iterdir())
 
 
-def replayed(
-    *files: Path, format_text: str = "auto", **changes: str
-) -> dict[type, list[Trade | Quote | Correction | Rejected]]:
+Found = dict[type, list[Trade | Quote | Correction | ProviderBar | Rejected]]
+
+
+def replayed(*files: Path, format_text: str = "auto", **changes: str) -> Found:
     """What a replay gives, by type, in its order."""
     named = ReplaySettings.model_validate(
         {"replay_files": tuple(map(str, files)), "replay_format": format_text} | changes
     )
-    found: dict[type, list[Trade | Quote | Correction | Rejected]] = {
-        Trade: [], Quote: [], Correction: [], Rejected: [],
-    }  # fmt: skip
+    found: Found = {Trade: [], Quote: [], Correction: [], ProviderBar: [], Rejected: []}
     for batch in Replay(named, 100_000, FakeClock(2 * NOW_US)).batches():
         found[Trade] += batch.trades
         found[Quote] += batch.quotes
         found[Correction] += batch.corrections
+        found[ProviderBar] += batch.bars
         found[Rejected] += batch.rejected
     return found
 
 
-def by_type(parsed: Sequence[Parsed]) -> dict[type, list[Trade | Quote | Correction | Rejected]]:
+def by_type(parsed: Iterable[Parsed]) -> Found:
+    parsed = list(parsed)
     return {
         Trade: [one for each in parsed for one in each.trades],
         Quote: [one for each in parsed for one in each.quotes],
         Correction: [one for each in parsed for one in each.corrections],
+        ProviderBar: [one for each in parsed for one in each.bars],
         Rejected: [one for each in parsed for one in each.rejected],
     }
 
@@ -134,6 +145,76 @@ def test_files_follow_each_other_by_size_and_in_order(tmp_path: Path) -> None:
     lines = [gzip.decompress(file.read_bytes()).decode().splitlines() for file in files]
     assert [frame_of(line)[1] for line in chain.from_iterable(lines)] == frames
     assert not replayed(*files)[Rejected]
+
+
+def answer(
+    number: int, price: float = 100.5, *, noise: bool = False, status: int = 200, what: What = "quotes"
+) -> Frame:
+    """What Yahoo says in minute ``number``; its bars are of all minutes up to it, at most three."""
+    at_us = NOW_US + number * MINUTE_US
+    document = yahoo_answer("AAPL", at_us, price)
+    if noise:
+        document["noise"] = os.urandom(300_000).hex()  # cannot be compressed to nothing
+    return Frame(orjson.dumps(document), at_us, NOW_US, number, Reply(what, ("AAPL",), status))
+
+
+def test_answers_read_back_as_what_was_new_in_them(tmp_path: Path) -> None:
+    """As live: quotes, and bars where they were asked for, once each and again where they have changed; and
+    nothing of an error page."""
+    page = Frame(b"<html>Not Found</html>", NOW_US, NOW_US, 9, Reply("quotes", ("AAPL",), 404))
+    frames = [answer(0, what="quotes_and_bars"), page, answer(1, what="quotes_and_bars"), answer(2)]
+    found = replayed(*recorded(tmp_path / "rec", "yahoo", frames))
+    adapter = polled_of("yahoo")
+    assert found[Quote] == by_type(adapter.parse(frame) for frame in frames if frame is not page)[Quote]
+    starts = [(bar.start - NOW_US) // MINUTE_US for bar in found[ProviderBar]]  # type: ignore[union-attr]
+    assert starts == [-2, -1, 0, 0, 1]
+    assert [bar.final for bar in found[ProviderBar]] == [True, True, False, True, False]  # type: ignore[union-attr]
+    assert found[Rejected] == []
+
+
+def test_an_answer_says_the_same_in_whatever_file_it_is(tmp_path: Path) -> None:
+    """A price that was told at the end of a file is not told again at the beginning of the next one: the
+    files of a folder are one recording, in whatever order they are named."""
+    frames = [
+        replace(
+            answer(0, 100.0 if number < 9 else 101.0, noise=True), number=number, received_us=NOW_US + number
+        )
+        for number in range(18)
+    ]
+    files = recorded(tmp_path / "rec", "yahoo", frames, record_file_mb=1)
+    assert len(files) > 2
+    told = replayed(*reversed(files))[Quote]
+    assert [(quote.bid, quote.received_at - NOW_US) for quote in told] == [(100, 0), (101, 9)]  # type: ignore[union-attr]
+
+
+def test_answers_and_messages_are_in_one_recording(tmp_path: Path) -> None:
+    """Chosen like those of any provider."""
+    folder = tmp_path / "rec"
+    trade, price = Frame(event_of("finnhub").encode(), NOW_US, NOW_US, 0), answer(0)
+    recorder = Recorder(RecorderSettings(record=str(folder)), ProducerMetrics())
+    recorder.add("finnhub", trade)
+    recorder.add("yahoo", price)
+    fmp = orjson.dumps(quote_answer("fmp", "BRK-B"))
+    recorder.add("fmp", Frame(fmp, NOW_US, NOW_US, 0, Reply("quotes", ("BRK.B",))))
+    recorder.close()
+    [file] = folder.iterdir()
+    found = replayed(file)
+    assert [trade.source for trade in found[Trade]] == ["finnhub"]  # type: ignore[union-attr]
+    assert [(quote.source, quote.symbol) for quote in found[Quote]] == [("yahoo", "AAPL"), ("fmp", "BRK.B")]  # type: ignore[union-attr]
+    only = replayed(file, format_text="frames:yahoo")
+    assert only == by_type([polled_of("yahoo").parse(price)])
+
+
+def test_an_answer_to_nothing_that_is_known_is_a_dead_letter(tmp_path: Path) -> None:
+    """With its place in the file."""
+    lines = [line_of("yahoo", answer(0)).replace(b'"quotes"', b'"secrets"'), line_of("yahoo", answer(1))]
+    file = tmp_path / "frames-x.jsonl"
+    file.write_bytes(b"".join(lines))
+    found = replayed(file)
+    [letter] = found[Rejected]
+    assert letter.detail.startswith("frames-x.jsonl:1: ")  # type: ignore[union-attr]
+    assert "secrets" in letter.detail  # type: ignore[union-attr]
+    assert len(found[Quote]) == 1
 
 
 def test_what_there_is_no_room_for_is_counted_and_told_once(tmp_path: Path) -> None:
@@ -241,10 +322,22 @@ def test_a_key_that_a_provider_sends_back_is_not_recorded() -> None:
 
 
 @settings(max_examples=200)
-@given(st.binary(max_size=200), *[st.integers(0, 2**53)] * 3)
-def test_any_message_reads_back_as_it_was(payload: bytes, at: int, connection: int, number: int) -> None:
+@given(
+    st.binary(max_size=200),
+    *[st.integers(0, 2**53)] * 3,
+    st.none()
+    | st.builds(
+        Reply,
+        st.sampled_from(["quotes", "bars", "quotes_and_bars"]),
+        st.tuples(st.text(st.characters(codec="utf-8"))),
+        st.integers(100, 599),
+    ),
+)
+def test_any_frame_reads_back_as_it_was(
+    payload: bytes, at: int, connection: int, number: int, reply: Reply | None
+) -> None:
     """Text or not, line breaks and all, in one line."""
-    frame = Frame(payload, at, connection, number)
+    frame = Frame(payload, at, connection, number, reply)
     line = line_of("finnhub", frame)
     assert line.count(b"\n") == 1
     text = line.decode()

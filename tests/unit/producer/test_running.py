@@ -80,11 +80,12 @@ def test_a_wrong_setting_is_one_line_and_an_exit_code_of_its_own(
     assert repr(value) in lines[0]
 
 
+@pytest.mark.parametrize("name", ["iex", "iex_cloud", "iexcloud"])
 def test_a_source_that_is_gone_is_refused_with_what_to_use(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     """IEX Cloud has closed: nobody is sent there with a token."""
-    monkeypatch.setenv("SOURCE", "iex")
+    monkeypatch.setenv("SOURCE", name)
     assert main.main() == os.EX_CONFIG
     error = capsys.readouterr().err
     assert "closed on 2024-08-31" in error

@@ -11,11 +11,12 @@ from structlog.testing import capture_logs
 from producer.providers.backoff import Backoff
 from producer.providers.catalogue import POLLED, PROVIDERS, make_adapter, make_polled
 from producer.providers.contract import Frame
+from producer.providers.deliveries import Notice
 from producer.providers.feed import shards
-from producer.providers.handover import Handover
+from producer.providers.handover import Handover, Taken
 from producer.providers.settings import ProviderSettings
 from producer.providers.source import ProviderSource
-from producer.registry import SOURCES, Making, make_source
+from producer.registry import SOURCES, Making, make_source, member, shares
 from producer.settings import ProducerSettings
 from producer.startup import Destination
 from schemas.errors import ConfigurationError
@@ -57,6 +58,47 @@ def test_symbols_are_spread_over_connections() -> None:
     assert [len(shard) for shard in shards(adapter_of("finnhub"), symbols[:50])] == [50]
     with pytest.raises(ConfigurationError, match="finnhub serves at most 50 symbols, and SYMBOLS has 51"):
         shards(adapter_of("finnhub"), symbols[:51])
+
+
+def test_beside_others_a_provider_is_asked_for_as_many_symbols_as_it_serves() -> None:
+    """Whoever of them serves most has to have all: else nobody would have the last ones."""
+    symbols = tuple(f"S{number}" for number in range(1500))
+    settings = ProducerSettings(symbols=symbols, **KEYS)
+
+    def lengths(*names: str) -> dict[str, int]:
+        found = shares(names, settings)
+        assert all(symbols[: len(some)] == some for some in found.values())
+        return {name: len(some) for name, some in found.items()}
+
+    assert lengths("finnhub", "simulator") == {"finnhub": 50, "simulator": 1500}
+    assert lengths("finnhub", "polygon", "finage") == {"finnhub": 50, "polygon": 1500, "finage": 50}
+    assert lengths("finnhub") == {"finnhub": 1500}
+    assert lengths("fmp", "finnhub", "binance") == {"fmp": 1500, "finnhub": 50, "binance": 1500}
+    with pytest.raises(ConfigurationError, match="polygon serves at most 1000 symbols"):
+        make_source(("finnhub", "polygon"), Making(settings, Destination({}, {}), fake_runtime()))
+
+
+def test_what_a_provider_is_not_asked_for_it_refuses() -> None:
+    """So failover follows another source there; that is said, with what to do."""
+    symbols = tuple(f"S{number}" for number in range(60))
+    settings = ProducerSettings(symbols=symbols, symbol_classes=("*=crypto",), **KEYS)
+    making = Making(settings, Destination({}, {}), fake_runtime())
+    with capture_logs() as entries:
+        one = member("finnhub", making, symbols[:50])
+    feed = one._feed  # type: ignore[attr-defined]
+    assert [worker._symbols for worker in feed._workers] == [symbols[:50]]
+    [entry] = entries
+    assert (entry["event"], entry["provider"], entry["symbols"]) == ("provider_serves_fewer", "finnhub", 50)
+    feed.take = lambda _: Taken([], True, 1)
+    (first, _), (second, _) = one.take(0.1), one.take(0.1)
+    [notice] = first.items
+    assert isinstance(notice, Notice)
+    assert (notice.what, notice.provider, tuple(notice.symbols)) == (
+        "symbol_refused",
+        "finnhub",
+        symbols[50:],
+    )
+    assert second.items == []
 
 
 @pytest.mark.parametrize(
