@@ -216,15 +216,34 @@ class LookupUnavailable(TryAgain):
         self.headers = {"Retry-After": str(max(RETRY_AFTER_SECONDS, math.ceil(retry_after_s)))}
 
 
-COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
-    422: {"model": ErrorBody, "description": "A parameter is wrong; the message names it"},
-    500: {"model": ErrorBody, "description": "A fault of ours; the request id finds it in the logs"},
-    503: {
+EXAMPLE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def documented(description: str, error: ApiError) -> dict[str, Any]:
+    """An answer as OpenAPI has it, with ``error`` as its example."""
+    detail = ErrorDetail(code=error.code, message=str(error), request_id=EXAMPLE_ID)
+    example = ErrorBody(error=detail).model_dump()
+    return {
         "model": ErrorBody,
-        "description": "The storage does not answer; Retry-After says when to try again",
-    },
+        "description": description,
+        "content": {"application/json": {"example": example}},
+    }
+
+
+COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
+    422: documented(
+        "A parameter is wrong; the message names it",
+        InvalidParameter("limit: '5000': input should be less than or equal to 1000"),
+    ),
+    500: documented(
+        "A fault of ours; the request id finds it in the logs", ApiError("a fault of ours: the log has it")
+    ),
+    503: documented(
+        "The storage does not answer; Retry-After says when to try again",
+        StorageUnavailable("no node can be reached"),
+    ),
 }
-SYMBOL_RESPONSES = {404: {"model": ErrorBody, "description": "Unknown symbol"}, **COMMON_RESPONSES}
+SYMBOL_RESPONSES = {404: documented("Unknown symbol", UnknownSymbol("NOPE")), **COMMON_RESPONSES}
 
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: PayloadTooLarge.code}
 HTTP_MESSAGES = {

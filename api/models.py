@@ -57,7 +57,9 @@ class Candle(Answer):
     trades: int | None = Field(
         description="trades that fed the bar; null where a provider does not say", examples=[1873]
     )
-    final: bool = Field(description="false: the bar still grows. A late trade may still correct a final bar")
+    final: bool = Field(
+        description="false: the bar still grows. A late trade may still correct a final bar", examples=[True]
+    )
     version: int = Field(
         description="a greater version of the same bar replaces a smaller one", examples=[3747]
     )
@@ -112,7 +114,7 @@ class BarIndicators(Answer):
 
     start: datetime = Field(description="of the bar", examples=["2024-08-09T00:00:00Z"])
     end: datetime = Field(description="of the bar", examples=["2024-08-09T00:05:00Z"])
-    final: bool = Field(description="false: provisional, the bar still grows")
+    final: bool = Field(description="false: provisional, the bar still grows", examples=[True])
     version: int = Field(description="of the bar", examples=[3747])
     values: IndicatorValues
     provider_bar: ProviderMark = None
@@ -168,14 +170,14 @@ class Symbols(Answer):
 
 
 class Part(Answer):
-    ready: bool
+    ready: bool = Field(examples=[True])
     reason: str = Field(
         description="what was seen, or what is missing", examples=["RUNNING, checkpoint 7 s ago"]
     )
 
 
 class Readiness(Answer):
-    ready: bool = Field(description="all parts are")
+    ready: bool = Field(description="all parts are", examples=[True])
     parts: dict[str, Part] = Field(
         description="kafka, registry, cassandra, bars and store (Flink jobs), producer, freshness"
     )
@@ -194,9 +196,11 @@ class Alert(Answer):
     revision: int = Field(description="grows with each change of status or severity", examples=[0])
     symbol: str = Field(description="* where it is about the system and no symbol", examples=["AAPL"])
     type: str = Field(examples=["price_spike"])
-    severity: Severity
+    severity: Severity = Field(examples=["high"])
     status: AlertStatus = Field(
-        description="raised; resolved: it is over; retracted: a later version of the data took its cause away"
+        description="raised; resolved: it is over; retracted: a later version of the data took its cause"
+        " away",
+        examples=["raised"],
     )
     event_time: datetime = Field(
         description="when its cause happened", examples=["2026-01-05T14:31:12.500000Z"]

@@ -64,10 +64,14 @@ def _some_of(possible: Collection[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-Names = Annotated[
-    tuple[str, ...], Field(max_length=MAX_NAMES), BeforeValidator(_split), WithJsonSchema({"type": "string"})
-]
+Names = Annotated[tuple[str, ...], Field(max_length=MAX_NAMES), BeforeValidator(_split)]
 """Text separated by commas in the URL; without repetitions inside."""
+
+
+def written(example: str) -> WithJsonSchema:
+    """``Names`` as they stand in the URL. Examples of the field itself would not reach the documentation:
+    FastAPI applies the schema of an annotation after them."""
+    return WithJsonSchema({"type": "string", "examples": [example]})
 
 
 Cursor = Annotated[
@@ -102,7 +106,11 @@ class Page(Range):
     """A range of time and how much of it to answer with."""
 
     limit: int = Field(
-        JSON_ROWS, ge=1, le=1000, description="most rows to answer with: the newest of the range"
+        JSON_ROWS,
+        ge=1,
+        le=1000,
+        description="most rows to answer with: the newest of the range",
+        examples=[50],
     )
     cursor: Cursor = None
 
@@ -116,8 +124,12 @@ class HistoryPage(Range):
         le=1000,
         description="most rows to answer with: the newest of the range. Without it: 100 as JSON; as CSV or"
         " Parquet the whole range, up to as many rows as the setting API_DOWNLOAD_ROWS allows",
+        examples=[500],
     )
-    cursor: Cursor = None
+    cursor: Cursor = Field(
+        None,
+        examples=["WzE3MjMxNjE2MDAxMjMwMDAsMzcyNjQ3MTEyMywiYmluYW5jZSIsIjM3MjY0NzExMjMiXQ"],
+    )
     format: Format | None = Field(
         None,
         description=f"{', '.join(FORMATS)}. Without it: what the header `Accept` names, else json",
@@ -126,6 +138,7 @@ class HistoryPage(Range):
 
 
 class BarPage(HistoryPage):
+    cursor: Cursor = Field(None, examples=["WzE3MjMxNjE2MDAwMDAwMDBd"])
     interval: Interval = Field("1m", description=f"length of a bar: {', '.join(INTERVALS)}")
     as_of: Instant | None = Field(
         None,
@@ -153,42 +166,43 @@ class CandlePage(BarPage):
         "none",
         description="`forward`: where nobody traded while the market was open, up to the newest bar, the"
         " close before as a bar without trades, marked as `filled`",
+        examples=["forward"],
     )
     include: Literal["indicators"] | None = Field(
-        None, description="`indicators`: with the values of the indicators in every bar"
+        None,
+        description="`indicators`: with the values of the indicators in every bar",
+        examples=["indicators"],
     )
 
 
 class IndicatorPage(BarPage):
-    names: Names = Field(
-        (),
+    names: Annotated[Names, written("rsi_14,sma_20")] = Field(
+        default_factory=tuple,
         description="only these, separated by commas; names that are not there are absent. Without it: all",
-        examples=["rsi_14,sma_20"],
     )
 
 
 class AlertPage(Page):
+    cursor: Cursor = Field(
+        None, examples=["WzE3Njc2MjM0NzI3MzEwMDAsInByaWNlX3NwaWtlOkFBUEw6MjAyNi0wMS0wNVQxNDozMTowMFoiXQ"]
+    )
     symbol: str | None = Field(
         None,
         max_length=100,
         description="upper or lower case; `*`: alerts about the system. Without it: all alerts",
         examples=["AAPL"],
     )
-    type: Names = Field(
-        (),
-        description="of exactly these types, separated by commas. Without it: all",
-        examples=["price_spike,volume_anomaly"],
+    type: Annotated[Names, written("price_spike,volume_anomaly")] = Field(
+        default_factory=tuple, description="of exactly these types, separated by commas. Without it: all"
     )
-    severity: Annotated[Names, _some_of(SEVERITIES)] = Field(
-        (),
+    severity: Annotated[Names, _some_of(SEVERITIES), written("high,critical")] = Field(
+        default_factory=tuple,
         description=f"of exactly these severities, separated by commas: {', '.join(SEVERITIES)}."
         " Without it: all",
-        examples=["high,critical"],
     )
-    status: Annotated[Names, _some_of(STATUSES)] = Field(
-        (),
+    status: Annotated[Names, _some_of(STATUSES), written("raised")] = Field(
+        default_factory=tuple,
         description=f"in one of these states, separated by commas: {', '.join(STATUSES)}. Without it: all",
-        examples=["raised"],
     )
 
     @property
@@ -198,6 +212,10 @@ class AlertPage(Page):
 
 
 class GapPage(Page):
+    cursor: Cursor = Field(
+        None,
+        examples=["WzE3Njc2MjM0NzI1MDAwMDAsImRpc2Nvbm5lY3Q6QUFQTDpmaW5uaHViOjE3Njc2MjM0NzI1MDAwMDAiXQ"],
+    )
     symbol: str = Field(max_length=100, description="upper or lower case", examples=["AAPL"])
 
 
@@ -220,9 +238,11 @@ class DayRange(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    from_: date | None = Field(None, alias="from", description="first day, such as 2026-01-05")
-    to: date | None = Field(None, description="the day after the last one")
-    limit: int = Field(JSON_ROWS, ge=1, le=1000, description="most days to answer with: the newest")
+    from_: date | None = Field(None, alias="from", description="first day", examples=["2026-01-05"])
+    to: date | None = Field(None, description="the day after the last one", examples=["2026-02-01"])
+    limit: int = Field(
+        JSON_ROWS, ge=1, le=1000, description="most days to answer with: the newest", examples=[50]
+    )
 
     def has(self, day: date) -> bool:
         """Whether a day is in the range."""
@@ -234,8 +254,6 @@ class SymbolList(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    symbols: Names = Field(
-        min_length=1,
-        description=f"up to {MAX_NAMES} symbols, separated by commas, upper or lower case",
-        examples=["AAPL,MSFT"],
+    symbols: Annotated[Names, written("AAPL,MSFT")] = Field(
+        min_length=1, description=f"up to {MAX_NAMES} symbols, separated by commas, upper or lower case"
     )

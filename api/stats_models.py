@@ -73,14 +73,16 @@ class CacheUse(Answer):
 
 
 class CacheStats(Answer):
-    live: bool = Field(description="the feed is connected and current; else Cassandra answers everything")
+    live: bool = Field(
+        description="the feed is connected and current; else Cassandra answers everything", examples=[True]
+    )
     epoch: int = Field(description="interruptions of the feed so far; each empties the caches", examples=[1])
     caches: dict[str, CacheUse]
 
 
 class FeedStats(Answer):
-    connected: bool
-    current: bool = Field(description="at most some seconds behind")
+    connected: bool = Field(description="it reads from Kafka", examples=[True])
+    current: bool = Field(description="at most some seconds behind", examples=[True])
     epoch: int = Field(description="interruptions so far", examples=[1])
     events_per_second: dict[str, float] = Field(examples=[{"trades": 100.2, "candles": 48.9}])
 

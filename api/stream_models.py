@@ -22,8 +22,9 @@ class StreamOrdered(Answer):
     """An order that is kept for good: it outlives every restart, until there is another one."""
 
     symbol: str = Field(examples=["AAPL"])
-    ordered: StreamStatus = Field(description="what the stream is to be")
+    ordered: StreamStatus = Field(description="what the stream is to be", examples=["stopped"])
     obeyed: bool = Field(
         description="the producer says that it is so; false: it has not said so in time, or does not run, and"
-        " obeys when it does"
+        " obeys when it does",
+        examples=[True],
     )

@@ -29,7 +29,8 @@ class ProviderBudget(_State):
 
     requests: float = Field(description="that could follow it at once; below 0: so many wait", examples=[4.0])
     paused_until: datetime | None = Field(
-        description="the provider asked for a pause until then; null: it did not"
+        description="the provider asked for a pause until then; null: it did not",
+        examples=["2026-01-05T14:32:12.250000Z"],
     )
 
 
@@ -38,7 +39,7 @@ class ProviderState(_State):
 
     name: str = Field(examples=["finnhub"])
     about: str = Field(examples=["trades: of US stocks those of IEX"])
-    kind: Literal["websocket", "polling", "simulator"]
+    kind: Literal["websocket", "polling", "simulator"] = Field(examples=["websocket"])
     gives: list[str] = Field(description="trades, quotes, provider_bars", examples=[["trades"]])
     needs: list[str] = Field(
         description="settings without which it cannot be used", examples=[["FINNHUB_API_KEY"]]
@@ -75,7 +76,7 @@ class StreamState(_State):
     """A symbol that the producer produces. Counts are since the producer started."""
 
     symbol: str = Field(examples=["AAPL"])
-    status: StreamStatus
+    status: StreamStatus = Field(examples=["running"])
     stopped_since: datetime | None = Field(
         description="of the market's time; null: it runs", examples=["2026-01-05T14:31:12.250000Z"]
     )

@@ -40,7 +40,9 @@ class DailyBar(Answer):
 class DailyHistory(Answer):
     symbol: str = Field(examples=["AAPL"])
     provider: str = Field(description="whose bars these are", examples=["fmp"])
-    provider_bar: Literal[True] = Field(True, description="these are not made of trades here")
+    provider_bar: Literal[True] = Field(
+        True, description="these are not made of trades here", examples=[True]
+    )
     looked_up_at: dt.datetime = Field(examples=["2026-01-05T14:31:12.250000Z"])
     bars: list[DailyBar] = Field(description="newest first")
 

@@ -49,16 +49,38 @@ HEADERS = {
     },
     "Content-Disposition": {"schema": {"type": "string"}, "description": "of a file: its name"},
 }
-FILES = {"text/csv": {"schema": {"type": "string"}},
-         "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}}}  # fmt: skip
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": FILES, "headers": HEADERS},
-    304: {"description": "What `If-None-Match` names is still right"},
-    **SYMBOL_RESPONSES,
-}
+CANDLES_CSV = (
+    "symbol,interval,start,end,open,high,low,close,volume,notional,vwap,trades,final,version,sources,"
+    "late_trades,updated_at,quality,observed\r\n"
+    "BTCUSDT,5m,2024-08-09T00:00:00Z,2024-08-09T00:05:00Z,61700.1,61755.0,61690.5,61722.3,41.25,2546102.5,"
+    "61723.7,1873,true,3747,binance,0,2024-08-09T00:05:00.512345Z,1.0,1.0\r\n"
+)
+INDICATORS_CSV = (
+    "symbol,interval,start,end,final,version,rsi_14,sma_20\r\n"
+    "BTCUSDT,5m,2024-08-09T00:00:00Z,2024-08-09T00:05:00Z,true,3747,54.2,61710.4\r\n"
+)
+TRADES_CSV = (
+    "symbol,event_time,received_at,price,size,trade_id,sequence,source,exchange,conditions,"
+    "updates_open_close,updates_high_low,updates_volume\r\n"
+    "BTCUSDT,2024-08-09T00:00:00.123000Z,2024-08-09T00:00:00.187250Z,61700.1,0.0125,3726471123,3726471123,"
+    "binance,BINANCE,,true,true,true\r\n"
+)
 
 
-@router.get("/candles/{symbol:path}", response_model=Candles, responses=RESPONSES)
+def _answers(csv: str) -> dict[int | str, dict[str, Any]]:
+    """What an endpoint of history can answer, with an example of its CSV."""
+    files = {
+        "text/csv": {"schema": {"type": "string"}, "example": csv},
+        "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+    }
+    return {
+        200: {"content": files, "headers": HEADERS},
+        304: {"description": "What `If-None-Match` names is still right"},
+        **SYMBOL_RESPONSES,
+    }
+
+
+@router.get("/candles/{symbol:path}", response_model=Candles, responses=_answers(CANDLES_CSV))
 async def candles(symbol: KnownSymbol, page: CandlePageDep, request: Request, parts: ServicesDep) -> Response:
     """Bars that start in `[from, to)`, **newest first**: the newest `limit`, and a cursor to the older ones.
 
@@ -100,7 +122,7 @@ async def candles(symbol: KnownSymbol, page: CandlePageDep, request: Request, pa
     return conditional(request, _dated(content, query), settled=settled)
 
 
-@router.get("/indicators/{symbol:path}", response_model=Indicators, responses=RESPONSES)
+@router.get("/indicators/{symbol:path}", response_model=Indicators, responses=_answers(INDICATORS_CSV))
 async def indicators(
     symbol: KnownSymbol, page: IndicatorPageDep, request: Request, parts: ServicesDep
 ) -> Response:
@@ -132,7 +154,7 @@ async def indicators(
     return conditional(request, _dated(content, query), settled=settled)
 
 
-@router.get("/trades/{symbol:path}", response_model=Trades, responses=RESPONSES)
+@router.get("/trades/{symbol:path}", response_model=Trades, responses=_answers(TRADES_CSV))
 async def trades(symbol: KnownSymbol, page: TradePageDep, request: Request, parts: ServicesDep) -> Response:
     """Valid trades in `[from, to)`, **newest first**: the newest `limit`, and a cursor to the older ones.
 

@@ -5,7 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.dependencies import ServicesDep, SymbolPath
-from api.errors import COMMON_RESPONSES, ErrorBody, UnknownSymbol
+from api.errors import (
+    COMMON_RESPONSES,
+    LookupNotConfigured,
+    UnknownCompany,
+    UnknownSymbol,
+    documented,
+)
 from api.lookups.models import Company, DailyHistory
 from api.parameters import DayRange
 from schemas.symbols import one_spelling
@@ -13,13 +19,13 @@ from schemas.validation import SYMBOL
 
 router = APIRouter(prefix="/api/v1", tags=["lookups"])
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorBody, "description": "The provider knows no such company"},
+    404: documented("The provider knows no such company", UnknownCompany("NOPE", "finnhub")),
     **COMMON_RESPONSES,
-    503: {
-        "model": ErrorBody,
-        "description": "No provider is configured (the message names the setting), or it does not answer;"
-        " Retry-After says when to try again",
-    },
+    503: documented(
+        "No provider is configured (the message names the setting), or it does not answer; Retry-After says"
+        " when to try again",
+        LookupNotConfigured(),
+    ),
 }
 DayRangeDep = Annotated[DayRange, Query()]
 

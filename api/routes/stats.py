@@ -38,7 +38,7 @@ async def streaming(parts: ServicesDep) -> StreamingStats:
 @router.get("/summary")
 async def summary(
     parts: ServicesDep,
-    hours: Annotated[int, Query(ge=1, le=168, description="how far to look back")] = 24,
+    hours: Annotated[int, Query(ge=1, le=168, description="how far to look back", examples=[1])] = 24,
 ) -> SystemSummary:
     """The last hours in numbers. Trades are those in bars that start in the range: of 1m up to 4 hours, of 1h
     beyond. What does not answer in time is null, and `problems` says why."""

@@ -6,7 +6,13 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from api.dependencies import Services, ServicesDep, SymbolPath
-from api.errors import COMMON_RESPONSES, ErrorBody, KafkaUnavailable, ProducerUnavailable, UnknownStream
+from api.errors import (
+    COMMON_RESPONSES,
+    KafkaUnavailable,
+    ProducerUnavailable,
+    UnknownStream,
+    documented,
+)
 from api.stream_models import Providers, StreamOrdered, Streams
 from schemas.stream_orders import StreamOrder
 from schemas.symbols import one_spelling
@@ -15,16 +21,22 @@ from schemas.validation import SYMBOL
 router = APIRouter(prefix="/api/v1", tags=["streams"])
 UNAVAILABLE: dict[int | str, dict[str, Any]] = {
     **COMMON_RESPONSES,
-    503: {"model": ErrorBody, "description": "The producer does not answer; Retry-After says when to ask"},
+    503: documented(
+        "The producer does not answer; Retry-After says when to ask",
+        ProducerUnavailable("connection refused"),
+    ),
 }
 ORDERS: dict[int | str, dict[str, Any]] = {
     202: {
         "model": StreamOrdered,
         "description": "The order is kept, and the producer has not obeyed yet: it does when it runs",
     },
-    404: {"model": ErrorBody, "description": "No such stream"},
+    404: documented("No such stream", UnknownStream("NOPE")),
     **COMMON_RESPONSES,
-    503: {"model": ErrorBody, "description": "Kafka, or the storage of API keys, does not answer"},
+    503: documented(
+        "Kafka, or the storage of API keys, does not answer",
+        KafkaUnavailable("the live feed has no connection"),
+    ),
 }
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import ServicesDep, stored_name
 from api.errors import SYMBOL_RESPONSES
-from api.parameters import MAX_NAMES, Names
+from api.parameters import MAX_NAMES, Names, written
 from api.summary_models import MarketSummary
 
 router = APIRouter(prefix="/api/v1", tags=["market"])
@@ -16,10 +16,9 @@ router = APIRouter(prefix="/api/v1", tags=["market"])
 class SummaryFilter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    symbols: Names = Field(
-        (),
+    symbols: Annotated[Names, written("AAPL,MSFT")] = Field(
+        default_factory=tuple,
         description=f"only these, up to {MAX_NAMES}, separated by commas. Without it: all symbols there are",
-        examples=["AAPL,MSFT"],
     )
 
 
