@@ -4,9 +4,17 @@ const KEPT = 8;
 
 export class ServerClock {
   #measured = [];
+  #outdated = false;
+
+  /** The next answer counts alone: a computer that slept has another offset. */
+  renew() {
+    this.#outdated = true;
+  }
 
   /** A question sent at `sent` (our clock, ms) was answered at `received` with the server's `time` (ms). */
   add(sent, received, time) {
+    if (this.#outdated) this.#measured = [];
+    this.#outdated = false;
     this.#measured.push({ roundTrip: received - sent, offset: time - (sent + received) / 2 });
     if (this.#measured.length > KEPT) this.#measured.shift();
   }

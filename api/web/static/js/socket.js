@@ -186,6 +186,7 @@ export class LiveSocket extends Emitter {
     this.#heartbeatMs = heartbeat * 1000;
     this.maxSymbols = maxSymbols;
     if (epoch !== this.epoch) this.seq = seq;
+    this.clock.renew();
     this.epoch = epoch;
     for (const ms of FIRST_PINGS_MS) setTimeout(() => this.#ping(), ms);
     if (this.#resume && this.#resume.epoch === epoch) this.#replay();

@@ -145,6 +145,42 @@ def test_the_symbol_view_shows_bars_quote_and_trades(market: Market, open_page: 
     expect(page.locator("#bars tbody tr").first).to_have_attribute("data-state", "final")
 
 
+def test_another_day_begins_while_the_page_is_open(market: Market, open_page: OpenPage) -> None:
+    """From its first bar on the change is counted from the close of the day that is over."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    over = market.last("AAPL", "1d")
+    assert over.close is not None
+    expect(page.locator("#day")).to_contain_text(
+        f"Prev. close{price(market.summary('AAPL')['previous_close'])}"
+    )
+    begun = replace(next_version(over, over.close), start=over.end, end=2 * over.end - over.start, version=2)
+    market.publish(a_trade("AAPL", over.close + 1.5, 1), begun)
+    expect(page.locator("#day")).to_contain_text(f"Prev. close{price(over.close)}")
+    expect(page.locator("#symbol-change")).to_contain_text("+1.50")
+
+
+def test_a_page_that_is_not_looked_at_keeps_no_more_trades_than_it_shows(open_page: OpenPage) -> None:
+    """Browsers give a page in the background no frames, for hours: the newest trades are written then."""
+    page = open_page()
+    read, shown = page.evaluate(
+        """async () => {
+          const { Tape } = await import("/assets/js/views/tape.js");
+          const tape = new Tape();
+          let read = 0;
+          for (let number = 0; number < 10_000; number += 1) {
+            tape.take({
+              get price() { read += 1; return number; }, size: 1, sequence: number, trade_id: `t${number}`,
+              source: "s", event_time: new Date(number).toISOString(), updates_open_close: true,
+            });
+          }
+          tape.write();
+          return [read, tape.last.price];
+        }"""
+    )
+    assert 200 <= read <= 400
+    assert shown == 9_999
+
+
 def test_a_new_version_of_an_old_bar_is_drawn(market: Market, open_page: OpenPage) -> None:
     """In the table and in the chart; an older version that comes late changes nothing."""
     page = open_page("#/symbol/AAPL?interval=1m")
@@ -202,6 +238,22 @@ def test_history_loads_while_the_chart_is_scrolled(market: Market, open_page: Op
         page.wait_for_timeout(150)
     page.wait_for_timeout(300)
     assert cursors() == [str(starts[299])]
+
+
+def test_the_chart_goes_back_by_keyboard_and_to_now_by_a_button(market: Market, open_page: OpenPage) -> None:
+    """As long as the newest bar is out of sight the button is there, for touch, too."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    expect(page.locator("#chart canvas").first).to_be_visible()
+    expect(page.locator("#to-now")).to_be_hidden()
+    for _ in range(4):
+        page.keyboard.press(",")
+    expect(page.locator("#to-now")).to_be_visible()
+    oldest = sorted(market.candles("AAPL", "1m"), reverse=True)[299]
+    page.wait_for_timeout(300)
+    assert [line for line in market.requests if f"cursor={oldest}" in line]
+    page.click("#to-now")
+    expect(page.locator("#to-now")).to_be_hidden()
 
 
 def test_what_was_missed_is_replayed_after_a_broken_connection(market: Market, open_page: OpenPage) -> None:
@@ -347,6 +399,40 @@ def test_indicators_are_chosen_and_remembered(open_page: OpenPage) -> None:
     expect(page.locator("#legend")).not_to_contain_text("VWAP")
 
 
+def test_the_values_of_every_pane_are_in_words(market: Market, open_page: OpenPage) -> None:
+    """Also of those below the candles, with decimals that show something where prices are small."""
+    held = market.candles("V", "1m")
+    for start, bar in held.items():
+        prices = {name: getattr(bar, name) / 1000 for name in ("open", "high", "low", "close")}
+        small = {name: value if name == "rsi_14" else value / 1000 for name, value in bar.indicators.items()}
+        held[start] = replace(bar, **prices, indicators=small)
+    page = open_page("#/symbol/V?interval=1m")
+    values = market.last("V").indicators
+    macd, signal = values["macd_12_26_9"], values["macd_signal_12_26_9"]
+    expect(page.locator("#legend")).to_contain_text(f"RSI 14{values['rsi_14']:.1f}")
+    expect(page.locator("#legend")).to_contain_text(f"MACD 12, 26, 9{macd:.5f} / {signal:.5f}")
+    page.click("#indicator-menu summary")
+    page.uncheck("#indicators [value=rsi_14]")
+    expect(page.locator("#legend")).not_to_contain_text("RSI")
+
+
+def test_what_is_open_is_closed_before_the_view_is_left(open_page: OpenPage) -> None:
+    """By Escape, with the focus where it was, or by a click elsewhere."""
+    page = open_page("#/symbol/AAPL?interval=1m")
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    menu = page.locator("#indicator-menu")
+    page.click("#indicator-menu summary")
+    page.focus("#indicators [value=sma_20]")
+    page.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    expect(page.locator("#indicator-menu summary")).to_be_focused()
+    page.click("#indicator-menu summary")
+    page.click("#quote-title")
+    expect(menu).not_to_have_attribute("open", "")
+    page.keyboard.press("Escape")
+    expect(page.locator("#view-market")).to_be_visible()
+
+
 def test_the_colours_follow_the_system_until_they_are_chosen(open_page: OpenPage) -> None:
     """Dark, light, and remembered."""
     background = "getComputedStyle(document.body).backgroundColor"
@@ -369,13 +455,20 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(market: Market, open
         page.goto(market.address + view)
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, view
+    page.goto(f"{market.address}#/alerts")
+    resolved = page.locator("#alerts tr[data-status=resolved] .message")
+    assert resolved.evaluate("cell => getComputedStyle(cell, '::after').content") == '" · resolved"'
+    table = page.locator("#view-alerts .scroll")
+    assert table.evaluate("box => box.scrollWidth - box.clientWidth") == 0
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_nothing_keeps_anybody_out(market: Market, open_page: OpenPage, scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "device"), [("dark", {}), ("light", {}), ("light", PHONE)])
+def test_nothing_keeps_anybody_out(
+    market: Market, open_page: OpenPage, scheme: str, device: dict[str, object]
+) -> None:
     """axe finds no fault in any view: names, roles, contrast, order."""
     some_alerts(market)
-    page = open_page(color_scheme=scheme, reduced_motion="reduce")
+    page = open_page(color_scheme=scheme, reduced_motion="reduce", **device)
     for view in VIEWS:
         page.goto(market.address + view)
         page.wait_for_timeout(500)
@@ -406,6 +499,39 @@ def test_latency_is_measured_from_the_trade_to_the_page(market: Market, open_pag
     expect(page.locator("#latency-facts div").first.locator("dd")).to_have_text(re.compile(r"^3,?\d{3} ms$"))
     expect(page.locator("#latency-facts div").nth(4)).to_have_text("Trades20")
     expect(page.locator("#latency-facts")).to_contain_text("Gathered by the server fornothing")
+
+
+def test_a_second_by_itself_is_seen_in_the_latency_graph(market: Market, open_page: OpenPage) -> None:
+    """A quiet symbol has no two seconds in a row that a line could join."""
+    page = open_page()
+    expect(page.locator("#latency-now span")).to_have_text("–")
+    drawn = """() => {
+      const canvas = document.querySelector("#latency-now canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return data.some((value) => value > 0);
+    }"""
+    assert page.evaluate(drawn) is False
+    page.wait_for_timeout(1_000)  # for the server's clock
+    market.publish(a_trade(market.symbols[0], 100.0, 1))
+    expect(page.locator("#latency-now span")).to_contain_text("ms")
+    page.wait_for_function(drawn)
+
+
+def test_after_a_lost_connection_the_clock_is_measured_anew(open_page: OpenPage) -> None:
+    """The old offset holds until then, and counts no more afterwards, however quick its answer was."""
+    page = open_page()
+    offsets = page.evaluate(
+        """async () => {
+          const { ServerClock } = await import("/assets/js/clock.js");
+          const clock = new ServerClock();
+          clock.add(0, 2, 1001);
+          clock.renew();
+          const before = clock.offset;
+          clock.add(0, 20, 5010);
+          return [before, clock.offset];
+        }"""
+    )
+    assert offsets == [1000, 5000]
 
 
 def test_an_unknown_symbol_is_said_to_be_one(open_page: OpenPage) -> None:

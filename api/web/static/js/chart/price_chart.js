@@ -14,6 +14,7 @@ export class PriceChart {
   #theme;
   #onHistory;
   #onHover;
+  #onAway;
   #chart = null;
   #colours = {};
   #candles = null;
@@ -21,13 +22,16 @@ export class PriceChart {
   #marks = null;
   #lines = []; // {indicator, series}
   #lastTime = -Infinity;
+  #count = 0;
 
-  /** `onHistory` is called when older bars should be loaded, `onHover` with the time (ms) under the pointer, or null. */
-  constructor(box, theme, { onHistory, onHover }) {
+  /** `onHistory` is called when older bars should be loaded, `onHover` with the time (ms) under the pointer, or null,
+   * `onAway` with whether the newest bar is out of sight. */
+  constructor(box, theme, { onHistory, onHover, onAway }) {
     this.#box = box;
     this.#theme = theme;
     this.#onHistory = onHistory;
     this.#onHover = onHover;
+    this.#onAway = onAway;
   }
 
   static get isThere() {
@@ -51,7 +55,9 @@ export class PriceChart {
       scale.setVisibleLogicalRange({ from: bars.length - shown, to: bars.length + 4 });
     }
     scale.subscribeVisibleLogicalRangeChange((seen) => {
-      if (seen && seen.from < HISTORY_AHEAD) this.#onHistory();
+      if (!seen) return;
+      if (seen.from < HISTORY_AHEAD) this.#onHistory();
+      this.#onAway(seen.to < this.#count - 1);
     });
     this.#chart.subscribeCrosshairMove(({ time }) => this.#onHover(time === undefined ? null : time * 1000));
   }
@@ -59,6 +65,7 @@ export class PriceChart {
   /** All bars: at first, and when older ones have come. What is seen stays where it is. */
   set(bars) {
     if (!this.#chart) return;
+    this.#count = bars.length;
     this.#candles.setData(bars.map((bar) => candlePoint(bar, this.#colours)));
     this.#volume.setData(bars.map((bar) => volumePoint(bar, this.#colours)));
     for (const { indicator, series } of this.#lines) {
@@ -71,6 +78,7 @@ export class PriceChart {
   /** Bars that are new or have a new version, oldest first; `all` is everything there is, them included. */
   update(bars, all) {
     if (!this.#chart || !bars.length) return;
+    this.#count = all.length;
     // The library can change the newest bar cheaply, an older one only where it has a value already.
     if (seconds(bars[0]) < this.#lastTime) this.set(all);
     else for (const bar of bars) this.#updateNewest(bar);
@@ -91,6 +99,13 @@ export class PriceChart {
   /** The newest bar back in sight. */
   toNow() {
     this.#chart?.timeScale().scrollToRealTime();
+  }
+
+  /** Towards older bars where `share`, of what is seen, is negative. */
+  scroll(share) {
+    const scale = this.#chart?.timeScale();
+    const seen = scale?.getVisibleLogicalRange();
+    if (seen) scale.scrollToPosition(scale.scrollPosition() + share * (seen.to - seen.from), false);
   }
 
   clear() {
@@ -133,6 +148,8 @@ export class PriceChart {
     const { up, down } = this.#colours;
     const decimals = priceDecimals(bars.findLast((bar) => bar.close !== null)?.close);
     const priceFormat = { type: "price", precision: decimals, minMove: 10 ** -decimals };
+    // Differences of prices are small: the MACD of what costs 0.1 would be 0.00 all day.
+    const fine = { type: "price", precision: decimals + 1, minMove: 10 ** -(decimals + 1) };
     this.#volume = this.#chart.addSeries(HistogramSeries, {
       priceScaleId: "", priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false,
     });
@@ -144,22 +161,21 @@ export class PriceChart {
     this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0.2 } });
     this.#marks = createSeriesMarkers(this.#candles, []);
     const panes = ["price", ...new Set(indicators.map((each) => each.pane).filter((pane) => pane !== "price"))];
-    this.#lines = indicators.map((indicator) => ({
-      indicator,
-      series: this.#makeLine(indicator, panes.indexOf(indicator.pane), priceFormat),
-    }));
+    this.#lines = indicators.map((indicator) => {
+      const pane = panes.indexOf(indicator.pane);
+      return { indicator, series: this.#makeLine(indicator, pane, pane ? fine : priceFormat) };
+    });
   }
 
   #makeLine(indicator, pane, priceFormat) {
     const { HistogramSeries, LineSeries, LineStyle } = window.LightweightCharts;
     const { draw, colour } = indicator;
-    const common = { priceLineVisible: false, lastValueVisible: pane > 0 && draw.kind === "line" };
+    const common = { priceFormat, priceLineVisible: false, lastValueVisible: pane > 0 && draw.kind === "line" };
     if (draw.kind === "histogram") return this.#chart.addSeries(HistogramSeries, { ...common, lastValueVisible: false }, pane);
     const options = {
       ...common, color: this.#theme.colour(colour), lineWidth: 1, crosshairMarkerVisible: false,
       lineStyle: draw.dashed ? LineStyle.Dotted : LineStyle.Solid, title: pane === 0 ? "" : title(indicator),
     };
-    if (pane === 0) options.priceFormat = priceFormat;
     if (draw.zones) {
       const [low, high] = draw.zones;
       options.priceFormat = { type: "price", precision: 1, minMove: 0.1 };

@@ -210,6 +210,6 @@ function makeRow(alert) {
     el("td", {}, symbolLink(alert)),
     el("td", { class: "wide", text: typeName(alert.type) }),
     el("td", { class: "message", text: alert.message }),
-    el("td", { text: alert.status }),
+    el("td", { class: "middle", text: alert.status }),
   );
 }

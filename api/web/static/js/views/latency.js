@@ -115,15 +115,19 @@ export class LatencyView {
     if (labelled) this.#scale(context, { width, left, bottom, most, y, x, last, seconds });
     const line = (name) => {
       context.beginPath();
-      let before = null;
-      for (const point of points) {
-        const together = before !== null && point.second - before <= 2;
-        context[together ? "lineTo" : "moveTo"](x(point.second), y(point[name]));
-        before = point.second;
-      }
+      points.forEach((point, index) => {
+        const joins = (other) => other !== undefined && Math.abs(point.second - other.second) <= 2;
+        const [at, height] = [x(point.second), y(point[name])];
+        if (joins(points[index - 1])) context.lineTo(at, height);
+        else {
+          context.moveTo(at, height);
+          // A second by itself, as quiet symbols have them, would be no line at all: a dot.
+          if (!joins(points[index + 1])) context.lineTo(at + 1.5, height);
+        }
+      });
       context.stroke();
     };
-    context.lineJoin = "round";
+    context.lineJoin = context.lineCap = "round";
     if (labelled) {
       context.strokeStyle = this.#theme.shade("--accent", 0.45);
       context.lineWidth = 1;

@@ -29,10 +29,12 @@ export class Legend {
       ["V", "V", format.amount(bar.volume)],
     ];
     if ((bar.observed ?? 1) < 1) shown.push(["observed", "observed", format.share(bar.observed)]);
-    // What lies over the candles, a group of lines in one entry; the panes below name theirs.
-    for (const [group, lines] of overlays(indicators)) {
-      const values = lines.map(({ name }) => bar.indicators[name]).filter((value) => value !== undefined);
-      if (values.length) shown.push([group, lines[0].label, values.map(price).join(" – "), lines[0].colour]);
+    // A group of lines in one entry: what lies over the candles, then what has a pane of its own.
+    for (const [group, lines] of entries(indicators)) {
+      const [{ label, colour, pane }] = lines;
+      const known = lines.filter(({ name }) => bar.indicators[name] !== undefined);
+      const values = known.map((line) => written(bar.indicators[line.name], line, decimals));
+      if (values.length) shown.push([group, label, values.join(pane === "price" ? " – " : " / "), colour, pane]);
     }
     for (const [id, part] of this.#parts) {
       if (!shown.some(([name]) => name === id)) {
@@ -40,7 +42,10 @@ export class Legend {
         this.#parts.delete(id);
       }
     }
-    for (const [id, label, text, colour] of shown) this.#write(box, id, label, text, colour);
+    for (const [id, label, text, colour, pane] of shown) {
+      this.#write(box, id, label, text, colour);
+      setAttribute(this.#parts.get(id), "data-below", pane !== undefined && pane !== "price");
+    }
     setAttribute(this.#parts.get("state"), "data-state", state);
   }
 
@@ -56,13 +61,20 @@ export class Legend {
   }
 }
 
-function overlays(indicators) {
+/** By group: without the middle of a band and the difference of two lines, which the others tell. */
+function entries(indicators) {
   const groups = new Map();
   for (const each of indicators) {
-    if (each.pane !== "price" || each.draw.dashed) continue;
+    if (each.draw.dashed || each.draw.kind === "histogram") continue;
     if (!groups.has(each.group)) groups.set(each.group, []);
     groups.get(each.group).push(each);
   }
   for (const lines of groups.values()) lines.sort((one, other) => one.name.localeCompare(other.name));
   return groups;
+}
+
+/** A value as the axis of its pane has it. */
+function written(value, { pane, draw }, decimals) {
+  if (draw.zones) return value.toFixed(1);
+  return format.price(value, pane === "price" ? decimals : decimals + 1);
 }

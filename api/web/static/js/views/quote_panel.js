@@ -5,12 +5,13 @@ import * as format from "../format.js";
 
 export class QuotePanel {
   #quote = null; // bid and ask: of REST or live, the newer
-  #snapshot = null; // of REST: previous close, provider, …
+  #snapshot = null; // of REST: provider, …
+  #previousClose = null; // of the day before #day
   #day = null;
   #last = null; // {price, time}
 
   clear() {
-    this.#quote = this.#snapshot = this.#day = this.#last = null;
+    this.#quote = this.#snapshot = this.#previousClose = this.#day = this.#last = null;
   }
 
   get price() {
@@ -19,6 +20,9 @@ export class QuotePanel {
 
   takeSnapshot(snapshot) {
     this.#snapshot = snapshot;
+    // One that was asked for before midnight may come after the first bar of the new day.
+    const isOfBefore = this.#day && snapshot.day && snapshot.day.start < this.#day.start;
+    if (!isOfBefore) this.#previousClose = snapshot.previous_close;
     if (snapshot.quote_time) this.takeQuote({ ...snapshot, event_time: snapshot.quote_time });
     if (snapshot.day) this.takeDay({ ...snapshot.day, version: -1 });
     if (snapshot.last_price !== null) {
@@ -34,6 +38,8 @@ export class QuotePanel {
   takeDay(bar) {
     const held = this.#day;
     if (held && (held.start > bar.start || (held.start === bar.start && held.version > bar.version))) return;
+    // Another day begins while the page is open: the one before it is over.
+    if (held && held.start < bar.start && held.close !== null) this.#previousClose = held.close;
     this.#day = bar;
   }
 
@@ -52,7 +58,7 @@ export class QuotePanel {
     const quote = this.#quote;
     const price = this.price;
     const decimals = format.priceDecimals(price ?? quote?.bid);
-    const previous = this.#snapshot?.previous_close ?? null;
+    const previous = this.#previousClose;
     const change = price !== null && previous !== null ? price - previous : null;
     const changed = byId("symbol-change");
     setText(byId("symbol-price"), format.price(price, decimals));
@@ -80,7 +86,7 @@ export class QuotePanel {
     const newest = Math.max(quotedAt ?? 0, this.#last?.time ?? 0);
     setPairs(byId("day"), [
       ["Open", price(day?.open)],
-      ["Prev. close", price(this.#snapshot?.previous_close)],
+      ["Prev. close", price(this.#previousClose)],
       ["High", price(day?.high)],
       ["Low", price(day?.low)],
       ["Volume", format.amount(day?.volume)],

@@ -24,6 +24,7 @@ const GATHER_MS = 50;
 const TABLES_MS = 250;
 const STALE_SECONDS = 30;
 const PROVIDER_MS = 15_000; // bars of a provider come by REST alone
+const QUOTE_MS = 30_000; // what of a quote does not come live: its provider, whether it is delayed
 const RECHECK_MS = 1500; // after a correction, until the storage has it
 const PLACE = "tickstream.indicators";
 const INTERVAL_PLACE = "tickstream.interval";
@@ -51,11 +52,11 @@ export class SymbolView {
   #stop = null; // of the symbol
   #stopBars = null; // of the symbol and interval
   #older = { cursor: null, loading: false };
-  #changed = []; // bars that the chart has not been given yet
+  #changed = new Map(); // bars that the chart has not been given yet, by their time
   #recheck = null;
   #loadedAt = 0;
+  #quotedAt = 0;
   #ages = null;
-  #pending = []; // trades that the tape has not been given yet
   #draw = batched(() => this.#drawChart());
   #write = batched(() => this.#writeTables(), TABLES_MS);
 
@@ -71,8 +72,15 @@ export class SymbolView {
         this.#hovered = time;
         this.#writeLegend();
       },
+      onAway: (away) => {
+        byId("to-now").hidden = !away;
+      },
     });
     this.#makeIntervals();
+    byId("to-now").addEventListener("click", () => this.toNow());
+    document.addEventListener("pointerdown", ({ target }) => {
+      if (!byId("indicator-menu").contains(target)) byId("indicator-menu").open = false;
+    });
     theme.on("change", () => this.symbol && this.#rebuildChart({ keepRange: true }));
     socket.on("trade", ({ data }) => this.#trade(data));
     socket.on("correction", ({ data }) => this.#correction(data));
@@ -99,7 +107,7 @@ export class SymbolView {
     this.#subscribe();
     if (!sameSymbol) this.#openSymbol();
     this.#openBars();
-    this.#ages ??= setInterval(() => this.#write(), 1000);
+    this.#ages ??= setInterval(() => this.#age(), 1000);
   }
 
   hide() {
@@ -119,6 +127,25 @@ export class SymbolView {
 
   toNow() {
     this.#chart.toNow();
+  }
+
+  /** Towards older bars (-1) or newer ones (1), by half of what is seen. */
+  scroll(direction) {
+    this.#chart.scroll(direction / 2);
+  }
+
+  /** Whether there was one to close. */
+  closeMenu() {
+    const menu = byId("indicator-menu");
+    if (!menu.open) return false;
+    menu.open = false;
+    menu.firstElementChild.focus();
+    return true;
+  }
+
+  #age() {
+    if (Date.now() - this.#quotedAt > QUOTE_MS) this.#loadQuote();
+    this.#write();
   }
 
   #subscribe() {
@@ -154,8 +181,9 @@ export class SymbolView {
     this.#bars = new Bars();
     this.#chart.clear();
     this.#older = { cursor: null, loading: false };
-    this.#changed = [];
+    this.#changed.clear();
     this.#hovered = null;
+    byId("to-now").hidden = true;
     this.#note("Loading …");
     this.#loadNewest({ fresh: true });
   }
@@ -195,7 +223,7 @@ export class SymbolView {
     await this.#load(this.#path("candles"), parameters, this.#stopBars.signal, ({ candles, next_cursor: cursor }) => {
       older.cursor = cursor;
       if (this.#bars.putAll(candles.map(fromJson))) {
-        this.#changed = [];
+        this.#changed.clear();
         this.#chart.set(this.#bars.all);
       }
     });
@@ -203,6 +231,7 @@ export class SymbolView {
   }
 
   #loadQuote() {
+    this.#quotedAt = Date.now();
     this.#load(this.#path("quotes"), {}, this.#stop.signal, (quote) => {
       this.#quote.takeSnapshot(quote);
       this.#write();
@@ -225,14 +254,13 @@ export class SymbolView {
 
   #trade(trade) {
     if (trade.symbol !== this.symbol) return;
-    this.#pending.push(trade);
+    this.#tape.take(trade);
     if (trade.updates_open_close) this.#quote.takePrice(trade.price, Date.parse(trade.event_time));
     this.#write();
   }
 
   #correction(correction) {
     if (correction.symbol !== this.symbol) return;
-    this.#tape.add(this.#pending.splice(0));
     this.#tape.correct(correction);
     clearTimeout(this.#recheck);
     this.#recheck = setTimeout(() => {
@@ -257,7 +285,7 @@ export class SymbolView {
       const bar = fromJson(json);
       const older = this.#bars.first && bar.time < this.#bars.first.time;
       const change = older ? null : this.#bars.put(bar);
-      if (change) this.#changed.push(bar);
+      if (change) this.#changed.set(bar.time, bar);
       this.#draw();
     }
     this.#write();
@@ -289,7 +317,7 @@ export class SymbolView {
     this.#indicators = catalogue(this.#bars.all);
     this.#names = new Set(this.#bars.all.flatMap((bar) => Object.keys(bar.indicators)));
     this.#makeChoices();
-    this.#changed = [];
+    this.#changed.clear();
     this.#chart.build(this.#bars.all, this.#shownIndicators(), how);
     this.#writeLegend();
   }
@@ -297,8 +325,8 @@ export class SymbolView {
   /** What has changed since the last frame, however many messages that were. */
   #drawChart() {
     if (!this.symbol) return;
-    const bars = [...new Map(this.#changed.map((bar) => [bar.time, bar])).values()];
-    this.#changed = [];
+    const bars = [...this.#changed.values()];
+    this.#changed.clear();
     const news = bars.some((bar) => Object.keys(bar.indicators).some((name) => !this.#names.has(name)));
     if (news) this.#rebuildChart({ keepRange: true });
     else this.#chart.update(bars.sort((one, other) => one.time - other.time), this.#bars.all);
@@ -308,7 +336,6 @@ export class SymbolView {
 
   #writeTables() {
     if (!this.symbol) return;
-    this.#tape.add(this.#pending.splice(0));
     this.#tape.write();
     const now = this.#socket.clock.now();
     this.#quote.write(now);

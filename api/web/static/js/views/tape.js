@@ -6,15 +6,24 @@ import * as format from "../format.js";
 
 const ROWS = 40;
 const KEPT = 200;
+const MOST_WAITING = 2 * KEPT; // a page in the background writes nothing for hours: older ones would not be shown
 
 export class Tape {
   #trades = []; // newest first
+  #waiting = []; // those that came since the last write, in their order
   #rows = [];
   #skipped = 0;
 
   clear() {
     this.#trades = [];
+    this.#waiting = [];
     this.#skipped = 0;
+  }
+
+  /** A trade as it comes; it is put in its place when the list is written. */
+  take(trade) {
+    this.#waiting.push(trade);
+    if (this.#waiting.length > MOST_WAITING) this.#waiting.splice(0, MOST_WAITING - KEPT);
   }
 
   /** Trades in any order; those that are there already are left out. */
@@ -27,6 +36,7 @@ export class Tape {
   }
 
   correct(correction) {
+    this.add(this.#waiting.splice(0));
     const id = `${correction.source} ${correction.trade_id}`;
     const found = this.#trades.find((each) => each.id === id);
     if (!found) return;
@@ -47,6 +57,7 @@ export class Tape {
   }
 
   write() {
+    this.add(this.#waiting.splice(0));
     const body = byId("tape").tBodies[0];
     const shown = this.#trades.slice(0, ROWS);
     while (this.#rows.length < shown.length) {
