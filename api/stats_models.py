@@ -121,5 +121,11 @@ class SystemSummary(Answer):
     error_rate: float | None = Field(
         description="refused of all that came: dead letters / (trades + dead letters)", examples=[2.3e-07]
     )
+    clients: int = Field(description="WebSocket connections, now", examples=[3])
+    lag: dict[str, int | None] | None = Field(
+        description="records by which each reader is behind now; `/stats/kafka` has them by topic. null: a"
+        " group that has not committed yet",
+        examples=[{"market.bars": 42, "market.store": 57, "api": 0}],
+    )
     api: ApiErrors
     problems: Problems

@@ -42,4 +42,4 @@ async def summary(
 ) -> SystemSummary:
     """The last hours in numbers. Trades are those in bars that start in the range: of 1m up to 4 hours, of 1h
     beyond. What does not answer in time is null, and `problems` says why."""
-    return await parts.reports.summary(hours)
+    return await parts.reports.summary(hours, parts.live.clients)

@@ -141,15 +141,18 @@ class Reports:
             ),
         )
 
-    async def summary(self, hours: int) -> SystemSummary:
+    async def summary(self, hours: int, clients: int) -> SystemSummary:
         """The last ``hours``, from offsets by time, bars and alerts; no record is read."""
         start = self._now() - hours * INTERVALS["1h"]
         problems: dict[str, str] = {}
-        written, traded, alerts = await asyncio.gather(
+        written, traded, alerts, kafka = await asyncio.gather(
             within(PART_SECONDS, "dead_letters", self._written(start // 1000), problems),
             within(PART_SECONDS, "trades", self._traded(start, hours), problems),
             within(PART_SECONDS, "alerts", self._alerts_of(start), problems),
+            self.kafka(),
         )
+        if why := kafka.problems.get("lag", kafka.problems.get("topics")):
+            problems["lag"] = why
         if written is None:
             problems["bars"] = problems["dead_letters"]
         letters = None if written is None else written[self._topics.dead_letter]
@@ -167,6 +170,8 @@ class Reports:
             alerts_complete=alerts is not None and alerts[1],
             dead_letters=letters,
             error_rate=refused,
+            clients=clients,
+            lag=kafka.lag and {name: group and group.records for name, group in kafka.lag.items()},
             api=self._api_errors(),
             problems=problems,
         )

@@ -335,9 +335,9 @@ def test_statistics_say_what_could_not_be_asked() -> None:
     assert set(found["kafka"]["problems"]) == {"topics", "lag"}
     summary = found["summary"]
     nulls = {name for name, value in summary.items() if value is None}
-    assert nulls == {"trades", "bars", "symbols", "alerts", "dead_letters", "error_rate"}
-    assert set(summary["problems"]) == {"trades", "bars", "alerts", "dead_letters"}
-    assert summary["hours"] == 24
+    assert nulls == {"trades", "bars", "symbols", "alerts", "dead_letters", "error_rate", "lag"}
+    assert set(summary["problems"]) == {"trades", "bars", "alerts", "dead_letters", "lag"}
+    assert (summary["hours"], summary["clients"]) == (24, 0)
     assert summary["api"]["server_errors"] == 0
     assert found["latency"]["trade_to_api"] is None
     assert found["cache"]["live"] is False
