@@ -15,6 +15,7 @@ from api.errors import ApiError
 from api.live.messages import Key
 from api.parameters import Interval
 from schemas.intervals import INTERVALS
+from schemas.symbols import one_spelling
 from schemas.validation import SYMBOL
 
 Channel = Literal["trades", "quotes", "candles", "alerts"]
@@ -176,7 +177,8 @@ def wanted_keys(request: Subscribe) -> set[Key]:
 
 
 def unwanted_keys(request: Unsubscribe, held: Collection[Key]) -> set[Key]:
-    """Those of ``held`` that a request takes away."""
+    """Those of ``held`` that a request takes away; a symbol in either of its spellings."""
+    symbols = request.symbols and {*request.symbols, *map(one_spelling, request.symbols)}
 
     def named(value: str, names: Collection[str] | None) -> bool:
         return names is None or value in names
@@ -185,7 +187,7 @@ def unwanted_keys(request: Unsubscribe, held: Collection[Key]) -> set[Key]:
         key
         for key in held
         if named(key[0], request.channels)
-        and named(key[1], request.symbols)
+        and named(key[1], symbols)
         and (len(key) < 3 or named(key[2], request.intervals))
     }
 

@@ -21,6 +21,7 @@ from api.metrics import LiveMetrics
 from api.security.rates import Rate
 from api.settings import LiveSettings
 from api.times import Now, to_datetime
+from schemas.symbols import one_spelling
 
 log = structlog.get_logger()
 IsKnown = Callable[[str], Awaitable[bool]]
@@ -174,8 +175,7 @@ class Session:
             self._refuse(error, protocol.request_id(text))
 
     async def _subscribe(self, request: Subscribe) -> None:
-        wanted = protocol.wanted_keys(request)
-        await self._check(wanted)
+        wanted = await self._as_stored(protocol.wanted_keys(request))
         if request.resume is not None and self.outbox.replaying:
             raise ProtocolError("resume_busy", "a replay is under way: ask again after its `resumed`")
         new = wanted - self._keys
@@ -200,8 +200,11 @@ class Session:
             end = protocol.resumed(request, self._hub.seq, len(missed))
             self.outbox.put_first([self._control(ack), *missed, self._control(end)])
 
-    async def _check(self, wanted: Collection[Key]) -> None:
-        """Raises ProtocolError where a symbol does not exist or the client would hold too many."""
+    async def _as_stored(self, wanted: Collection[Key]) -> set[Key]:
+        """The keys with their symbols as they are stored: BRK.B for BRK-B, as REST has it.
+
+        Raises ProtocolError where a symbol does not exist or the client would hold too many.
+        """
         symbols = {key[1] for key in wanted}
         held = {key[1] for key in self._keys}
         count, most = len(symbols | held), self._settings.ws_max_symbols
@@ -209,9 +212,14 @@ class Session:
             raise ProtocolError(
                 "too_many_symbols", f"{count} symbols: a connection may hold {most}; open another one"
             )
-        for symbol in sorted(symbols - held - {"*"}):
-            if not self._hub.latest.knows(symbol) and not await self._is_known(symbol):
-                raise ProtocolError("unknown_symbol", f"no symbol {symbol!r}: /api/v1/symbols lists them")
+        names = {symbol: await self._stored_name(symbol) for symbol in sorted(symbols - held - {"*"})}
+        return {(key[0], names.get(key[1], key[1]), *key[2:]) for key in wanted}
+
+    async def _stored_name(self, symbol: str) -> str:
+        for spelling in dict.fromkeys((symbol, one_spelling(symbol))):
+            if self._hub.latest.knows(spelling) or await self._is_known(spelling):
+                return spelling
+        raise ProtocolError("unknown_symbol", f"no symbol {symbol!r}: /api/v1/symbols lists them")
 
     def _unsubscribe(self, request: Unsubscribe) -> None:
         unwanted = protocol.unwanted_keys(request, self._keys)

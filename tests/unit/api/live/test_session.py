@@ -466,3 +466,24 @@ def test_a_fault_of_ours_shows_nothing_of_the_inside() -> None:
         play(scene)
     assert [entry["event"] for entry in logs] == ["live_client_failed"]
     assert "secret of AAPL" in repr(logs[0]["exc_info"])
+
+
+def test_a_class_of_shares_is_found_however_it_is_written() -> None:
+    """As over REST; what is unsubscribed from, too."""
+
+    async def exists(symbol: str) -> bool:
+        return symbol in {"BRK.B", "AB-C"}
+
+    async def scene(stage: Stage) -> None:
+        client, session = stage.session(exists=exists)
+        await client.hears()
+        ack, *_ = await client.subscribes(channels=["trades"], symbols=["brk-b", "AB-C"])
+        assert ack["subscription"] == {"trades": ["AB-C", "BRK.B"]}
+        client.say({"type": "subscribe", "channels": ["trades"], "symbols": ["BRK-C"]})
+        assert (await client.hears())[0]["code"] == "unknown_symbol"
+        client.say({"type": "unsubscribe", "symbols": ["BRK/B"]})
+        assert (await client.hears())[0]["subscription"] == {"trades": ["AB-C"]}
+        client.leave()
+        assert await session == "left"
+
+    play(scene)

@@ -427,7 +427,7 @@ def test_what_is_open_is_closed_before_the_view_is_left(open_page: OpenPage) -> 
     expect(menu).not_to_have_attribute("open", "")
     expect(page.locator("#indicator-menu summary")).to_be_focused()
     page.click("#indicator-menu summary")
-    page.click("#quote-title")
+    page.click("#symbol-name")
     expect(menu).not_to_have_attribute("open", "")
     page.keyboard.press("Escape")
     expect(page.locator("#view-market")).to_be_visible()
