@@ -7,6 +7,7 @@ import { candlePoint, indicatorPoint, revisionMarks, seconds, volumePoint } from
 import { Zone } from "./zone.js";
 
 const HISTORY_AHEAD = 60; // bars left of what is seen, below which older ones are asked for
+const RIGHT_OFFSET = 4; // bars of room right of the newest
 const FIRST_BARS = { wide: 140, narrow: 60 };
 
 export class PriceChart {
@@ -52,7 +53,7 @@ export class PriceChart {
     if (range) scale.setVisibleLogicalRange(range);
     else {
       const shown = this.#box.clientWidth > 700 ? FIRST_BARS.wide : FIRST_BARS.narrow;
-      scale.setVisibleLogicalRange({ from: bars.length - shown, to: bars.length + 4 });
+      scale.setVisibleLogicalRange({ from: bars.length - shown, to: bars.length + RIGHT_OFFSET });
     }
     scale.subscribeVisibleLogicalRangeChange((seen) => {
       if (!seen) return;
@@ -98,7 +99,8 @@ export class PriceChart {
 
   /** The newest bar back in sight. */
   toNow() {
-    this.#chart?.timeScale().scrollToRealTime();
+    // At once: an animation would end elsewhere where older bars come meanwhile.
+    this.#chart?.timeScale().scrollToPosition(RIGHT_OFFSET, false);
   }
 
   /** Towards older bars where `share`, of what is seen, is negative. */
@@ -139,7 +141,7 @@ export class PriceChart {
       grid: { vertLines: { color: grid }, horzLines: { color: grid } },
       crosshair: { mode: window.LightweightCharts.CrosshairMode.Normal },
       rightPriceScale: { borderColor: line, minimumWidth: 64 },
-      timeScale: { borderColor: line, timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 1 },
+      timeScale: { borderColor: line, timeVisible: true, secondsVisible: false, rightOffset: RIGHT_OFFSET, minBarSpacing: 1 },
     });
   }
 
