@@ -23,7 +23,6 @@ export class PriceChart {
   #marks = null;
   #lines = []; // {indicator, series}
   #lastTime = -Infinity;
-  #count = 0;
 
   /** `onHistory` is called when older bars should be loaded, `onHover` with the time (ms) under the pointer, or null,
    * `onAway` with whether the newest bar is out of sight. */
@@ -58,7 +57,7 @@ export class PriceChart {
     scale.subscribeVisibleLogicalRangeChange((seen) => {
       if (!seen) return;
       if (seen.from < HISTORY_AHEAD) this.#onHistory();
-      this.#onAway(seen.to < this.#count - 1);
+      this.#sayWhere();
     });
     this.#chart.subscribeCrosshairMove(({ time }) => this.#onHover(time === undefined ? null : time * 1000));
   }
@@ -66,7 +65,6 @@ export class PriceChart {
   /** All bars: at first, and when older ones have come. What is seen stays where it is. */
   set(bars) {
     if (!this.#chart) return;
-    this.#count = bars.length;
     this.#candles.setData(bars.map((bar) => candlePoint(bar, this.#colours)));
     this.#volume.setData(bars.map((bar) => volumePoint(bar, this.#colours)));
     for (const { indicator, series } of this.#lines) {
@@ -74,12 +72,12 @@ export class PriceChart {
     }
     this.#lastTime = bars.length ? seconds(bars.at(-1)) : -Infinity;
     this.#mark(bars);
+    this.#sayWhere();
   }
 
   /** Bars that are new or have a new version, oldest first; `all` is everything there is, them included. */
   update(bars, all) {
     if (!this.#chart || !bars.length) return;
-    this.#count = all.length;
     // The library can change the newest bar cheaply, an older one only where it has a value already.
     if (seconds(bars[0]) < this.#lastTime) this.set(all);
     else for (const bar of bars) this.#updateNewest(bar);
@@ -101,6 +99,12 @@ export class PriceChart {
   toNow() {
     // At once: an animation would end elsewhere where older bars come meanwhile.
     this.#chart?.timeScale().scrollToPosition(RIGHT_OFFSET, false);
+    this.#onAway(false);
+  }
+
+  /** Bars between the newest one and the right edge; below 0 it is out of sight. */
+  #sayWhere() {
+    this.#onAway(this.#chart.timeScale().scrollPosition() < 0);
   }
 
   /** Towards older bars where `share`, of what is seen, is negative. */
