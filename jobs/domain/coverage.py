@@ -28,12 +28,14 @@ the bars before the newest ones do not know theirs."""
 
 
 class GapRecord(NamedTuple):
-    """What bars need of one record of a gap."""
+    """What bars, and alerts, need of one record of a gap."""
 
     gap_id: str
     start: int
     end: int
     filled: bool
+    closed: bool
+    reason: str
 
 
 class Begun(NamedTuple):
@@ -142,7 +144,7 @@ class Coverage:
 
 def pack(gap: Gap) -> str:
     """The text of a valid gap, by which bars are told of it."""
-    return json.dumps({"gap": [gap.gap_id, gap.start, gap.end, gap.filled]})
+    return json.dumps({"gap": [gap.gap_id, gap.start, gap.end, gap.filled, gap.closed, gap.reason]})
 
 
 def is_gap(text: str) -> bool:

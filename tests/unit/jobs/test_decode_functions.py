@@ -243,7 +243,9 @@ def test_a_gap_comes_by_itself_and_poison_has_no_symbol(monkeypatch: pytest.Monk
     assert (rows[0]["source"], rows[0]["event_time"]) == ("sim", gap.end)
     assert coverage.is_gap(rows[0]["log"])
     assert not trade_log.is_correction(rows[0]["log"])
-    assert coverage.unpack(rows[0]["log"]) == (gap.gap_id, gap.start, gap.end, True)
+    assert coverage.unpack(rows[0]["log"]) == (
+        gap.gap_id, gap.start, gap.end, True, True, "disconnect",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
