@@ -147,6 +147,13 @@ def pack(gap: Gap) -> str:
     return json.dumps({"gap": [gap.gap_id, gap.start, gap.end, gap.filled, gap.closed, gap.reason]})
 
 
+def is_filled_elsewhere(gap: Gap, horizon: int) -> bool:
+    """Whether a gap was filled by a replay: later than the horizon allows trades to come. The trades are in
+    the topics of the replay, and so are the bars that know them; those made of the live topics, now or when
+    they are rebuilt, still lack them, and must go on saying so."""
+    return gap.filled and gap.updated_at - gap.start >= horizon
+
+
 def is_gap(text: str) -> bool:
     """Whether a text is that of a gap, and not one of trade_log."""
     return text.startswith("{")

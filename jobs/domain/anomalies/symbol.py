@@ -2,7 +2,7 @@
 
 Layout 2: [2, greatest event time, alert book, price window, volume histories, RSI zones, stale feed],
 MessagePack of numbers, text and bytes. Layout 1, in which the stale feed knew of no stops, is read, too. With
-the default settings 37 bytes when it is new, 2.9 KB with full histories of all intervals, less than 8 KB in
+the default settings 36 bytes when it is new, 2.9 KB with full histories of all intervals, less than 8 KB in
 the worst market. To load it, judge a slice with its live bar and save it takes 25 us.
 """
 
