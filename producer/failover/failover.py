@@ -35,7 +35,7 @@ UNSEEN: Mapping[Fault, str] = {
     "silence": "connected, but no trade for longer than usual",
     "errors": "most of what it sends cannot be read",
     "stale": "its trades come too late",
-    "throttled": "its limit of requests is used up",
+    "throttled": "the connection was lost, and the provider says that we ask too often",
 }
 
 
@@ -163,7 +163,7 @@ class Failover:
 
     def connected(self, connection: object, source: str, symbols: Sequence[str], now: int) -> None:
         """A connection of the source is there, and what comes through it is all of these symbols.
-        ``connection`` names it until it is lost."""
+        ``connection`` names it."""
         link = Link(source, up=True, heard=now)
         ours = [symbol for symbol in symbols if symbol in self._symbols]
         self._links[connection] = link, ours
@@ -176,13 +176,16 @@ class Failover:
         if (state := self._symbols.get(symbol)) is not None:
             state.feeds[source].heard(now)
 
-    def disconnected(self, connection: object, now: int, detail: str = "") -> None:
-        """The connection is lost, or is not what was asked for."""
-        known = self._links.pop(connection, None)
+    def disconnected(
+        self, connection: object, now: int, detail: str = "", *, throttled: bool = False
+    ) -> None:
+        """The connection is lost, or could not be made again: ``throttled``, because the provider says that
+        we ask too often."""
+        known = self._links.get(connection)
         if known is None:
             return
         link, symbols = known
-        link.up, link.detail = False, detail
+        link.up, link.detail, link.throttled = False, detail, throttled
         for symbol in symbols:
             self._judge(self._symbols[symbol], now)
 
@@ -196,10 +199,6 @@ class Failover:
     def frames(self, source: str, good: int, bad: int, now: int) -> None:
         """So many frames of the source could be read, and could not."""
         self._health[source].frames(good, bad, now)
-
-    def throttled(self, source: str, until: int) -> None:
-        """The provider answers no request before ``until``."""
-        self._health[source].throttled(until)
 
     def missed(self, missed: Missed, now: int) -> None:
         """Something is known to be missing; recorded where the source counted then."""

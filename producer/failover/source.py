@@ -208,7 +208,8 @@ class FollowedSources:
         elif notice.what == "disconnected":
             self._connections[source].discard(symbols)
             detail = ": ".join(filter(None, (notice.reason, notice.detail)))
-            self._failover.disconnected((source, symbols), now, detail)
+            throttled = notice.reason == "rate_limited"
+            self._failover.disconnected((source, symbols), now, detail, throttled=throttled)
         else:
             self._failover.refused(symbols, source, now, notice.detail)
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from producer.failover.failover import Failover, Handover
 from producer.failover.holes import Missed
 from producer.failover.policy import SECOND_US, Policy
@@ -174,19 +172,30 @@ def test_trades_that_come_late_one_after_another_make_a_source_unfit() -> None:
     assert ("stale", "polygon", 62, (change.at - T) / S, True) in market.told()
 
 
-@pytest.mark.parametrize("fault", ["errors", "throttled"])
-def test_broken_frames_and_a_used_up_limit_make_a_source_unfit(fault: str) -> None:
+def test_broken_frames_make_a_source_unfit() -> None:
     """For all of its symbols."""
     market = Market()
     market.up(*BOTH)
     market.to(10, *BOTH)
-    if fault == "errors":
-        market.failover.frames("polygon", 5, 20, market.now)
-    else:
-        market.failover.throttled("polygon", market.now + 100 * S)
+    market.failover.frames("polygon", 5, 20, market.now)
     market.to(20, *BOTH)
     [change] = market.failover.handovers()
-    assert (change.reason, change.after) == (fault, "finnhub")
+    assert (change.reason, change.after) == ("errors", "finnhub")
+
+
+def test_a_source_that_lets_nobody_in_for_a_while_is_told_so() -> None:
+    """Its connection was lost, and then it said that we ask too often; until it lets us in."""
+    market = Market()
+    market.up(*BOTH)
+    market.to(10, *BOTH)
+    market.down("polygon")
+    market.failover.disconnected("polygon", market.now, "HTTP 429", throttled=True)
+    assert market.failover.fitness("polygon") == {"throttled": 1}
+    market.to(20, "finnhub")
+    [change] = market.failover.handovers()
+    assert (change.reason, change.after) == ("throttled", "finnhub")
+    market.up("polygon")
+    assert market.failover.fitness("polygon") == {"fit": 1}
 
 
 def test_without_a_better_one_a_source_that_is_away_stays_the_one() -> None:

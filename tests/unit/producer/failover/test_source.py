@@ -104,6 +104,24 @@ def test_trades_of_the_source_that_is_followed_are_passed_on_and_others_are_coun
     assert setup.metric("producer_following_symbols", source="finnhub") == 1
 
 
+def test_a_source_that_says_we_ask_too_often_is_told_apart() -> None:
+    """In what is said of the change, and of the source's health."""
+    setup = Setup("trades", "trades")
+    polygon, _ = setup.members
+    for member in setup.members:
+        member.notice("connected")
+    setup.next()
+    polygon.notice("disconnected", "reset")
+    setup.next()
+    refused = Notice("disconnected", "polygon", ("AAPL",), setup.clock.us, "rate_limited", "HTTP 429")
+    polygon.items.append(refused)
+    for _ in range(4):
+        setup.next()
+    assert setup.source.fitness("polygon") == {"throttled": 1}
+    labels = {"before": "polygon", "after": "finnhub", "reason": "throttled"}
+    assert setup.metric("producer_handovers_total", **labels) == 1
+
+
 def test_the_time_since_an_earlier_run_is_a_gap() -> None:
     """From its last heartbeat until the first connection."""
     setup = Setup("trades")
