@@ -14,7 +14,7 @@ volume of two is never added up:
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,8 +70,9 @@ class Failover:
     """For one thread. Times are microseconds since 1970 UTC and never go back; ``now`` is when it is told.
 
     ``delays``: how far behind the market sources are by their own account. ``observed_until``: until when
-    the market was observed before, where that is known. ``stopped``: symbols of which nothing is to be
-    expected before they are started; what is not observed of them is recorded elsewhere.
+    the market was observed before, where that is known, and ``open_gaps``: what was missing then and still
+    is. ``stopped``: symbols of which nothing is to be expected before they are started; what is not observed
+    of them is recorded elsewhere.
     """
 
     def __init__(  # noqa: PLR0913
@@ -84,6 +85,7 @@ class Failover:
         *,
         delays: Mapping[str, int] | None = None,
         observed_until: int | None = None,
+        open_gaps: Iterable[Gap] = (),
         stopped: Collection[str] = (),
     ) -> None:
         self._policy = policy
@@ -107,6 +109,8 @@ class Failover:
             )
             for symbol in symbols
         }
+        for gap in sorted(open_gaps, key=lambda gap: gap.end):
+            self._resume(gap, now)
         for state in self._symbols.values():
             self._judge(state, now)
 
@@ -224,6 +228,13 @@ class Failover:
         """What has been decided since the last time."""
         handovers, self._handovers = self._handovers, []
         return handovers
+
+    def _resume(self, gap: Gap, now: int) -> None:
+        state = self._symbols.get(gap.symbol)
+        if state is not None:
+            self._holes.resume(gap, now)
+            if state.stopped:
+                self._holes.close(gap.symbol, gap.end, now)
 
     def _judge(self, state: _Symbol, now: int) -> None:
         if state.stopped:

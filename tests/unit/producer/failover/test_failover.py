@@ -1,5 +1,6 @@
 """Which source is followed when, and what is recorded of it: one story after the other."""
 
+from dataclasses import replace
 from typing import Any
 
 from producer.failover.failover import Failover, Handover
@@ -224,6 +225,36 @@ def test_the_time_before_the_first_connection_is_a_gap() -> None:
     market.to(2)
     market.up("polygon")
     assert market.told() == [("start", "polygon", -100, 0, True), ("start", "polygon", 0, 2, True)]
+
+
+def test_a_gap_that_an_earlier_run_has_left_open_goes_on() -> None:
+    """Under its own name, until the symbol is observed again: the time in between is not lost, and it ends.
+    Of two the older one ends where it was told to have come; whoever is not asked for any more stays."""
+    hole = Gap(f"disconnect:AAPL:polygon:{T - 200 * S}", "AAPL", "polygon", T - 200 * S, T - 130 * S, False,
+               "disconnect", "reset")  # fmt: skip
+    older = replace(hole, gap_id=f"silence:AAPL:polygon:{T - 400 * S}", start=T - 400 * S, end=T - 390 * S,
+                    reason="silence")  # fmt: skip
+    left = [hole, older, replace(hole, symbol="MSFT")]
+    market = Market("polygon", observed_until=T - 100 * S, open_gaps=left)
+    market.to(2)
+    market.up("polygon")
+    market.to(100, "polygon")
+    hour = T - T % (3600 * S)
+    assert hour == T  # it is told by the hour
+    assert market.told() == [
+        ("silence", "polygon", -400, -390, True),
+        ("disconnect", "polygon", -200, 0, True),
+        ("disconnect", "polygon", 0, 2, True),
+    ]
+
+
+def test_a_gap_of_a_symbol_that_is_stopped_ends_where_it_had_come() -> None:
+    """What is missing behind it, the stop tells."""
+    hole = Gap(f"disconnect:AAPL:polygon:{T - 200 * S}", "AAPL", "polygon", T - 200 * S, T - 130 * S, False,
+               "disconnect")  # fmt: skip
+    market = Market("polygon", observed_until=T - 100 * S, open_gaps=[hole], stopped=["AAPL"])
+    market.to(100)
+    assert market.told() == [("disconnect", "polygon", -200, -130, True)]
 
 
 def test_events_dated_ahead_of_the_clock_are_not_counted_twice() -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 import structlog
 
+from producer.failover.before import Before
 from producer.failover.members import Arrived, SourceMember
 from producer.failover.source import FollowedSources
 from producer.providers.contract import Parsed
@@ -58,7 +59,7 @@ class Setup:
         self.runtime: Runtime = fake_runtime(self.clock)
         names = ("polygon", "finnhub", "finage")
         self.members = [FakeMember(name, self.clock, kind) for name, kind in zip(names, kinds, strict=False)]
-        self.source = FollowedSources(self.members, SETTINGS, self.runtime, lambda: START_US - 7 * S)
+        self.source = FollowedSources(self.members, SETTINGS, self.runtime, lambda: Before(START_US - 7 * S))
         self._batches: Iterator[Batch] = self.source.batches()
 
     def next(self, seconds: float = 1.0) -> Batch:
