@@ -1,8 +1,8 @@
 """A replay: recordings through the same code in a run of its own, beside the live system.
 
 It has topics of its own, which keep everything whatever its age, job instances of its own, and the same
-tables. It ends when every trade and every bar is stored, those of providers, too; then gaps that it has filled
-are told as filled.
+tables. It ends when every trade and every bar is stored, those of providers, too; then gaps that it has
+filled are told as filled.
 """
 
 import dataclasses
