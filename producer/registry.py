@@ -9,7 +9,7 @@ import structlog
 from producer.clock import Clock
 from producer.conditions import Stamp
 from producer.demo import Demo, recorded_symbols
-from producer.failover.last_heard import last_heard_us
+from producer.failover.before import find_before
 from producer.failover.members import Member, ProviderMember, SourceMember
 from producer.failover.source import FollowedSources
 from producer.merged import Merged
@@ -123,7 +123,7 @@ def make_source(names: Sequence[str], making: Making) -> Source:
     settings, runtime = making.settings, making.runtime
     members = [member(name, making, symbols) for name, symbols in shares(names, settings).items()]
     return FollowedSources(
-        members, settings, runtime, lambda: patiently(lambda: last_heard_us(settings), runtime)
+        members, settings, runtime, lambda: patiently(lambda: find_before(settings), runtime)
     )
 
 

@@ -143,6 +143,8 @@ def _replay(settings: LocalSettings, files: str, console: Console) -> int:
         f"Replayed into {done.candles} versions of bars and {done.dead_letters} dead"
         f" letters: in the tables, and in the topics {done.topics.prefix}.*"
     )
+    if done.filled_gaps:
+        console.line(f"{done.filled_gaps} gaps of the ledger are filled by it.")
     return 0
 
 

@@ -1,9 +1,11 @@
 """A replay: recordings through the same code in a run of its own, beside the live system.
 
 It has topics of its own, which keep everything whatever its age, job instances of its own, and the same
-tables. It ends when every trade and every bar is stored, those of providers, too.
+tables. It ends when every trade and every bar is stored, those of providers, too; then gaps that it has
+filled are told as filled.
 """
 
+import dataclasses
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,7 @@ from pydantic import Field
 
 from docker.environment import settings_from
 from docker.local.errors import PartFailed
+from docker.local.filled_gaps import covered_by, find_applied, tell
 from docker.local.settings import PROJECT, LocalSettings
 from docker.local.tail import last_lines
 from jobs.cluster import FlinkCluster
@@ -48,11 +51,13 @@ class ReplayRunSettings(EnvironmentSettings):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay brought: its topics, which stay until the next replay, and the records in two of them."""
+    """What a replay brought: its topics, which stay until the next replay, the records in two of them, and
+    how many gaps of the ledger it has filled."""
 
     topics: Topics
     candles: int
     dead_letters: int
+    filled_gaps: int = 0
 
 
 def replay(
@@ -69,6 +74,7 @@ def replay(
             raise ConfigurationError(
                 f"no recording {file}: give the path of a CSV or JSON lines file, .gz too"
             )
+    began_us = time.time_ns() // 1000
     run = PREFIX + datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     folder = settings.folders.run / run
     folder.mkdir(parents=True)
@@ -105,7 +111,29 @@ def replay(
             watch = _Watch(topic_settings, cluster, topics, report)
             _await(watch.is_done, jobs, folder / "jobs.log", None)
     shutil.rmtree(folder)
-    return watch.result()
+    done = watch.result()
+    return dataclasses.replace(done, filled_gaps=_fill_gaps(files, environment, done, began_us, report))
+
+
+def _fill_gaps(
+    files: list[Path], environment: Mapping[str, str], done: Replayed, began_us: int, report: Report
+) -> int:
+    """Tells the gaps that a provider's history has filled; returns how many there are."""
+    recorded = covered_by(files)
+    if not recorded:
+        return 0
+    if done.dead_letters:
+        report("  some of the recording was refused: the ledger keeps its gaps as they are")
+        return 0
+    applied = find_applied(environment, recorded, began_us)
+    if applied.outdone:
+        report(
+            f"  {len(applied.outdone)} gaps stay as they are: bars over them are of a generation as high as"
+            " this one; replay again, with a higher GENERATION"
+        )
+    if applied.filled:
+        tell(environment, applied.filled)
+    return len(applied.filled)
 
 
 class _Watch:

@@ -28,12 +28,14 @@ the bars before the newest ones do not know theirs."""
 
 
 class GapRecord(NamedTuple):
-    """What bars need of one record of a gap."""
+    """What bars, and alerts, need of one record of a gap."""
 
     gap_id: str
     start: int
     end: int
     filled: bool
+    closed: bool
+    reason: str
 
 
 class Begun(NamedTuple):
@@ -142,7 +144,14 @@ class Coverage:
 
 def pack(gap: Gap) -> str:
     """The text of a valid gap, by which bars are told of it."""
-    return json.dumps({"gap": [gap.gap_id, gap.start, gap.end, gap.filled]})
+    return json.dumps({"gap": [gap.gap_id, gap.start, gap.end, gap.filled, gap.closed, gap.reason]})
+
+
+def is_filled_elsewhere(gap: Gap, horizon: int) -> bool:
+    """Whether a gap was filled by a replay: later than the horizon allows trades to come. The trades are in
+    the topics of the replay, and so are the bars that know them; those made of the live topics, now or when
+    they are rebuilt, still lack them, and must go on saying so."""
+    return gap.filled and gap.updated_at - gap.start >= horizon
 
 
 def is_gap(text: str) -> bool:

@@ -74,6 +74,8 @@ class BarFunction(KeyedProcessFunction):
         anomalies = self._load_anomalies(symbol, now)
         timer = anomalies.next_timer()
         alerts = []
+        if log is not None and coverage.is_gap(log):
+            _tell_of_stop(coverage.unpack(log), anomalies)
         if seen is not None:
             alerts += anomalies.on_slice(seen, _minute_of(seen.event_time, change.candles), now.clock)
             self._observe(row, now.clock)
@@ -160,6 +162,12 @@ def _seen(row: Any) -> SliceSeen:
         skewed=row[13],
         events=row[12],
     )
+
+
+def _tell_of_stop(gap: coverage.GapRecord, anomalies: SymbolAnomalies) -> None:
+    """The silence of a symbol that somebody has stopped is no anomaly."""
+    if gap.reason == "stopped":
+        anomalies.on_stop(gap.start, gap.end, closed=gap.closed)
 
 
 def _minute_of(event_time: int, candles: list[Candle]) -> Candle | None:

@@ -258,7 +258,7 @@ class DecodeProviderBars(DecodeEach):
 
 
 class DecodeGaps(DecodeEach):
-    """Gaps to ``ROW(GAP)``."""
+    """Gaps to ``ROW(GAP)``, as far as bars made of the trades in the same run's topics are concerned."""
 
     RESULT = GAP
     EVENTS = (Gap,)
@@ -270,6 +270,8 @@ class DecodeGaps(DecodeEach):
             check_gap(gap)
         except PoisonError:
             return NO_GAP  # the store job reports it
+        if coverage.is_filled_elsewhere(gap, self._settings.rules.horizon):
+            return NO_GAP
         return {"symbol": gap.symbol, "source": gap.source, "event_time": gap.end, "log": coverage.pack(gap)}
 
 

@@ -5,8 +5,8 @@ lies in gaps of the ledger is published: where one source was observed, another'
 What was seen already has the same identity, and counts once. Then the gap is told again, as filled.
 
 Beyond the horizon bars are not corrected any more, they are made again: all trades of the range become a
-recording, which is replayed as a new generation. Bars of providers are published as such, whatever their
-time.
+recording, which is replayed as a new generation. A note beside it says what it covers: the replay, when it is
+over, tells the gaps there as filled. Bars of providers are published as such, whatever their time.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from producer.backfill.bookmark import Bookmark, Reached
+from producer.backfill.covered import Covered
 from producer.backfill.history import Asked, History
 from producer.backfill.pull import Pulled, Puller
 from producer.backfill.recording import RecordingFile
@@ -53,9 +54,10 @@ class Backfill:
         self._gate = gate
         self._said_us = 0
 
-    def within_horizon(self, at_us: int) -> bool:
+    def within_horizon(self, at_us: int, now_us: int | None = None) -> bool:
         """Whether bars of that time can still be corrected."""
-        return at_us > self._clock.now_us() - self._settings.horizon_seconds * 1_000_000
+        now_us = self._clock.now_us() if now_us is None else now_us
+        return at_us > now_us - self._settings.horizon_seconds * 1_000_000
 
     async def fill(self, asked: Asked, gaps: Sequence[Gap], publisher: Publisher) -> int:
         """Publishes the trades in the gaps, as far as they lie in what is asked for; returns how many. Those
@@ -67,12 +69,13 @@ class Backfill:
             taken = await self.publish(piece, publisher)
             total += taken
             told = {"gap_id": gap.gap_id, "trades": taken}
-            if not self.within_horizon(piece.start):
+            now_us = self._clock.now_us()
+            if not self.within_horizon(piece.start, now_us):
                 log.warning("gap_not_filled", **told, detail="it has taken so long that bars may lack them")
             elif (piece.start, piece.end) != (gap.start, gap.end):
                 log.info("gap_filled_in_part", **told)
             else:
-                publisher.publish(Batch(0, gaps=[replace(gap, filled=True, updated_at=self._clock.now_us())]))
+                publisher.publish(Batch(0, gaps=[replace(gap, filled=True, updated_at=now_us)]))
                 self._settle(publisher)
                 log.info("gap_filled", **told)
         return total
@@ -89,7 +92,8 @@ class Backfill:
         return reached.taken
 
     async def record(self, asked: Asked) -> tuple[Path, int]:
-        """Writes the trades to a recording; returns its path, and how many there are."""
+        """Writes the trades to a recording, and beside it what it covers; returns its path, and how many
+        trades there are."""
         bookmark = Bookmark(self._settings.backfill_dir, self._history.adapter.name, asked)
         reached = bookmark.load()
         part = bookmark.stem.with_name(bookmark.stem.name + ".part")
@@ -101,6 +105,7 @@ class Backfill:
                 written = recording.write(batch.trades)
                 reached = self._went_on(bookmark, asked, pulled, reached, written)
         path = bookmark.stem.with_name(bookmark.stem.name + ".jsonl")
+        Covered.note(path, part, asked, self._history.adapter.name)
         part.replace(path)
         bookmark.delete()
         return path, reached.taken

@@ -19,6 +19,7 @@ from producer.backfill.history import Asked, History
 from producer.backfill.known_gaps import unfilled_gaps
 from producer.backfill.pull import Patience, Puller
 from producer.backfill.settings import BackfillSettings
+from producer.backfill.whole_bars import check_over, whole_bars
 from producer.clock import SystemClock
 from producer.conditions import Stamp
 from producer.metrics import ProducerMetrics
@@ -79,7 +80,8 @@ async def run(settings: BackfillSettings, runtime: Runtime, history: History, as
 
     provider = history.adapter.name
     gate = gate_of(provider, history.limits, runtime.clock.now_us, sleep)
-    stamp = Stamp(ConditionRules.load(), SymbolClasses(settings), runtime.metrics)
+    classes = SymbolClasses(settings)
+    stamp = Stamp(ConditionRules.load(), classes, runtime.metrics)
     validator = Validator(runtime.clock, (asked.symbol,), None)
     backoff = Backoff(settings.provider_backoff_seconds, settings.provider_backoff_cap_seconds, random.random)
     async with RestClient(provider, gate, settings) as client:
@@ -95,7 +97,9 @@ async def run(settings: BackfillSettings, runtime: Runtime, history: History, as
         if fresh:
             await _fill(settings, runtime, backfill, asked, fresh)
         if len(fresh) < len(gaps) or (not gaps and not backfill.within_horizon(asked.start)):
-            await _record(backfill, asked)
+            whole = whole_bars(asked, classes.calendar(asked.symbol))
+            check_over(whole, runtime.clock.now_us())
+            await _record(backfill, whole)
         if not gaps:
             log.info("no_gap_to_fill", symbol=asked.symbol, detail="the ledger has none there that is open")
     return DONE
@@ -130,14 +134,24 @@ def _publishing(settings: BackfillSettings, runtime: Runtime) -> Iterator[Publis
 
 
 async def _record(backfill: Backfill, asked: Asked) -> None:
+    log.info(
+        "backfill_records",
+        start=_time(asked.start),
+        end=_time(asked.end),
+        detail="bars of that time are not corrected any more but made again, of a recording alone: it has the"
+        " whole of every bar that is concerned",
+    )
     path, trades = await backfill.record(asked)
+    if not trades:
+        log.warning(
+            "backfill_found_nothing", detail="the provider knows of no trade there: nothing to replay"
+        )
+        return
     log.info(
         "backfill_recorded",
         file=str(path),
         trades=trades,
         next=f"GENERATION=N make replay FILE={path}, N one higher than any before",
-        detail="bars of that time are not corrected any more but made again, of this recording alone: whole"
-        " days, or the longer bars lose the rest of theirs",
     )
 
 
@@ -152,6 +166,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("end", type=moment, metavar="TO", help="the end, not part of it")
     parser.add_argument("--source", required=True, help=f"one of {', '.join(HISTORIES)}")
     return parser
+
+
+def _time(us: int) -> str:
+    return (EPOCH + timedelta(microseconds=us)).isoformat()
 
 
 def moment(text: str) -> int:

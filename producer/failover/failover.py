@@ -14,7 +14,7 @@ volume of two is never added up:
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ UNSEEN: Mapping[Fault, str] = {
     "silence": "connected, but no trade for longer than usual",
     "errors": "most of what it sends cannot be read",
     "stale": "its trades come too late",
-    "throttled": "its limit of requests is used up",
+    "throttled": "the connection was lost, and the provider says that we ask too often",
 }
 
 
@@ -70,8 +70,9 @@ class Failover:
     """For one thread. Times are microseconds since 1970 UTC and never go back; ``now`` is when it is told.
 
     ``delays``: how far behind the market sources are by their own account. ``observed_until``: until when
-    the market was observed before, where that is known. ``stopped``: symbols of which nothing is to be
-    expected before they are started; what is not observed of them is recorded elsewhere.
+    the market was observed before, where that is known, and ``open_gaps``: what was missing then and still
+    is. ``stopped``: symbols of which nothing is to be expected before they are started; what is not observed
+    of them is recorded elsewhere.
     """
 
     def __init__(  # noqa: PLR0913
@@ -84,6 +85,7 @@ class Failover:
         *,
         delays: Mapping[str, int] | None = None,
         observed_until: int | None = None,
+        open_gaps: Iterable[Gap] = (),
         stopped: Collection[str] = (),
     ) -> None:
         self._policy = policy
@@ -107,6 +109,8 @@ class Failover:
             )
             for symbol in symbols
         }
+        for gap in sorted(open_gaps, key=lambda gap: gap.end):
+            self._resume(gap, now)
         for state in self._symbols.values():
             self._judge(state, now)
 
@@ -163,7 +167,7 @@ class Failover:
 
     def connected(self, connection: object, source: str, symbols: Sequence[str], now: int) -> None:
         """A connection of the source is there, and what comes through it is all of these symbols.
-        ``connection`` names it until it is lost."""
+        ``connection`` names it."""
         link = Link(source, up=True, heard=now)
         ours = [symbol for symbol in symbols if symbol in self._symbols]
         self._links[connection] = link, ours
@@ -176,13 +180,16 @@ class Failover:
         if (state := self._symbols.get(symbol)) is not None:
             state.feeds[source].heard(now)
 
-    def disconnected(self, connection: object, now: int, detail: str = "") -> None:
-        """The connection is lost, or is not what was asked for."""
-        known = self._links.pop(connection, None)
+    def disconnected(
+        self, connection: object, now: int, detail: str = "", *, throttled: bool = False
+    ) -> None:
+        """The connection is lost, or could not be made again: ``throttled``, because the provider says that
+        we ask too often."""
+        known = self._links.get(connection)
         if known is None:
             return
         link, symbols = known
-        link.up, link.detail = False, detail
+        link.up, link.detail, link.throttled = False, detail, throttled
         for symbol in symbols:
             self._judge(self._symbols[symbol], now)
 
@@ -196,10 +203,6 @@ class Failover:
     def frames(self, source: str, good: int, bad: int, now: int) -> None:
         """So many frames of the source could be read, and could not."""
         self._health[source].frames(good, bad, now)
-
-    def throttled(self, source: str, until: int) -> None:
-        """The provider answers no request before ``until``."""
-        self._health[source].throttled(until)
 
     def missed(self, missed: Missed, now: int) -> None:
         """Something is known to be missing; recorded where the source counted then."""
@@ -225,6 +228,13 @@ class Failover:
         """What has been decided since the last time."""
         handovers, self._handovers = self._handovers, []
         return handovers
+
+    def _resume(self, gap: Gap, now: int) -> None:
+        state = self._symbols.get(gap.symbol)
+        if state is not None:
+            self._holes.resume(gap, now)
+            if state.stopped:
+                self._holes.close(gap.symbol, gap.end, now)
 
     def _judge(self, state: _Symbol, now: int) -> None:
         if state.stopped:

@@ -24,21 +24,22 @@ STALE_RUN = 5
 
 @dataclass(slots=True)
 class Link:
-    """One connection of a source. ``heard``: when anything last came through it."""
+    """One connection of a source. ``heard``: when anything last came through it. ``throttled``: it is not let
+    in again yet, because we have asked too often."""
 
     source: str
     up: bool
     heard: int
     detail: str = ""
+    throttled: bool = False
 
 
 class SourceHealth:
-    """What is known of a source as a whole: broken frames, and its limit of requests."""
+    """What is known of a source as a whole: broken frames."""
 
     def __init__(self) -> None:
         self._good = self._bad = 0
         self._since = 0
-        self._throttled_until = 0
 
     def frames(self, good: int, bad: int, now: int) -> None:
         """So many frames could be read and could not."""
@@ -46,16 +47,12 @@ class SourceHealth:
         self._good += good
         self._bad += bad
 
-    def throttled(self, until: int) -> None:
-        """The provider answers no request before ``until``."""
-        self._throttled_until = until
-
     def fault(self, now: int) -> Fault | None:
         """What makes the source unfit, if anything does."""
         self._fade(now)
         if self._bad >= LEAST_ERRORS and self._bad > self._good:
             return "errors"
-        return "throttled" if now < self._throttled_until else None
+        return None
 
     def _fade(self, now: int) -> None:
         while self._since + ERROR_WINDOW <= now and (self._good or self._bad):
@@ -141,7 +138,7 @@ class Feed:
         if self.link is None:
             fault = "start"
         elif not self.link.up or self.refused:
-            fault = "disconnect"
+            fault = "throttled" if self.link.throttled and not self.refused else "disconnect"
         elif (general := self._health.fault(now)) is not None:
             fault = general
         elif self._late >= STALE_RUN:

@@ -52,6 +52,13 @@ class Holes:
             self._open[missed.symbol] = hole
             self._tell(missed.symbol, hole, max(missed.start, missed.end), now, closed=False)
 
+    def resume(self, gap: Gap, now: int) -> None:
+        """A gap that an earlier run has left open goes on. Of several of a symbol, which come by their ends,
+        the last one does; the others end where they were told to have come."""
+        if (hole := self._open.get(gap.symbol)) is not None:
+            self.close(gap.symbol, hole.told, now)
+        self._open[gap.symbol] = _Hole(gap.source, gap.reason, gap.detail, gap.start, gap.end)
+
     def extend(self, symbol: str, end: int, now: int) -> None:
         """Still nothing at ``end``: told where it is a while since the last time."""
         hole = self._open.get(symbol)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
+from producer.failover.before import Before
 from producer.failover.failover import Failover, Handover
 from producer.failover.holes import Missed
 from producer.failover.members import Member
@@ -39,10 +40,9 @@ class FollowedSources:
         members: Sequence[Member],
         settings: ProducerSettings,
         runtime: Runtime,
-        observed_until: Callable[[], int | None],
+        before: Callable[[], Before],
     ) -> None:
-        """``observed_until`` is asked once, when it begins: when an earlier run stopped (us), where one did.
-        Raises ConfigurationError where no member has trades."""
+        """``before`` is asked once, when it begins. Raises ConfigurationError where no member has trades."""
         self.name = ",".join(member.name for member in members)
         self.heartbeat_us = settings.heartbeat_interval_ms * 1000
         self._members = list(members)
@@ -63,6 +63,7 @@ class FollowedSources:
 
         def begin() -> Failover:
             self._stopped = self._symbols.intersection(runtime.stopped.since)
+            left = before()
             return Failover(
                 [member.name for member in traders],
                 settings.symbols,
@@ -70,7 +71,8 @@ class FollowedSources:
                 policy,
                 self._advance(runtime.clock.now_us()),
                 delays={member.name: member.behind_us for member in traders},
-                observed_until=observed_until(),
+                observed_until=left.observed_until,
+                open_gaps=left.open_gaps,
                 stopped=self._stopped,
             )
 
@@ -208,7 +210,8 @@ class FollowedSources:
         elif notice.what == "disconnected":
             self._connections[source].discard(symbols)
             detail = ": ".join(filter(None, (notice.reason, notice.detail)))
-            self._failover.disconnected((source, symbols), now, detail)
+            throttled = notice.reason == "rate_limited"
+            self._failover.disconnected((source, symbols), now, detail, throttled=throttled)
         else:
             self._failover.refused(symbols, source, now, notice.detail)
 

@@ -4,6 +4,7 @@ then what nobody saw is pulled out of the history of the first."""
 import csv
 import subprocess
 import sys
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -95,6 +96,7 @@ def test_a_bar_goes_on_with_another_source_and_says_so(live_system: Any, tmp_pat
 
         with producing(live_system.environment, settings):
             reached("polygon")
+            early_in_a_minute()
             first.stop()
             reached("polygon", "finnhub")
             first.start()
@@ -102,9 +104,17 @@ def test_a_bar_goes_on_with_another_source_and_says_so(live_system: Any, tmp_pat
     trades = acknowledged(ledger)
     with httpx.Client(base_url=api_url(live_system.environment), trust_env=False) as api:
         bars_equal(api, symbol, trades)
+        assert ["finnhub", "polygon"] in [bar["sources"] for bar in bars(api, symbol)]
         gaps_are_on_record(api, symbol)
         bars_say_what_was_observed(api, symbol, trades)
         a_backfill_fills_the_gaps(api, symbol, ledger, first.sent, live_system.environment)
+
+
+def early_in_a_minute() -> None:
+    """So that the change of source falls in the middle of one, with trades of both on either side."""
+    seconds = time.time() % 60
+    if seconds > 45:
+        time.sleep(60 - seconds)
 
 
 def bars(api: httpx.Client, symbol: str) -> list[dict[str, Any]]:

@@ -84,8 +84,8 @@ class World:
             self.trade(source, self.now - step.late_ms * 1000)
         elif step.what == "broken":
             self.failover.frames(source, 1, 15, self.now)
-        elif step.what == "throttled":
-            self.failover.throttled(source, self.now + 20 * SECOND_US)
+        elif step.what == "throttled" and source not in self.up_since:
+            self.failover.disconnected(source, self.now, "HTTP 429", throttled=True)
         elif step.what == "stop" and self.stopped_since is None:
             self.failover.stop(SYMBOL, self.now)
             self.stopped_since = self.now

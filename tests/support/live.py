@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from websockets.sync.client import ClientConnection, connect
 
 from schemas.avro_codec import Encoder
-from schemas.events import Candle, Correction, Event, ProviderBar
+from schemas.events import Candle, Correction, Event, Gap, ProviderBar
 from schemas.registry import register_schemas
 from schemas.settings import KafkaSettings
 from schemas.topics import Topics
@@ -57,6 +57,8 @@ def _time_of(event: Event) -> int:
     """What its record is dated with, in microseconds."""
     if isinstance(event, ProviderBar):
         return event.received_at
+    if isinstance(event, Gap):
+        return event.end
     return event.start if isinstance(event, Candle) else event.event_time  # type: ignore[union-attr]
 
 

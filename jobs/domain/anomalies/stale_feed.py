@@ -7,8 +7,9 @@ trades. No gap counts for more than the limit at the time, so a night does not m
 
 The alert belongs to the last trade before the silence. Severity by the limit: low 1x, medium 3x, high 10x,
 critical 30x: half a minute, one and a half, five and fifteen for a busy symbol. *Resolved* by the next trade,
-or by the close of the market; *retracted* when late trades fill the silence so that none was longer than the
-limit.
+by the close of the market, or when somebody stops the symbol; *retracted* when late trades fill the silence
+so that none was longer than the limit. While a symbol is stopped nothing is expected of it; when it is
+started again, its silence counts from then.
 """
 
 from bisect import insort
@@ -18,6 +19,7 @@ from typing import Any
 
 from jobs.domain.anomalies.alert_book import AlertBook, Finding, Record, Steps, severity_of
 from jobs.domain.anomalies.slice_seen import SliceSeen
+from jobs.domain.anomalies.stops import FOREVER, Stops
 from jobs.domain.anomalies.thresholds import SECOND_US, Thresholds
 from schemas.events import Alert
 from schemas.intervals import MINUTE_US
@@ -54,6 +56,7 @@ class StaleFeed:
         came between, thinned out: no more than two for each limit of it."""
         self.limit_then = 0
         """The limit when that silence was raised."""
+        self.stops = Stops()
 
     @property
     def limit(self) -> int:
@@ -66,13 +69,21 @@ class StaleFeed:
         alerts = self._fill(time, book, now) if self.times else []
         if self.last is None or time > self.last:
             if self.last is not None:
-                gap = min((time - self.last) / max(part.events, 1), self.limit)
+                since = max(self.last, self.stops.last_end(time))
+                gap = min((time - since) / max(part.events, 1), self.limit)
                 self.gaps = min(self.gaps + 1, LEAST_GAPS + int(1 / WEIGHT))
                 self.mean += (gap - self.mean) * max(WEIGHT, 1 / self.gaps)
             self.last = time
+            self.stops.forget(time)
             if self.gaps >= LEAST_GAPS:
                 self._wake(time + self.limit + 1)
         return alerts
+
+    def on_stop(self, start: int, end: int, *, closed: bool) -> None:
+        """Somebody has stopped the symbol from ``start`` on, until ``end`` or, where it is not ``closed``, at
+        least until then. Sets the ``timer`` at which that counts."""
+        self.stops.add(start, end, closed=closed)
+        self._wake(max(start, self.watermark + 1))
 
     def on_watermark(self, watermark: int, book: AlertBook, now: int) -> list[Alert]:
         """Looks whether the symbol is silent; sets the next ``timer``."""
@@ -85,11 +96,16 @@ class StaleFeed:
             if not self.closed or self.timer is None:
                 self.closed = True
                 self._wake(self._next_opening())
-            return self._end_at_close(book, now)
+            return self._end(book, "the market has closed", now)
         if self.closed:
             self.closed = False
             self.counts_from = self.watermark
-        return self._judge(max(self.last, self.counts_from), book, now)
+        if (until := self.stops.ends(self.watermark)) is not None:
+            if until < FOREVER:
+                self._wake(until)
+            return self._end(book, "somebody has stopped the symbol", now)
+        since = max(self.last, self.counts_from, self.stops.last_end(self.watermark))
+        return self._judge(since, book, now)
 
     def _judge(self, since: int, book: AlertBook, now: int) -> list[Alert]:
         record = self._record(book)
@@ -162,12 +178,13 @@ class StaleFeed:
             else:
                 at += 1
 
-    def _end_at_close(self, book: AlertBook, now: int) -> list[Alert]:
+    def _end(self, book: AlertBook, why: str, now: int) -> list[Alert]:
+        """Nothing is expected any more."""
         record = self._record(book)
         if record is None or record.status != "raised":
             return []
         self.times.append(max(self.watermark, self.times[-1]))
-        return book.resolve(record, self.watermark + self._thresholds.horizon, "the market has closed", now)
+        return book.resolve(record, self.watermark + self._thresholds.horizon, why, now)
 
     def _record(self, book: AlertBook) -> Record | None:
         return book.find(TYPE, None, self.times[0]) if self.times else None
@@ -184,8 +201,10 @@ class StaleFeed:
 
     def dump(self) -> list[Any]:
         return [self.last, self.mean, self.gaps, self.closed, self.counts_from, self.watermark, self.timer,
-                self.times, self.limit_then]  # fmt: skip
+                self.times, self.limit_then, *self.stops.dump()]  # fmt: skip
 
     def load(self, fields: Iterable[Any]) -> None:
         (self.last, self.mean, self.gaps, self.closed, self.counts_from, self.watermark, self.timer,
-         self.times, self.limit_then) = fields  # fmt: skip
+         self.times, self.limit_then, *stops) = fields  # fmt: skip
+        if stops:  # layout 1 had none
+            self.stops.load(stops)

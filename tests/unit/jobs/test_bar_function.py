@@ -155,6 +155,17 @@ def test_a_gap_makes_a_version_that_says_so_and_nothing_else(flink: FakeFlink) -
     assert after == replace(before, observed=0.5, version=7)
 
 
+@pytest.mark.parametrize(("reason", "raised"), [("stopped", 0), ("disconnect", 1)])
+def test_a_stopped_symbol_is_not_stale(monkeypatch: pytest.MonkeyPatch, reason: str, raised: int) -> None:
+    """The ledger says so, in the stream that the bars have anyway; any other gap is no excuse."""
+    flink = flink_with(monkeypatch, anomaly_stale_seconds=30, latency_alerts=False)
+    for second in range(20):
+        flink.element(row(second * SECOND_US))
+    flink.element(gap_row(a_gap(20 * SECOND_US, 20 * SECOND_US + 1, reason=reason, closed=False)))
+    alerts = events(flink.advance(START_US // 1000 + 60_000), "market.alerts", Alert)
+    assert [(alert.type, alert.status) for alert in alerts] == [("stale_feed", "raised")] * raised
+
+
 def test_a_slice_becomes_candles_in_the_wire_format(flink: FakeFlink) -> None:
     """One record for each interval, keyed by symbol, under the schema id of the topic."""
     assert candles(flink.element(row(0, price=2.5, size=4.0))) == [

@@ -243,7 +243,20 @@ def test_a_gap_comes_by_itself_and_poison_has_no_symbol(monkeypatch: pytest.Monk
     assert (rows[0]["source"], rows[0]["event_time"]) == ("sim", gap.end)
     assert coverage.is_gap(rows[0]["log"])
     assert not trade_log.is_correction(rows[0]["log"])
-    assert coverage.unpack(rows[0]["log"]) == (gap.gap_id, gap.start, gap.end, True)
+    assert coverage.unpack(rows[0]["log"]) == (
+        gap.gap_id, gap.start, gap.end, True, True, "disconnect",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("late_us", "told"), [(299_999_999, True), (300_000_000, False)])
+def test_what_a_replay_has_filled_is_no_matter_of_these_bars(
+    monkeypatch: pytest.MonkeyPatch, late_us: int, told: bool
+) -> None:
+    """Beyond the horizon its trades cannot have come here: bars that lack them must go on saying so."""
+    gap = a_gap(7, 9_000, filled=True)
+    record = payload(replace(gap, updated_at=gap.start + late_us))
+    [row] = decoded(opened(DecodeGaps, monkeypatch), record)
+    assert row["symbol"] == ("AAPL" if told else None)
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])

@@ -79,6 +79,12 @@ class Driver:
         anomalies = self.load()
         return self._save(anomalies, anomalies.on_candle(candle, NOW_US))
 
+    def stop(self, start: float, end: float, *, closed: bool) -> None:
+        """The ledger tells of a stop, in seconds."""
+        anomalies = self.load()
+        anomalies.on_stop(us(start), us(end), closed=closed)
+        self._save(anomalies, [])
+
     def advance(self, at: float) -> list[Alert]:
         """Brings the watermark to ``at`` seconds, firing the timers that it passes, each at its time."""
         alerts = []

@@ -173,6 +173,77 @@ def test_the_close_of_the_market_resolves_it() -> None:
     assert (alert.status, alert.message) == ("resolved", "the market has closed")
 
 
+def test_nothing_is_expected_of_a_symbol_that_somebody_has_stopped() -> None:
+    """However long; the silence counts from the start. The ledger tells the stop again, and by the hour."""
+    driver = trading()
+    driver.stop(20, 20, closed=False)
+    driver.stop(20, 80, closed=False)
+    assert driver.advance(3000) == []
+    driver.stop(20, 3600, closed=True)
+    driver.stop(3600, 4000, closed=False)
+    assert driver.advance(4900) == []
+    driver.stop(3600, 5000, closed=True)
+    assert driver.advance(5030) == []
+    (alert,) = driver.advance(5031)
+    assert (alert.event_time, alert.value) == (us(5000), pytest.approx(30.0, abs=1e-5))
+
+
+def test_a_stop_resolves_what_was_raised_before() -> None:
+    """The silence before it was one; of the time behind it nothing is said."""
+    driver = trading()
+    assert brief(driver.advance(60)) == [("stale_feed", 1, "raised", "low")]
+    driver.stop(62, 62, closed=False)
+    (alert,) = driver.advance(2000)
+    assert (alert.alert_id, alert.revision, alert.status) == (f"stale_feed:AAPL:{us(19)}", 2, "resolved")
+    assert alert.message == "somebody has stopped the symbol"
+
+
+def test_a_stop_does_not_make_a_symbol_look_slow() -> None:
+    """Its pace is that of the time in which it ran, and it is judged by that as soon as it trades again."""
+    driver = trading()
+    mean = driver.load()._stale.mean
+    driver.stop(19.5, 19.5, closed=False)
+    driver.stop(19.5, 999, closed=True)
+    for at in range(1000, 1020):
+        driver.trade(at)
+    assert driver.load()._stale.mean == pytest.approx(mean)
+    assert driver.load()._stale.stops.times == []
+    assert brief(driver.advance(1019 + 31)) == [("stale_feed", 1, "raised", "low")]
+
+
+def test_trades_on_their_way_do_not_end_a_stop() -> None:
+    """They were published before the order was obeyed, and dated after it was given."""
+    driver = trading()
+    driver.trade(21)
+    driver.stop(20, 20, closed=False)
+    driver.trade(22)
+    assert driver.advance(1000) == []
+
+
+def test_stops_that_are_told_ahead_of_their_time_count_when_it_comes() -> None:
+    """Where bars are rebuilt the ledger is read before the trades: silences beside the stops are seen."""
+    driver = trading()
+    for start in (1000, 2000):
+        driver.stop(start, start + 500, closed=True)
+    (alert,) = driver.advance(60)
+    assert (alert.event_time, alert.status) == (us(19), "raised")
+    driver.trade(999)
+    driver.trade(1501)
+    assert brief(driver.advance(1540)) == [("stale_feed", 1, "raised", "low")]
+    driver.trade(1999)
+    assert driver.advance(2520) == []
+    assert [alert.event_time for alert in driver.advance(2560)] == [us(2500)]
+
+
+def test_of_very_many_stops_the_newest_are_known() -> None:
+    """The state stays small."""
+    driver = trading()
+    for number in range(1000):
+        driver.stop(1000 + 100 * number, 1050 + 100 * number, closed=True)
+    assert len(driver.load()._stale.stops.times) == 32
+    assert len(driver.state or b"") < 1000
+
+
 def test_a_night_does_not_make_a_symbol_look_slow() -> None:
     """No gap counts for more than the limit at the time."""
     driver = trading()

@@ -31,8 +31,9 @@ candles = st.tuples(
     st.sampled_from([100.0, 106.0, 130.0]),
     st.one_of(st.none(), st.sampled_from([10.0, 29.0, 36.0, 50.0, 64.0, 72.0, 95.0])),
 )
+stops = st.tuples(st.just("stop"), st.integers(0, 900), st.integers(0, 300), st.booleans())
 watermarks = st.tuples(st.just("watermark"), st.integers(0, 1200))
-steps = st.lists(st.one_of(slices, candles, watermarks), max_size=80)
+steps = st.lists(st.one_of(slices, candles, stops, watermarks), max_size=80)
 
 
 def take(anomalies: SymbolAnomalies, step: tuple[object, ...], version: int) -> list[Alert]:
@@ -46,6 +47,9 @@ def take(anomalies: SymbolAnomalies, step: tuple[object, ...], version: int) -> 
                 prices=(100.0, high, 100.0, 100.0), rsi=rsi,
             )  # type: ignore[arg-type]  # fmt: skip
             return anomalies.on_candle(candle, NOW_US)
+        case ("stop", int(at), int(length), bool(closed)):
+            anomalies.on_stop(us(at), us(at + length), closed=closed)
+            return []
         case ("watermark", int(at)):
             return anomalies.on_watermark(us(at), NOW_US)
         case _:
@@ -90,8 +94,18 @@ def test_a_new_symbol_has_no_state() -> None:
 
 def test_a_state_of_another_layout_is_refused() -> None:
     """It was written by another version."""
-    with pytest.raises(ValueError, match=r"layout 9 cannot be read by this version \(it reads 1\)"):
+    with pytest.raises(ValueError, match=r"layout 9 cannot be read by this version \(it reads 2\)"):
         SymbolAnomalies.load(msgpack.packb([9, 1, 2]), Thresholds())
+
+
+def test_a_state_from_before_stops_were_known_is_read() -> None:
+    """Layout 1: what it knew is there, and goes on."""
+    driver = Driver()
+    for at in range(20):
+        driver.trade(at)
+    _, *fields, stale = msgpack.unpackb(driver.state or b"")
+    before = msgpack.packb([1, *fields, stale[:9]])
+    assert SymbolAnomalies.load(before, driver.thresholds).dump() == driver.state
 
 
 def test_the_state_has_a_bound() -> None:

@@ -14,6 +14,7 @@ import pytest
 from producer.backfill.backfill import Backfill
 from producer.backfill.catalogue import make_history
 from producer.backfill.command import moment
+from producer.backfill.covered import Covered
 from producer.backfill.history import Asked
 from producer.backfill.pull import Patience, Puller
 from producer.backfill.settings import BackfillSettings
@@ -219,7 +220,12 @@ def test_a_recording_is_what_a_replay_reads(tmp_path: Path) -> None:
         with part.open("ab") as file:
             file.write(b'{"half a li')
         path, count = running("polygon", server, tmp_path, lambda backfill: backfill.record(what))
-    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, path.name + ".covers"}
+    covered = Covered.of(path)
+    assert covered is not None
+    assert (covered.symbol, covered.source, covered.start, covered.end) == (
+        "AAPL", "polygon", what.start, what.end,
+    )  # fmt: skip
     recorded = RecordedFile(path, "auto", 2**62)
     events = [row.event for row in recorded.rows()]
     recorded.close()

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from producer import told_gaps
 from producer.backfill import known_gaps
 from producer.backfill.known_gaps import unfilled_gaps
 from schemas.avro_codec import Encoder, schema_text
@@ -85,8 +87,8 @@ class Read(FakeMessage):
 def found(
     log: Log, monkeypatch: pytest.MonkeyPatch, start: int = START, end: int = START + HOUR_US
 ) -> list[Gap]:
-    monkeypatch.setattr(known_gaps, "Consumer", log)
-    monkeypatch.setattr(known_gaps, "RegistryLookup", lambda _: lambda _: json.loads(schema_text(Gap)))
+    monkeypatch.setattr(known_gaps, "told_gaps", partial(told_gaps.told_gaps, client=log))
+    monkeypatch.setattr(told_gaps, "RegistryLookup", lambda _: lambda _: json.loads(schema_text(Gap)))
     gaps = unfilled_gaps(SETTINGS, "AAPL", start, end)
     assert log.closed
     return gaps

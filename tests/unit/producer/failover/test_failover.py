@@ -1,8 +1,7 @@
 """Which source is followed when, and what is recorded of it: one story after the other."""
 
+from dataclasses import replace
 from typing import Any
-
-import pytest
 
 from producer.failover.failover import Failover, Handover
 from producer.failover.holes import Missed
@@ -174,19 +173,30 @@ def test_trades_that_come_late_one_after_another_make_a_source_unfit() -> None:
     assert ("stale", "polygon", 62, (change.at - T) / S, True) in market.told()
 
 
-@pytest.mark.parametrize("fault", ["errors", "throttled"])
-def test_broken_frames_and_a_used_up_limit_make_a_source_unfit(fault: str) -> None:
+def test_broken_frames_make_a_source_unfit() -> None:
     """For all of its symbols."""
     market = Market()
     market.up(*BOTH)
     market.to(10, *BOTH)
-    if fault == "errors":
-        market.failover.frames("polygon", 5, 20, market.now)
-    else:
-        market.failover.throttled("polygon", market.now + 100 * S)
+    market.failover.frames("polygon", 5, 20, market.now)
     market.to(20, *BOTH)
     [change] = market.failover.handovers()
-    assert (change.reason, change.after) == (fault, "finnhub")
+    assert (change.reason, change.after) == ("errors", "finnhub")
+
+
+def test_a_source_that_lets_nobody_in_for_a_while_is_told_so() -> None:
+    """Its connection was lost, and then it said that we ask too often; until it lets us in."""
+    market = Market()
+    market.up(*BOTH)
+    market.to(10, *BOTH)
+    market.down("polygon")
+    market.failover.disconnected("polygon", market.now, "HTTP 429", throttled=True)
+    assert market.failover.fitness("polygon") == {"throttled": 1}
+    market.to(20, "finnhub")
+    [change] = market.failover.handovers()
+    assert (change.reason, change.after) == ("throttled", "finnhub")
+    market.up("polygon")
+    assert market.failover.fitness("polygon") == {"fit": 1}
 
 
 def test_without_a_better_one_a_source_that_is_away_stays_the_one() -> None:
@@ -215,6 +225,36 @@ def test_the_time_before_the_first_connection_is_a_gap() -> None:
     market.to(2)
     market.up("polygon")
     assert market.told() == [("start", "polygon", -100, 0, True), ("start", "polygon", 0, 2, True)]
+
+
+def test_a_gap_that_an_earlier_run_has_left_open_goes_on() -> None:
+    """Under its own name, until the symbol is observed again: the time in between is not lost, and it ends.
+    Of two the older one ends where it was told to have come; whoever is not asked for any more stays."""
+    hole = Gap(f"disconnect:AAPL:polygon:{T - 200 * S}", "AAPL", "polygon", T - 200 * S, T - 130 * S, False,
+               "disconnect", "reset")  # fmt: skip
+    older = replace(hole, gap_id=f"silence:AAPL:polygon:{T - 400 * S}", start=T - 400 * S, end=T - 390 * S,
+                    reason="silence")  # fmt: skip
+    left = [hole, older, replace(hole, symbol="MSFT")]
+    market = Market("polygon", observed_until=T - 100 * S, open_gaps=left)
+    market.to(2)
+    market.up("polygon")
+    market.to(100, "polygon")
+    hour = T - T % (3600 * S)
+    assert hour == T  # it is told by the hour
+    assert market.told() == [
+        ("silence", "polygon", -400, -390, True),
+        ("disconnect", "polygon", -200, 0, True),
+        ("disconnect", "polygon", 0, 2, True),
+    ]
+
+
+def test_a_gap_of_a_symbol_that_is_stopped_ends_where_it_had_come() -> None:
+    """What is missing behind it, the stop tells."""
+    hole = Gap(f"disconnect:AAPL:polygon:{T - 200 * S}", "AAPL", "polygon", T - 200 * S, T - 130 * S, False,
+               "disconnect")  # fmt: skip
+    market = Market("polygon", observed_until=T - 100 * S, open_gaps=[hole], stopped=["AAPL"])
+    market.to(100)
+    assert market.told() == [("disconnect", "polygon", -200, -130, True)]
 
 
 def test_events_dated_ahead_of_the_clock_are_not_counted_twice() -> None:

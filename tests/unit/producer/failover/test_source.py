@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 import structlog
 
+from producer.failover.before import Before
 from producer.failover.members import Arrived, SourceMember
 from producer.failover.source import FollowedSources
 from producer.providers.contract import Parsed
@@ -58,7 +59,7 @@ class Setup:
         self.runtime: Runtime = fake_runtime(self.clock)
         names = ("polygon", "finnhub", "finage")
         self.members = [FakeMember(name, self.clock, kind) for name, kind in zip(names, kinds, strict=False)]
-        self.source = FollowedSources(self.members, SETTINGS, self.runtime, lambda: START_US - 7 * S)
+        self.source = FollowedSources(self.members, SETTINGS, self.runtime, lambda: Before(START_US - 7 * S))
         self._batches: Iterator[Batch] = self.source.batches()
 
     def next(self, seconds: float = 1.0) -> Batch:
@@ -102,6 +103,24 @@ def test_trades_of_the_source_that_is_followed_are_passed_on_and_others_are_coun
     labels = {"before": "polygon", "after": "finnhub", "reason": "disconnect"}
     assert setup.metric("producer_handovers_total", **labels) == 1
     assert setup.metric("producer_following_symbols", source="finnhub") == 1
+
+
+def test_a_source_that_says_we_ask_too_often_is_told_apart() -> None:
+    """In what is said of the change, and of the source's health."""
+    setup = Setup("trades", "trades")
+    polygon, _ = setup.members
+    for member in setup.members:
+        member.notice("connected")
+    setup.next()
+    polygon.notice("disconnected", "reset")
+    setup.next()
+    refused = Notice("disconnected", "polygon", ("AAPL",), setup.clock.us, "rate_limited", "HTTP 429")
+    polygon.items.append(refused)
+    for _ in range(4):
+        setup.next()
+    assert setup.source.fitness("polygon") == {"throttled": 1}
+    labels = {"before": "polygon", "after": "finnhub", "reason": "throttled"}
+    assert setup.metric("producer_handovers_total", **labels) == 1
 
 
 def test_the_time_since_an_earlier_run_is_a_gap() -> None:
