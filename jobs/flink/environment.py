@@ -17,6 +17,10 @@ from schemas.errors import ConfigurationError
 SHIPPED = ("jobs", "schemas")
 """Packages that the workers import; they travel with the job."""
 
+STATE_CACHE_BYTES = 64 * 1024 * 1024
+"""Of state that a worker keeps between two bundles instead of asking for it again. To Beam it is bytes; to
+PyFlink, whose default is 1,000, it is a number of states, which are bounded by the number of symbols."""
+
 
 def configuration(settings: JobSettings, job: str, restore_from: str | None = None) -> Configuration:
     """Flink's configuration of one job, which goes on from the checkpoint or savepoint ``restore_from``."""
@@ -45,6 +49,7 @@ def configuration(settings: JobSettings, job: str, restore_from: str | None = No
         "python.fn-execution.bundle.time": str(settings.bundle_time_ms),
         "python.fn-execution.bundle.size": str(settings.bundle_size),
         "python.fn-execution.arrow.batch.size": str(settings.bundle_size),
+        "python.state.cache-size": str(STATE_CACHE_BYTES),
         "python.executable": settings.python_executable or sys.executable,
         "python.client.executable": sys.executable,
         "python.files": ",".join(shipped_files()),

@@ -1,5 +1,6 @@
 """What each Flink worker process needs before it runs functions of ours."""
 
+import threading
 from typing import Any
 
 import structlog
@@ -9,6 +10,7 @@ def prepare_worker() -> None:
     """To be called by every function when it is opened; several times is no harm."""
     _configure_logging()
     _spare_bundles()
+    _commit_at_once()
     _end_without_taskmanager()
 
 
@@ -55,6 +57,56 @@ def _spare_bundles() -> None:
     StateSampler.start = start
     StateSampler.stop = stop
     BundleProcessor.monitoring_infos = lambda self: []  # noqa: ARG005 -- the method's own form
+
+
+def _commit_at_once() -> None:
+    """Lets the end of a bundle write what the bundle has changed, all of it and then wait once. PyFlink goes
+    through all that it has ever cached, and waits for the TaskManager after each state of each key."""
+    from apache_beam.runners.worker.sdk_worker import GrpcStateHandler, _Future  # noqa: PLC0415
+    from pyflink.fn_execution.state_impl import RemoteKeyedStateBackend  # noqa: PLC0415
+
+    if hasattr(RemoteKeyedStateBackend, "touched"):
+        return
+    sending = threading.local()
+    put_aside = RemoteKeyedStateBackend.cache_internal_state
+
+    def unawaited(send: Any) -> Any:
+        def sent(handler: Any, *request: Any) -> Any:
+            future = send(handler, *request)
+            answers = getattr(sending, "answers", None)
+            if answers is None:
+                return future
+            answers.append(future)
+            return _Future.done()
+
+        return sent
+
+    def cache_internal_state(backend: Any, key: Any, state: Any) -> None:
+        put_aside(backend, key, state)
+        if backend.touched is None:
+            backend.touched = {}
+        internal = state._internal_state
+        backend.touched[id(internal)] = internal
+
+    def commit(backend: Any) -> None:
+        touched, backend.touched = backend.touched or {}, None
+        current = (state._internal_state for state in backend._all_states.values())
+        answers: list[Any] = []
+        sending.answers = answers
+        try:
+            for internal in (*touched.values(), *current):
+                backend.commit_internal_state(internal)
+        finally:
+            sending.answers = None
+        failed = next((response.error for future in answers if (response := future.get()).error), None)
+        if failed:
+            raise RuntimeError(failed)
+
+    GrpcStateHandler.append_raw = unawaited(GrpcStateHandler.append_raw)
+    GrpcStateHandler.clear = unawaited(GrpcStateHandler.clear)
+    RemoteKeyedStateBackend.touched = None
+    RemoteKeyedStateBackend.cache_internal_state = cache_internal_state
+    RemoteKeyedStateBackend.commit = commit
 
 
 def _end_without_taskmanager() -> None:

@@ -1,7 +1,10 @@
-"""What is left out of every bundle. In a process of its own: Beam is changed for good there."""
+"""What is left out of every bundle, and what its end writes. In processes of their own: Beam is changed for
+good there."""
 
 import subprocess
 import sys
+
+import pytest
 
 BUNDLES = """
 import threading
@@ -27,9 +30,27 @@ assert BundleProcessor.monitoring_infos(None) == []
 """
 
 
-def test_no_bundle_after_the_first_one_is_sampled() -> None:
-    """No thread is started for it; it is tracked, ends, and can begin again as before."""
+SCENES = (
+    "a_bundle_writes_what_it_has_changed_and_nothing_else",
+    "all_writes_are_under_way_before_one_is_waited_for",
+    "state_comes_back_in_later_bundles_without_being_asked_for_again",
+    "a_write_that_fails_fails_the_bundle",
+)
+
+
+def python(*arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BUNDLES], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_no_bundle_after_the_first_one_is_sampled() -> None:
+    """No thread is started for it; it is tracked, ends, and can begin again as before."""
+    python("-c", BUNDLES)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_state(scene: str) -> None:
+    """What the scene's name says."""
+    python("-m", "tests.unit.jobs.worker_scenes", scene)
