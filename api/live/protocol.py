@@ -23,6 +23,8 @@ MAX_NAMES = 10_000
 """Symbols in one message; how many a client may hold is a setting."""
 MAX_INTERVAL_MS = 5_000
 """Longest time for which messages are gathered: what waits is bounded by number, too."""
+MAX_INTERVALS = 16
+"""Different ones of a connection, beside 0: each turn of sending looks at all of them."""
 
 
 class ProtocolError(ApiError):
@@ -60,7 +62,11 @@ class Resume(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epoch: str = Field(max_length=64, description="of the `hello` of that connection")
-    seq: int = Field(ge=0, description="the greatest `seq` that was received")
+    seq: int = Field(
+        ge=0,
+        description="the greatest `seq` that was received; by who had several `interval_ms`: of what this"
+        " message names, since what is gathered comes after what is sent at once",
+    )
 
 
 class Subscribe(Request):
@@ -74,8 +80,8 @@ class Subscribe(Request):
         None,
         ge=0,
         le=MAX_INTERVAL_MS,
-        description="messages are gathered for so long; of quotes and live bars the newest ones are sent."
-        " For the whole connection; 0: sent at once",
+        description="messages of what is named here are gathered for so long; of quotes and live bars the"
+        " newest ones are sent. To name something again changes it; without it, or 0: sent at once",
     )
     batch: bool | None = Field(
         None,
@@ -218,17 +224,18 @@ def hello(epoch: str, seq: int, heartbeat_seconds: float, max_symbols: int) -> s
     return _text("hello", epoch=epoch, seq=seq, heartbeat_seconds=heartbeat_seconds, max_symbols=max_symbols)
 
 
-def ack(
-    request: Subscribe | Unsubscribe, seq: int, keys: Collection[Key], interval_ms: int, batch: bool
-) -> str:
-    """A subscription has changed: all of it, as it is now."""
+def ack(request: Subscribe | Unsubscribe, seq: int, intervals: Mapping[Key, int], batch: bool) -> str:
+    """A subscription has changed: all of it, as it is now, and again by the interval of each."""
+    by_interval: dict[int, list[Key]] = {}
+    for key, interval_ms in intervals.items():
+        by_interval.setdefault(interval_ms, []).append(key)
     return _text(
         "ack",
         id=request.id,
         action=request.type,
         seq=seq,
-        subscription=describe(keys),
-        interval_ms=interval_ms,
+        subscription=describe(intervals),
+        by_interval_ms={str(ms): describe(keys) for ms, keys in sorted(by_interval.items())},
         batch=batch,
     )
 

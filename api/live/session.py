@@ -70,10 +70,8 @@ class Session:
         # Its own snapshots must not make a client too slow.
         kept = self._settings.ws_queue_kept + self._settings.ws_max_symbols
         self.outbox = Outbox(self._settings.ws_queue_ticks, kept, self._metrics.skip)
-        self._keys: set[Key] = set()
-        self._interval_s = 0.0
+        self._intervals: dict[Key, int] = {}  # what it gets -> for how many milliseconds that is gathered
         self._batch = False
-        self._next_send = 0.0
         self._turn: list[Message] = []
         self._sent = 0  # of the turn
         self._seen_seq = self._hub.seq
@@ -109,7 +107,7 @@ class Session:
         try:
             await asyncio.wait((*tasks, self._dismissed), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._hub.leave(self.outbox, self._keys)
+            self._hub.leave(self.outbox, self._intervals)
             for task in tasks:
                 task.cancel()
             self._dismissed.cancel()
@@ -178,12 +176,13 @@ class Session:
         wanted = await self._as_stored(protocol.wanted_keys(request))
         if request.resume is not None and self.outbox.replaying:
             raise ProtocolError("resume_busy", "a replay is under way: ask again after its `resumed`")
-        new = wanted - self._keys
-        self._keys |= new
+        intervals = self._intervals | dict.fromkeys(wanted, request.interval_ms or 0)
+        if len(set(intervals.values()) - {0}) > protocol.MAX_INTERVALS:
+            most = protocol.MAX_INTERVALS
+            raise ProtocolError("too_many_intervals", f"a connection may have {most} different interval_ms")
+        new = wanted - self._intervals.keys()
+        self._pace(intervals)
         self._hub.listen(self.outbox, new)
-        if request.interval_ms is not None:
-            self._interval_s = request.interval_ms / 1000
-            self.outbox.newest_quotes_only = request.interval_ms > 0
         if request.batch is not None:
             self._batch = request.batch
         ack = self._ack(request)
@@ -206,7 +205,7 @@ class Session:
         Raises ProtocolError where a symbol does not exist or the client would hold too many.
         """
         symbols = {key[1] for key in wanted}
-        held = {key[1] for key in self._keys}
+        held = {key[1] for key in self._intervals}
         count, most = len(symbols | held), self._settings.ws_max_symbols
         if count > most:
             raise ProtocolError(
@@ -222,13 +221,17 @@ class Session:
         raise ProtocolError("unknown_symbol", f"no symbol {symbol!r}: /api/v1/symbols lists them")
 
     def _unsubscribe(self, request: Unsubscribe) -> None:
-        unwanted = protocol.unwanted_keys(request, self._keys)
-        self._keys -= unwanted
+        unwanted = protocol.unwanted_keys(request, self._intervals)
+        self._pace({key: ms for key, ms in self._intervals.items() if key not in unwanted})
         self._hub.leave(self.outbox, unwanted)
         self._answer(self._ack(request))
 
+    def _pace(self, intervals: dict[Key, int]) -> None:
+        self._intervals = intervals
+        self.outbox.pace(intervals, self._monotonic())
+
     def _ack(self, request: Subscribe | Unsubscribe) -> str:
-        return protocol.ack(request, self._hub.seq, self._keys, round(self._interval_s * 1000), self._batch)
+        return protocol.ack(request, self._hub.seq, self._intervals, self._batch)
 
     def _snapshots(self, keys: Collection[Key]) -> None:
         """What is newest of each symbol, on the channels of these keys."""
@@ -265,10 +268,11 @@ class Session:
         """Sends what waits, for ever; raises FallenBehind. Most turns are of one message: what is not needed
         for it is left to ``_watch``."""
         while True:
-            await self.outbox.ready.wait()
-            if self._interval_s:
-                await self._pause()
-            waiting = len(self.outbox)
+            if self.outbox.gathers:
+                await self._gather()
+            else:
+                await self.outbox.ready.wait()
+            waiting = self.outbox.sendable
             while waiting > 0:
                 if self.outbox.overfull:
                     raise FallenBehind("too much waited that must not be skipped")
@@ -280,14 +284,16 @@ class Session:
                     # Sending waits for nothing while the client is fast enough: the others want their turn.
                     await asyncio.sleep(0)
 
-    async def _pause(self) -> None:
-        """Lets messages gather until the interval is over, or an answer is among them."""
-        pause = self._next_send - self._monotonic()
-        if pause > 0:
+    async def _gather(self) -> None:
+        """Until something can be sent: it need not be gathered, or it has been for long enough."""
+        outbox = self.outbox
+        pause = outbox.release(self._monotonic())
+        while not outbox.sendable:
+            outbox.ready.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self.outbox.urgent.wait()
-        self._next_send = self._monotonic() + self._interval_s
+                    await outbox.ready.wait()
+            pause = outbox.release(self._monotonic())
 
     async def _send_turn(self) -> None:
         self._blocked_since = self._monotonic()
@@ -330,11 +336,16 @@ class Session:
         """Tells the client, sends what must not be skipped, and closes; all of it bounded by time."""
         sent, unsent = self._turn[: self._sent], self._turn[self._sent :]
         seen = max((self._seen_seq, *(message.seq for message in sent)))
+        # What is gathered is older than what was sent at once.
+        waiting = [message.seq for message in unsent if message.seq]
+        if (lowest := self.outbox.first_seq) is not None:
+            waiting.append(lowest)
+        resume_from = min((seen, *(seq - 1 for seq in waiting)))
         told = protocol.error(
             "too_slow",
             f"{behind}: final bars and alerts follow, then the connection ends; connect again and resume",
             epoch=self._hub.epoch,
-            resume_from=seen,
+            resume_from=resume_from,
         )
         self._metrics.errors.labels("too_slow").inc()
         last = [*filter(must_be_sent, unsent), *self.outbox.take_kept()]

@@ -232,13 +232,11 @@ export class LiveSocket extends Emitter {
     if (!this.#ready || this.#resuming.length) return;
     const wanted = this.#wishes.keys;
     const gone = [...this.#subscribed].filter((key) => !wanted.has(key));
-    const added = [...wanted].filter((key) => !this.#subscribed.has(key));
+    // One pace for all, so that there is one order and one `seq` to resume from: all are named when it changes.
+    const samePace = this.#pace === this.intervalMs;
+    const asked = [...wanted].filter((key) => !samePace || !this.#subscribed.has(key));
     for (const each of messages("unsubscribe", gone)) this.#send(each);
-    const asked = messages("subscribe", added);
-    if (!asked.length && wanted.size && this.#pace !== this.intervalMs) {
-      asked.push(messages("subscribe", [...wanted].slice(0, 1))[0]);
-    }
-    for (const each of asked) this.#send({ ...each, ...this.#manner() });
+    for (const each of messages("subscribe", asked)) this.#send({ ...each, ...this.#manner() });
     this.#subscribed = wanted;
     this.#pace = this.intervalMs;
   }

@@ -125,13 +125,24 @@ def test_a_subscription_is_listed_by_channel() -> None:
 def test_an_answer_has_the_id_of_its_request_if_there_was_one() -> None:
     """Zero is one, too."""
     request = subscribe(symbols=["A"], id=0)
-    assert json.loads(protocol.ack(request, 5, {("trades", "A")}, 0, False)) == {
+    assert json.loads(protocol.ack(request, 5, {("trades", "A"): 0}, False)) == {
         "type": "ack", "id": 0, "action": "subscribe", "seq": 5, "subscription": {"trades": ["A"]},
-        "interval_ms": 0, "batch": False,
+        "by_interval_ms": {"0": {"trades": ["A"]}}, "batch": False,
     }  # fmt: skip
-    assert "id" not in json.loads(protocol.ack(subscribe(symbols=["A"]), 5, (), 0, False))
+    assert "id" not in json.loads(protocol.ack(subscribe(symbols=["A"]), 5, {}, False))
     assert protocol.request_id('{"id":"x","type":"nonsense"}') == "x"
     assert [protocol.request_id(text) for text in ("{", "[]", '{"id":[1]}', '{"id":null}')] == [None] * 4
+
+
+def test_an_ack_lists_the_interval_of_each() -> None:
+    """And the whole, as for those who have none."""
+    intervals = {("trades", "A"): 500, ("candles", "A", "1m"): 0, ("candles", "A", "5m"): 500}
+    told = json.loads(protocol.ack(subscribe(symbols=["A"]), 5, intervals, True))
+    assert told["subscription"] == {"candles": {"A": ["1m", "5m"]}, "trades": ["A"]}
+    assert told["by_interval_ms"] == {
+        "0": {"candles": {"A": ["1m"]}},
+        "500": {"candles": {"A": ["5m"]}, "trades": ["A"]},
+    }
 
 
 def test_a_snapshot_holds_the_json_as_it_is() -> None:

@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from structlog.testing import capture_logs
 
 from api.live.hub import Hub
-from api.live.protocol import ProtocolError, Subscribe
+from api.live.protocol import MAX_INTERVALS, ProtocolError, Subscribe
 from api.live.session import IsKnown, Session, Shared
 from api.metrics import LiveMetrics
 from api.settings import LiveSettings
@@ -130,15 +130,17 @@ def test_subscriptions_add_up_and_the_ack_lists_the_whole() -> None:
         client, _ = stage.session()
         await client.hears()
         await client.subscribes(symbols=["a"], id="one")
-        ack, _ = await client.subscribes(channels=["quotes"], symbols=["B"], interval_ms=0, batch=False)
+        ack, _ = await client.subscribes(channels=["quotes"], symbols=["B"], interval_ms=100, batch=False)
         assert ack["subscription"] == {"trades": ["A"], "candles": {"A": ["1m"]}, "quotes": ["B"]}
         client.say({"type": "unsubscribe", "channels": ["candles"], "id": 2})
         assert await client.hears() == [
             {
                 "type": "ack", "id": 2, "action": "unsubscribe", "seq": 0,
-                "subscription": {"trades": ["A"], "quotes": ["B"]}, "interval_ms": 0, "batch": False,
+                "subscription": {"trades": ["A"], "quotes": ["B"]},
+                "by_interval_ms": {"0": {"trades": ["A"]}, "100": {"quotes": ["B"]}}, "batch": False,
             }
         ]  # fmt: skip
+        await client.subscribes(channels=["quotes"], symbols=["B"])
         await stage.publish(
             trade(1, "A"), trade(2, "B"), quote(3, "A"), quote(4, "B"), candle(2, "A"), trade(6, "A")
         )
@@ -333,6 +335,113 @@ def test_an_interval_gathers_messages_and_answers_do_not_wait_for_it() -> None:
         assert numbers(await client.hears(6)) == [1, 4, 5, 6, 7, "pong"]
 
     play(scene)
+
+
+def test_what_is_sent_at_once_does_not_wait_for_what_is_gathered() -> None:
+    """Nor does it take that along: the interval belongs to what its message named."""
+
+    async def scene(stage: Stage) -> None:
+        client, _ = stage.session()
+        await client.hears()
+        await client.subscribes(channels=["candles", "quotes"], symbols=["AAPL"], interval_ms=5_000)
+        ack, _ = await client.subscribes(channels=["trades"], symbols=["AAPL"])
+        assert ack["by_interval_ms"] == {
+            "0": {"trades": ["AAPL"]},
+            "5000": {"candles": {"AAPL": ["1m"]}, "quotes": ["AAPL"]},
+        }
+        await stage.publish(quote(1), trade(2), candle(2), candle(3, final=True), trade(5), quote(6))
+        assert numbers(await client.hears(2)) == [2, 5]
+        await stage.publish(trade(7))
+        assert numbers(await client.hears()) == [7]
+        assert client.heard() == []
+        client.say({"type": "ping"})
+        assert numbers(await client.hears(4)) == [3, 4, 6, "pong"]
+
+    play(scene)
+
+
+def test_to_name_it_again_changes_the_interval() -> None:
+    """What has been gathered until then comes before the ack; without an interval it is sent at once."""
+
+    async def scene(stage: Stage) -> None:
+        client, _ = stage.session()
+        await client.hears()
+        await client.subscribes(channels=["trades"], symbols=["AAPL", "MSFT"], interval_ms=5_000)
+        await stage.publish(trade(1), trade(2, "MSFT"))
+        await asyncio.sleep(0.05)
+        assert client.heard() == []
+        client.say({"type": "subscribe", "channels": ["trades"], "symbols": ["AAPL"]})
+        assert numbers(await client.hears(3)) == [1, 2, "ack"]
+        await stage.publish(trade(3, "MSFT"), trade(4))
+        assert numbers(await client.hears()) == [4]
+        assert client.heard() == []
+
+    play(scene)
+
+
+def test_a_connection_has_no_more_intervals_than_can_be_looked_at() -> None:
+    """One too many changes nothing; to come back to one of before is none."""
+
+    async def scene(stage: Stage) -> None:
+        client, _ = stage.session()
+        await client.hears()
+        for number in range(MAX_INTERVALS):
+            await client.subscribes(channels=["trades"], symbols=[f"S{number}"], interval_ms=1_000 + number)
+        client.say({"type": "subscribe", "channels": ["trades"], "symbols": ["AAPL"], "interval_ms": 1})
+        assert (await client.hears())[0]["code"] == "too_many_intervals"
+        await stage.publish(trade())
+        ack, _ = await client.subscribes(channels=["trades"], symbols=["AAPL"], interval_ms=1_000)
+        assert ack["by_interval_ms"]["1000"] == {"trades": ["AAPL", "S0"]}
+        assert "1" not in ack["by_interval_ms"]
+
+    play(scene)
+
+
+def test_what_was_gathered_is_resumed_by_its_own_number() -> None:
+    """After a break in the middle of an interval: the last one that came of it, not of what came at once."""
+
+    async def scene(stage: Stage) -> None:
+        first, session = stage.session()
+        await first.hears()
+        await first.subscribes(channels=["candles"], symbols=["AAPL"], interval_ms=5_000)
+        await first.subscribes(channels=["trades"], symbols=["AAPL"])
+        await stage.publish(candle(3, final=True), trade(2))
+        assert numbers(await first.hears()) == [2]
+        first.leave()
+        await session
+        second, _ = stage.session()
+        await second.hears()
+        for channel, seq, interval_ms, replay in (("trades", 2, 0, []), ("candles", 0, 5_000, [1])):
+            second.say(
+                {
+                    "type": "subscribe", "channels": [channel], "symbols": ["AAPL"],
+                    "interval_ms": interval_ms, "resume": {"epoch": stage.hub.epoch, "seq": seq},
+                }
+            )  # fmt: skip
+            heard = await second.hears(2 + len(replay))
+            assert numbers(heard) == ["ack", *replay, "resumed"]
+
+    play(scene)
+
+
+def test_who_is_too_slow_resumes_before_what_was_still_gathered() -> None:
+    """Although newer messages had been sent at once."""
+
+    async def scene(stage: Stage) -> None:
+        client, ended = stage.session()
+        await client.hears()
+        await client.subscribes(channels=["quotes"], symbols=["AAPL"], interval_ms=5_000)
+        await client.subscribes(channels=["trades"], symbols=["AAPL"])
+        await stage.publish(quote(1), trade(2))
+        assert numbers(await client.hears()) == [2]
+        client.reads.clear()
+        await stage.publish(trade(3))
+        await asyncio.sleep(0.4)
+        client.reads.set()
+        assert await ended == "too_slow"
+        assert client.heard()[0]["resume_from"] == 0
+
+    play(scene, ws_send_timeout_seconds=0.3)
 
 
 def test_an_interval_ends_by_itself() -> None:
