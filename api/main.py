@@ -18,6 +18,7 @@ from api.dependencies import Services
 from api.downloads import Downloads
 from api.errors import install_error_handlers
 from api.gap_store import GapStore
+from api.hot.newest import NewestBars
 from api.hot.parts import hot_parts, keep_warm
 from api.live.gate import Gate
 from api.live.server import LiveServer
@@ -102,6 +103,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
         gate = Gate(settings, keys, rates.messages)
         live_server = LiveServer(settings, metrics.live, store.is_known, now, gate)
         hot = hot_parts(settings, database, store, live_server, metrics.cache)
+        live_server.read_bars(NewestBars(hot.candles, store).read)
         if tracing is not None:
             database.tracing = tracing
             live_server.trace(tracing)

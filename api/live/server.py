@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.errors import StorageUnavailable
 from api.live.continuity import Continuity
+from api.live.current import CurrentBars, ReadBar
 from api.live.deliveries import Deliveries
 from api.live.feed import Feed
 from api.live.gate import Gate
@@ -46,7 +47,8 @@ class LiveServer:
         self._metrics = metrics
         self._is_known = is_known
         self._hub = Hub(settings.ws_resume_events)
-        self._shared = Shared(self._hub, settings, metrics, self._exists, now, rate=gate.rate)
+        self._bars = CurrentBars(self._hub.latest, now)
+        self._shared = Shared(self._hub, settings, metrics, self._exists, self._bars, now, rate=gate.rate)
         self._gate = gate
         self._feed = Feed(settings, self._hub.publish, metrics, now)
         self._sessions: set[Session] = set()
@@ -70,6 +72,10 @@ class LiveServer:
     def watch(self, tap: Tap) -> None:
         """Calls ``tap`` with every event that comes, on the event loop; it must be quick."""
         self._hub.taps.append(tap)
+
+    def read_bars(self, read: ReadBar) -> None:
+        """To be called before ``run``: where snapshots have bars from of which nothing has come yet."""
+        self._bars.read = read
 
     def trace(self, tracing: Tracing) -> None:
         """To be called before ``run``: what comes with a trace is followed to the clients' outboxes."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.errors import ApiError
 from api.live import protocol
+from api.live.current import Bar, CurrentBars, Place
 from api.live.hub import Hub
 from api.live.messages import Key, Message, must_be_sent
 from api.live.outbox import ANSWER, Outbox
@@ -50,6 +51,7 @@ class Shared:
     settings: LiveSettings
     metrics: LiveMetrics
     is_known: IsKnown
+    bars: CurrentBars
     now: Now
     monotonic: Callable[[], float] = time.monotonic
     rate: Rate | None = None
@@ -65,6 +67,7 @@ class Session:
         self._settings = shared.settings
         self._metrics = shared.metrics
         self._is_known = shared.is_known
+        self._bars = shared.bars
         self._now = shared.now
         self._monotonic = shared.monotonic
         # Its own snapshots must not make a client too slow.
@@ -188,13 +191,13 @@ class Session:
         ack = self._ack(request)
         if request.resume is None:
             self._answer(ack)
-            self._snapshots(new)
+            await self._snapshots(new)
             return
         missed = self._hub.missed(request.resume.epoch, request.resume.seq, wanted)
         if isinstance(missed, str):
             self._answer(ack)
             self._answer(protocol.resume_failed(request, missed, self._hub.epoch, self._hub.seq))
-            self._snapshots(new)
+            await self._snapshots(new)
         else:
             end = protocol.resumed(request, self._hub.seq, len(missed))
             self.outbox.put_first([self._control(ack), *missed, self._control(end)])
@@ -233,8 +236,17 @@ class Session:
     def _ack(self, request: Subscribe | Unsubscribe) -> str:
         return protocol.ack(request, self._hub.seq, self._intervals, self._batch)
 
-    def _snapshots(self, keys: Collection[Key]) -> None:
-        """What is newest of each symbol, on the channels of these keys."""
+    async def _snapshots(self, keys: Collection[Key]) -> None:
+        """What is newest of each symbol, on the channels of these keys. Those symbols come first of which
+        nothing has to be read; events go out meanwhile."""
+        lacking = [key[1:] for key in keys if key[0] == "candles" and self._bars.lacks((key[1], key[2]))]
+        later = {symbol for symbol, _ in lacking}
+        self._answer_snapshots([key for key in keys if key[1] not in later], {})
+        if lacking:
+            stored = await self._bars.stored((symbol, interval) for symbol, interval in lacking)
+            self._answer_snapshots([key for key in keys if key[1] in later], stored)
+
+    def _answer_snapshots(self, keys: Collection[Key], stored: Mapping[Place, Bar]) -> None:
         latest = self._hub.latest
         found: dict[str, dict[str, Any]] = {}
         for key in sorted(keys, key=protocol.in_order):
@@ -246,8 +258,9 @@ class Session:
                 found.setdefault(key[1], {})["quote"] = quote.data if quote else None
             elif key[0] == "candles":
                 bars = found.setdefault(key[1], {}).setdefault("candles", [])
-                if bar := latest.candle(key[1], key[2]):
-                    bars.append(bar.data)
+                place = (key[1], key[2])
+                if bar := self._bars.newest(place, stored.get(place)):
+                    bars.append(bar)
         for symbol, data in sorted(found.items()):
             self._answer(protocol.snapshot(self._hub.seq, symbol, data))
 

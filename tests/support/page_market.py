@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from api.live.current import CurrentBars
 from api.live.hub import Hub
 from api.live.messages import from_event
 from api.live.session import Session, Shared
@@ -304,7 +305,8 @@ class Market:
         async def is_known(symbol: str) -> bool:
             return symbol in known
 
-        shared = Shared(self.hub, self._settings, self._metrics.live, is_known, wall_clock)
+        bars = CurrentBars(self.hub.latest, wall_clock)
+        shared = Shared(self.hub, self._settings, self._metrics.live, is_known, bars, wall_clock)
         self._sockets.add(socket)
         try:
             await Session(socket, shared).run(None, "tickstream" if "tickstream" in offered else None)

@@ -9,12 +9,13 @@ from prometheus_client import CollectorRegistry
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from structlog.testing import capture_logs
 
+from api.live.current import Bar, CurrentBars
 from api.live.hub import Hub
 from api.live.protocol import MAX_INTERVALS, ProtocolError, Subscribe
 from api.live.session import IsKnown, Session, Shared
 from api.metrics import LiveMetrics
 from api.settings import LiveSettings
-from schemas.events import Event
+from schemas.events import Candle, Event
 from tests.unit.api.live.events import NOON, alert, candle, incoming, quote, trade
 
 Messages = list[dict[str, Any]]
@@ -71,12 +72,17 @@ async def exists(symbol: str) -> bool:
     return symbol != "NOPE"
 
 
+def now() -> int:
+    return NOON + 10_000
+
+
 class Stage:
     """A hub with sessions."""
 
     def __init__(self, **settings: Any) -> None:
         self.hub = Hub(100)
         self.metrics = LiveMetrics(CollectorRegistry())
+        self.bars = CurrentBars(self.hub.latest, now)
         self._settings = LiveSettings(**settings)
 
     async def publish(self, *events: Event) -> None:
@@ -87,7 +93,7 @@ class Stage:
     ) -> tuple[Client, "asyncio.Task[str]"]:
         """A new client, and its session as it runs."""
         client = Client()
-        shared = Shared(self.hub, self._settings, self.metrics, exists, lambda: NOON + 10_000)
+        shared = Shared(self.hub, self._settings, self.metrics, exists, self.bars, now)
         session = Session(cast(WebSocket, client), shared)
         return client, asyncio.create_task(session.run(first))
 
@@ -171,6 +177,105 @@ def test_a_subscription_begins_with_what_is_newest() -> None:
         client.say({"type": "subscribe", "symbols": ["AAPL"]})
         client.say({"type": "ping"})
         assert [each["type"] for each in await client.hears(2)] == ["ack", "pong"]
+
+    play(scene)
+
+
+def stored(event: Candle) -> Bar:
+    """As it is read from Cassandra."""
+    return Bar(event.start, event.version, incoming(event)[0].data)
+
+
+def versions(snapshot: dict[str, Any]) -> list[tuple[str, int]]:
+    return [(bar["interval"], bar["version"]) for bar in snapshot["data"]["candles"]]
+
+
+def test_a_bar_that_the_feed_has_not_brought_is_read() -> None:
+    """After a start; where memory has the current one it is not."""
+    read: list[tuple[str, str]] = []
+
+    async def bar(symbol: str, interval: str) -> Bar | None:
+        read.append((symbol, interval))
+        return stored(candle(6, symbol, interval)) if symbol == "AAPL" else None
+
+    async def scene(stage: Stage) -> None:
+        stage.bars.read = bar
+        await stage.publish(candle(4))
+        client, _ = stage.session()
+        await client.hears()
+        _, first, second = await client.subscribes(
+            channels=["candles"], symbols=["AAPL", "MSFT"], intervals=["1m", "5m"]
+        )
+        assert versions(first) == [("1m", 4), ("5m", 6)]
+        assert first["data"]["candles"][1]["indicators"] == {"rsi_14": 54.25}
+        assert second["data"] == {"candles": []}
+        assert sorted(read) == [("AAPL", "5m"), ("MSFT", "1m"), ("MSFT", "5m")]
+
+    play(scene)
+
+
+def test_a_new_version_of_an_old_bar_is_not_the_current_one() -> None:
+    """The feed may bring it first: a bar is looked for that is newer."""
+
+    async def bar(*_: str) -> Bar | None:
+        return stored(candle(6, bar=-1))
+
+    async def scene(stage: Stage) -> None:
+        stage.bars.read = bar
+        await stage.publish(candle(9, bar=-60, final=True))
+        client, _ = stage.session()
+        await client.hears()
+        _, snapshot = await client.subscribes(channels=["candles"], symbols=["AAPL"])
+        assert versions(snapshot) == [("1m", 6)]
+
+    play(scene)
+
+
+def test_a_snapshot_is_never_older_than_what_came_while_its_bar_was_read() -> None:
+    """The reading holds up neither the events nor another client, nor the symbols that need none."""
+
+    async def scene(stage: Stage) -> None:
+        goes_on = asyncio.Event()
+
+        async def bar(*_: str) -> Bar | None:
+            await goes_on.wait()
+            return stored(candle(4))
+
+        stage.bars.read = bar
+        await stage.publish(candle(2, "MSFT"))
+        client, _ = stage.session()
+        other, _ = stage.session()
+        for each in (client, other):
+            await each.hears()
+        client.say({"type": "subscribe", "channels": ["candles"], "symbols": ["AAPL", "MSFT"]})
+        ack, first = await client.hears(2)
+        assert (ack["type"], first["symbol"]) == ("ack", "MSFT")
+        await other.subscribes(channels=["candles"], symbols=["MSFT"])
+        await stage.publish(candle(8), candle(4, "MSFT"))
+        assert numbers(await client.hears(2)) == [2, 3]
+        assert numbers(await other.hears()) == [3]
+        goes_on.set()
+        (snapshot,) = await client.hears()
+        assert (snapshot["symbol"], snapshot["seq"], versions(snapshot)) == ("AAPL", 3, [("1m", 8)])
+
+    play(scene)
+
+
+def test_what_is_stored_may_be_newer_than_what_has_come() -> None:
+    """Then it is the snapshot, also where the feed has been heard meanwhile."""
+
+    async def scene(stage: Stage) -> None:
+        async def bar(*_: str) -> Bar | None:
+            await stage.publish(candle(2))
+            return stored(candle(4))
+
+        stage.bars.read = bar
+        client, _ = stage.session()
+        await client.hears()
+        client.say({"type": "subscribe", "channels": ["candles"], "symbols": ["AAPL"]})
+        heard = await client.hears(3)
+        assert numbers(heard) == ["ack", 1, "snapshot"]
+        assert versions(heard[-1]) == [("1m", 4)]
 
     play(scene)
 
