@@ -31,6 +31,7 @@ from api.times import wall_clock
 from api.web.assets import load_assets
 from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
 from schemas.intervals import INTERVALS
+from schemas.symbols import one_spelling
 from tests.support.api import alert_json, candle_json, free_port, trade_json, utc
 
 MINUTE = 60_000_000
@@ -208,8 +209,12 @@ class Market:
         symbol = request.path_params.get("symbol")
         if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
             return _error(401, "unauthorized", "give an API key")
-        if symbol is not None and symbol not in self.symbols:
+        if symbol is None:
+            return None
+        name = one_spelling(symbol)
+        if name not in self.symbols:
             return _error(404, "unknown_symbol", f"no symbol '{symbol}'")
+        request.path_params["symbol"] = name
         return None
 
     async def _symbols(self, request: Request) -> Response:
@@ -251,14 +256,15 @@ class Market:
         found = [
             candle_json(held[start]) | mark | {"indicators": dict(held[start].indicators)} for start in shown
         ]
-        return JSONResponse({"candles": found, "next_cursor": more})
+        return JSONResponse({"symbol": symbol, "candles": found, "next_cursor": more})
 
     async def _trade_page(self, request: Request) -> Response:
         if refused := self._refused(request):
             return refused
-        newest = sorted(self.trades[request.path_params["symbol"]], key=lambda trade: -trade.event_time)
+        symbol = request.path_params["symbol"]
+        newest = sorted(self.trades[symbol], key=lambda trade: -trade.event_time)
         found = [trade_json(trade) for trade in newest[: int(request.query_params["limit"])]]
-        return JSONResponse({"trades": found, "next_cursor": None})
+        return JSONResponse({"symbol": symbol, "trades": found, "next_cursor": None})
 
     async def _quote(self, request: Request) -> Response:
         if refused := self._refused(request):

@@ -22,7 +22,7 @@ const search = new SymbolSearch();
 const latency = new LatencyView(socket, theme);
 const views = {
   market: new MarketView(api, socket, takeSymbols),
-  symbol: new SymbolView(api, socket, theme),
+  symbol: new SymbolView(api, socket, theme, (name) => latency.measure(name)),
   alerts: new AlertsView(api, socket),
   latency,
 };

@@ -6,7 +6,7 @@
 
 import { ServerClock, ownNow } from "./clock.js";
 import { Emitter } from "./emitter.js";
-import { Wishes, messages } from "./subscription.js";
+import { Wishes, messages, renamed } from "./subscription.js";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 20_000;
@@ -62,6 +62,12 @@ export class LiveSocket extends Emitter {
   unwant(owner) {
     this.#wishes.clear(owner);
     this.#settle();
+  }
+
+  /** Two spellings of one symbol: the server has subscribed to `to` when it was asked for `from`. */
+  rename(from, to) {
+    this.#wishes.rename(from, to);
+    this.#subscribed = renamed(this.#subscribed, from, to);
   }
 
   get intervalMs() {

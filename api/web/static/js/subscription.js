@@ -35,6 +35,12 @@ function add(groups, name, member) {
   groups.get(name).add(member);
 }
 
+/** The same keys with another name for a symbol. */
+export function renamed(keys, from, to) {
+  const rename = ([channel, symbol, ...rest]) => keyOf(channel, symbol === from ? to : symbol, ...rest);
+  return new Set([...keys].map((key) => rename(key.split(SEPARATOR))));
+}
+
 /** What several owners want together. */
 export class Wishes {
   #owners = new Map();
@@ -45,6 +51,10 @@ export class Wishes {
 
   clear(owner) {
     this.#owners.delete(owner);
+  }
+
+  rename(from, to) {
+    for (const wish of this.#owners.values()) wish.keys = renamed(wish.keys, from, to);
   }
 
   get keys() {

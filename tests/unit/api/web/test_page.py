@@ -540,6 +540,29 @@ def test_an_unknown_symbol_is_said_to_be_one(open_page: OpenPage) -> None:
     expect(page.locator("#chart-note")).to_contain_text("no symbol 'NOPE'")
 
 
+def test_a_class_of_shares_is_live_however_its_address_is_spelt(browser: Browser) -> None:
+    """Under the name that REST answers with: bars, trades and what of them is late."""
+    market = Market(["AAPL", "BRK.B"])
+    market.start()
+    try:
+        with watched_page(browser) as page:
+            page.goto(market.address + "#/symbol/BRK-B?interval=1m")
+            expect(page.locator("#symbol-name")).to_have_text("BRK.B")
+            expect(page.locator("#latency-symbol")).to_have_text("BRK.B")
+            assert page.url.endswith("#/symbol/BRK.B?interval=1m")
+            page.wait_for_selector("#connection[data-state=live]")
+            bar = next_version(market.last("BRK.B"), 77.5)
+            expect(page.locator("#bars tbody tr").first).to_be_visible()
+            market.publish(bar, a_trade("BRK.B", 78.25, 1))
+            expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text("77.50")
+            expect(page.locator("#tape tbody tr").first.locator("td").nth(1)).to_have_text("78.25")
+            page.keyboard.press("2")
+            market.publish(a_trade("BRK.B", 79.5, 2, age_us=0))
+            expect(page.locator("#tape tbody tr").first.locator("td").nth(1)).to_have_text("79.50")
+    finally:
+        market.stop()
+
+
 def test_an_interval_is_changed_while_bars_come(market: Market, open_page: OpenPage) -> None:
     """The chart of one interval is never given a bar of another, and the numbers are those of the new one."""
     page = open_page("#/symbol/AAPL?interval=1m")

@@ -38,6 +38,7 @@ export class SymbolView {
   #api;
   #socket;
   #theme;
+  #onName;
   #chart;
   #bars = new Bars();
   #tape = new Tape();
@@ -60,7 +61,9 @@ export class SymbolView {
   #draw = batched(() => this.#drawChart());
   #write = batched(() => this.#writeTables(), TABLES_MS);
 
-  constructor(api, socket, theme) {
+  /** `onName` hears by which name the symbol is known that was asked for. */
+  constructor(api, socket, theme, onName) {
+    this.#onName = onName;
     this.#api = api;
     this.#socket = socket;
     this.#theme = theme;
@@ -167,8 +170,7 @@ export class SymbolView {
     this.#stop = new AbortController();
     this.#tape.clear();
     this.#quote.clear();
-    setText(byId("symbol-name"), this.symbol);
-    byId("symbol-alerts").href = alertsAddress({ symbol: this.symbol });
+    this.#writeName();
     this.#loadQuote();
     this.#loadTrades();
     this.#alerts.open(this.symbol, this.#stop.signal);
@@ -191,11 +193,30 @@ export class SymbolView {
   /** What is read by REST while live messages come in: versions decide, so their order does not matter. */
   async #load(path, parameters, signal, take) {
     try {
-      take(await this.#api.getPatiently(path, parameters, signal, (error) => error && this.#note(error.message)));
+      const answer = await this.#api.getPatiently(path, parameters, signal, (error) => error && this.#note(error.message));
+      if (signal.aborted) return;
+      this.#call(answer.symbol);
+      take(answer);
     } catch (error) {
       if (error instanceof ApiError) this.#note(error.message);
       else if (error.name !== "AbortError") throw error;
     }
+  }
+
+  /** By the name that REST answers with, which live events have, too: BRK-B is BRK.B. */
+  #call(name) {
+    if (name === this.symbol) return;
+    this.#socket.rename(this.symbol, name);
+    this.symbol = name;
+    stay(symbolAddress(name, this.interval));
+    this.#writeName();
+    this.#alerts.open(name, this.#stop.signal);
+    this.#onName(name);
+  }
+
+  #writeName() {
+    setText(byId("symbol-name"), this.symbol);
+    byId("symbol-alerts").href = alertsAddress({ symbol: this.symbol });
   }
 
   #path(kind) {
