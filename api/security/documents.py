@@ -4,13 +4,25 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.errors import ErrorBody
+from api.errors import (
+    ApiError,
+    ErrorBody,
+    Forbidden,
+    KeyNeeded,
+    PayloadTooLarge,
+    RateLimited,
+    StorageUnavailable,
+    UriTooLong,
+    documented,
+)
 from api.security.access import needed_scope
 from api.security.keys import SCOPE_MEANINGS
+from api.security.settings import SecuritySettings, parse_rate
 
 SCHEME = "ApiKey"
 REF = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
 RETRY_AFTER = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+EXAMPLE_KEY = "5f0c2a9d4b7e8136"
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 WRITES = frozenset({"post", "put", "patch"})
 
@@ -40,14 +52,31 @@ def _describe(operation: dict[str, Any], method: str, path: str) -> None:
     if scope is not None:
         # The empty one: reading from loopback.
         operation["security"] = [{SCHEME: [scope]}, {}] if scope == "read" else [{SCHEME: [scope]}]
-        answers["401"] = _answer("No API key, or one that is not valid")
-        answers["403"] = _answer(f"The API key lacks scope `{scope}`")
-        answers["503"] = answers.get("503") or _answer("The storage does not answer, so the key is not known")
+        answers["401"] = _answer("No API key, or one that is not valid", KeyNeeded(scope))
+        answers["403"] = _answer(f"The API key lacks scope `{scope}`", Forbidden(EXAMPLE_KEY, scope))
+        answers["503"] = answers.get("503") or _answer(
+            "The storage does not answer, so the key is not known",
+            StorageUnavailable("no node can be reached"),
+        )
     if method in WRITES:
-        answers["413"] = _answer("The body is too long")
-    answers["414"] = _answer("Path and query are too long")
-    answers["429"] = _answer("The rate limit is used up", headers=RETRY_AFTER)
+        answers["413"] = _answer("The body is too long", PayloadTooLarge(_default("api_max_body_bytes")))
+    answers["414"] = _answer("Path and query are too long", UriTooLong(_default("api_max_url_bytes")))
+    answers["429"] = _answer(
+        "The rate limit is used up", RateLimited(_default_rate(), 1, {}), headers=RETRY_AFTER
+    )
 
 
-def _answer(description: str, **more: Any) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": REF}}, **more}
+def _default(setting: str) -> Any:
+    return SecuritySettings.model_fields[setting].default
+
+
+def _default_rate() -> int:
+    """What an API key may ask for in a second."""
+    return parse_rate(_default("api_rate_key"))[0].amount
+
+
+def _answer(description: str, error: ApiError, **more: Any) -> dict[str, Any]:
+    answer = documented(description, error)
+    example = answer["content"]["application/json"]["example"]
+    content = {"application/json": {"schema": REF, "example": example}}
+    return {"description": description, "content": content, **more}

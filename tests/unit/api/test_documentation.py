@@ -19,6 +19,7 @@ from api.cursors import (
     trade_cursor,
     trade_place,
 )
+from api.errors import ErrorBody
 from api.main import create_app
 from api.parameters import AlertPage, BarPage, GapPage, HistoryPage
 from tests.unit.api.test_app import NOWHERE, Client, with_client
@@ -139,6 +140,30 @@ def test_every_error_has_its_own_example() -> None:
                 content = operation["responses"][status]["content"]["application/json"]
                 assert content["example"]["error"]["code"] in expected, (path, status)
                 assert content["example"]["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "names"),
+    [
+        ("401", "key_needed", "`python -m api keys create NAME --scopes {scope}`"),
+        ("403", "forbidden", "lacks scope {scope}"),
+        ("413", "payload_too_large", "65536 bytes"),
+        ("414", "uri_too_long", "8192 bytes"),
+        ("429", "rate_limited", "the limit of 250 is used up: try again in 1 s"),
+    ],
+)
+def test_every_refusal_has_its_example(status: str, code: str, names: str) -> None:
+    """Of every endpoint that refuses so, with the scope that it needs itself."""
+    told = set()
+    for path, method, operation in operations():
+        (scope,) = operation.get("security", [{"ApiKey": [""]}])[0]["ApiKey"]
+        if status in operation["responses"]:
+            content = operation["responses"][status]["content"]["application/json"]
+            error = ErrorBody.model_validate(content["example"]).error
+            assert error.code == code, (path, method)
+            assert names.format(scope=scope) in error.message
+            told.add(scope)
+    assert told >= ({"read", "admin"} if status in ("401", "403") else {"admin"})
 
 
 def test_the_examples_of_files_have_the_columns_of_files() -> None:
