@@ -115,9 +115,9 @@ bench: $(VENV)/dev ## measure the whole system at fixed rates, an hour; ONLY=par
 	@$(LOCAL) fetch
 	@$(BIN)/python -m tests.benchmarks.bench $(if $(ONLY),--only '$(ONLY)')
 
-bench-quick: $(VENV)/dev ## three minutes of it, and which figures are worse than the kept ones
+bench-quick: $(VENV)/dev ## three minutes of it, and which figures are worse than the kept ones; KEEP=1 keeps these
 	@$(LOCAL) fetch
-	@$(BIN)/python -m tests.benchmarks.bench --quick
+	@$(BIN)/python -m tests.benchmarks.bench --quick $(if $(KEEP),--keep)
 
 bench-reads: $(VENV)/dev ## read from the running system at 200 requests/s: percentiles, hit ratio; RATE, SECONDS
 	@$(ENV) $(BIN)/python -m tests.benchmarks.reads $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
