@@ -2,9 +2,8 @@
 
 import logging
 import sys
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
-import orjson
 import structlog
 
 from schemas.settings import LogSettings
@@ -19,7 +18,7 @@ def configure_logging(settings: LogSettings, part: str) -> None:
         structlog.processors.format_exc_info,
     ]
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer(serializer=_to_json)
+        structlog.processors.JSONRenderer()
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer()
     )
@@ -54,8 +53,3 @@ class _StandardError:
 
     def flush(self) -> None:
         sys.stderr.flush()
-
-
-def _to_json(event: Any, **_: Any) -> str:
-    """A line; ``default``, which structlog passes, knows less than orjson."""
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
