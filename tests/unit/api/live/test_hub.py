@@ -37,6 +37,25 @@ def missed(hub: Hub, seq: int, *keys: Key) -> list[int] | str:
     return found if isinstance(found, str) else [message.seq for message in found]
 
 
+def turns_of_others(hub: Hub, trades: int) -> int:
+    """How often somebody else on the loop runs while so many trades are published."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        counting = asyncio.create_task(count())
+        await hub.publish(incoming(*(trade(number) for number in range(trades))))
+        counting.cancel()
+
+    asyncio.run(run())
+    return turns
+
+
 def test_everybody_gets_what_he_asked_for_and_nothing_else() -> None:
     """By channel, symbol and interval; corrections come with the trades."""
     hub = Hub(100)
@@ -123,25 +142,10 @@ def test_why_a_client_cannot_resume() -> None:
 
 def test_a_long_batch_lets_others_run_in_between() -> None:
     """A burst must not stop the heart of every client."""
-
-    async def run() -> int:
-        hub = Hub(10_000)
-        listeners: Collection[Outbox] = [listener(hub, TRADES) for _ in range(10)]
-        turns = 0
-
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.create_task(count())
-        await hub.publish(incoming(*(trade(number) for number in range(1_000))))
-        counting.cancel()
-        assert all(len(outbox) > 0 for outbox in listeners)
-        return turns
-
-    assert asyncio.run(run()) >= 5
+    hub = Hub(10_000)
+    listeners: Collection[Outbox] = [listener(hub, TRADES) for _ in range(10)]
+    assert turns_of_others(hub, 1_000) >= 5
+    assert all(len(outbox) > 0 for outbox in listeners)
 
 
 def test_taps_learn_of_every_event_first() -> None:
@@ -156,21 +160,6 @@ def test_taps_learn_of_every_event_first() -> None:
 
 def test_events_that_nobody_gets_do_not_wait_for_the_others_on_the_loop() -> None:
     """A busy loop must not hold up what fills the caches; whoever listens has his turn in between."""
-
-    async def turns(hub: Hub) -> int:
-        count = 0
-
-        async def others() -> None:
-            nonlocal count
-            while True:
-                count += 1
-                await asyncio.sleep(0)
-
-        busy = asyncio.create_task(others())
-        await hub.publish(incoming(*(trade(number) for number in range(MOST_EVENTS * 4))))
-        busy.cancel()
-        return count
-
     heard = Hub(100)
     listener(heard, TRADES)
-    assert (asyncio.run(turns(Hub(100))), asyncio.run(turns(heard))) == (0, 4)
+    assert [turns_of_others(hub, MOST_EVENTS * 4) for hub in (Hub(100), heard)] == [0, 4]
