@@ -5,6 +5,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from producer.log_reader import reading
 from schemas.avro_codec import Decoder
 from schemas.errors import PoisonError, UnavailableError
 from schemas.events import Gap
@@ -44,24 +45,9 @@ def _records(
 ) -> list[bytes]:
     """What was told, of a key or of all, in each partition in its order."""
     topic = Topics(settings.topic_prefix).gaps
-    consumer = client(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "group.id": f"{topic}.told",  # the client insists on one; nothing is committed under it
-            "enable.auto.commit": False,
-            "enable.partition.eof": False,
-            "auto.offset.reset": "earliest",
-            "log_level": 2,
-        }
-    )
-    try:
+    options = {"enable.partition.eof": False, "auto.offset.reset": "earliest"}
+    with reading(settings, topic, "the gaps of", options, client=client) as consumer:
         return _read_to_end(consumer, topic, key, max(0, since_us) // 1000)
-    except KafkaException as error:
-        raise UnavailableError(
-            f"cannot read the gaps of {topic}: {error.args[0].str()}; is Kafka running?"
-        ) from error
-    finally:
-        consumer.close()
 
 
 def _read_to_end(consumer: Any, topic: str, key: bytes | None, since_ms: int) -> list[bytes]:

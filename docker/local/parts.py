@@ -25,7 +25,6 @@ SHORT_LIVED = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 EXIT_WHEN_FULL = "-XX:+ExitOnOutOfMemoryError"
 """A JVM out of memory is not to be trusted any more; started again, it is."""
 
-
 YIELDING = 10
 """Niceness of what may lag while processors are short, so that ingest and answers do not: Kafka keeps it."""
 

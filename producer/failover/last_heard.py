@@ -2,6 +2,7 @@
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from producer.log_reader import reading
 from schemas.errors import UnavailableError
 from schemas.settings import KafkaSettings
 from schemas.topics import Topics
@@ -13,25 +14,10 @@ def last_heard_us(settings: KafkaSettings) -> int | None:
     """Event time (us) up to which every partition of the trades has a record, heartbeats too; None where one
     is empty: then nothing was observed before, as far as Kafka remembers. Raises UnavailableError."""
     topic = Topics(settings.topic_prefix).trades
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "group.id": f"{topic}.last-heard",  # the client insists on one; nothing is committed under it
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 10,
-            "log_level": 2,
-        }
-    )
-    try:
+    options = {"auto.offset.reset": "error", "fetch.wait.max.ms": 10}
+    with reading(settings, topic, "what was heard last from", options) as consumer:
         partitions = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
         newest = [_newest_ms(consumer, TopicPartition(topic, number)) for number in partitions]
-    except KafkaException as error:
-        raise UnavailableError(
-            f"cannot read what was heard last from {topic}: {error.args[0].str()}; is Kafka running?"
-        ) from error
-    finally:
-        consumer.close()
     known = [time_ms for time_ms in newest if time_ms is not None]
     return min(known) * 1000 if known and len(known) == len(newest) else None
 

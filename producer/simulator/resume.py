@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from producer.log_reader import reading
 from producer.simulator.columns import SOURCE
 from schemas.avro_codec import Decoder, schema_text
 from schemas.errors import PoisonError, UnavailableError
@@ -61,26 +62,14 @@ def find_resume(settings: KafkaSettings, schema_ids: Mapping[str, int], symbols:
         schema_ids[topic]: json.loads(schema_text(Trade)),
         schema_ids[topics.corrections]: json.loads(schema_text(Correction)),
     }
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "group.id": f"{topic}.resume",  # the client insists on one; nothing is committed under it
-            "enable.auto.commit": False,
-            "enable.partition.eof": False,
-            "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 10,  # partitions are read one after the other
-            "log_level": 2,
-        }
-    )
-    try:
+    options = {
+        "enable.partition.eof": False,
+        "auto.offset.reset": "error",
+        "fetch.wait.max.ms": 10,  # partitions are read one after the other
+    }
+    with reading(settings, topic, "where the simulator stopped from", options) as consumer:
         decoder = Decoder((Trade, Correction), RegistryLookup(settings.schema_registry_url), known)
         return _Scan(consumer, topic, decoder, symbols).run()
-    except KafkaException as error:
-        raise UnavailableError(
-            f"cannot read where the simulator stopped from {topic}: {error.args[0].str()}; is Kafka running?"
-        ) from error
-    finally:
-        consumer.close()
 
 
 class _Scan:
