@@ -12,9 +12,8 @@ NAME = "api.audit"
 MOST_TEXT = 200
 """Characters of what a client has sent that go into a line."""
 
-_target = logging.getLogger(NAME)
-_target.setLevel(logging.INFO)
-log = structlog.wrap_logger(_target, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+"""Written by whatever writes every other line; with a level of its own."""
 
 
 def write(method: str, path: str, caller: Caller, status: int) -> None:
