@@ -290,7 +290,7 @@ def test_trades_that_were_skipped_are_counted(market: Market, open_page: OpenPag
     """Where more come than the server keeps for one client, the list says so."""
     page = open_page("#/symbol/AAPL?interval=1m")
     expect(page.locator("#bars tbody tr").first).to_be_visible()
-    market.publish(*(a_trade("AAPL", 100.0, number, age_us=9_000 - number) for number in range(6_000)))
+    market.flood(*(a_trade("AAPL", 100.0, number, age_us=9_000 - number) for number in range(6_000)))
     expect(page.locator("#tape-hint")).to_contain_text("skipped")
 
 
