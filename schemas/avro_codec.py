@@ -126,6 +126,14 @@ class Decoder:
         for schema_id, schema in (known or {}).items():
             self._by_id[schema_id] = self._resolution(schema_id, schema)
 
+    def own_type(self, header: bytes) -> type[Event] | None:
+        """The type of the records that begin with these bytes, where they were written with the very schema
+        that they are read with, as far as that is known already; else None."""
+        known = self._by_id.get(int.from_bytes(header[1:], "big")) if header[:1] == b"\0" else None
+        if not isinstance(known, _Resolution) or len(header) != HEADER.size or known.reader is not None:
+            return None
+        return known.event_type
+
     def decode_fields(self, payload: bytes) -> dict[str, Any]:
         """The fields of one record; raises PoisonError with the reason for anything that is not one."""
         return self.decode_typed(payload)[1]

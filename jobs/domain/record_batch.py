@@ -1,12 +1,12 @@
 """Records decoded and validated by the batch: what both jobs do with each trade and quote, once.
 
-Decoding is one fastavro call a record; everything after it works on whole columns, and only a row that fails
-there is looked at by itself, to say why. Corrections, which share the topic of the trades and are rare, are
-handed on one by one.
+What our own writers have made is decoded by the batch, anything else record by record; what comes after that
+works on whole columns, and only a row that fails there is looked at by itself, to say why. Corrections, which
+share the topic of the trades and are rare, are handed on one by one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.avro_codec import Decoder
+from schemas.avro_codec import HEADER, Decoder, parsed_schema
+from schemas.avro_columns import Column, ColumnReader
 from schemas.errors import PoisonError
-from schemas.events import Correction
+from schemas.events import Event, Quote, Trade
 from schemas.validation import (
     MAX_AMOUNT,
     MAX_NAME_LENGTH,
@@ -37,6 +38,9 @@ COMMON = ("symbol", "event_time", "received_at", "sequence", "source", "exchange
 TRADE_COLUMNS = (*COMMON, "price", "size", "trade_id", "conditions", "updates_open_close", "updates_high_low",
                  "updates_volume", "correctable")  # fmt: skip
 QUOTE_COLUMNS = (*COMMON, "bid", "bid_size", "ask", "ask_size")
+
+FEWEST = 32
+"""Records from which on it takes less time to decode them all at once than one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,36 @@ class RecordBatch:
     refused: dict[int, Fields] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Decoded records: field -> a value for each, and where in the batch each stood."""
+
+    positions: list[int]
+    values: Mapping[str, Column]
+
+    def row(self, index: int) -> Fields:
+        """The fields of one record, as Python has them."""
+        return {
+            name: column[index].item() if isinstance(column, np.ndarray) else column[index]
+            for name, column in self.values.items()
+        }
+
+    def without(self, indices: Collection[int]) -> "_Table":
+        """The table without some of its records."""
+        kept = [index for index in range(len(self.positions)) if index not in indices]
+        return _Table(
+            [self.positions[index] for index in kept],
+            {
+                name: column[kept] if isinstance(column, np.ndarray) else [column[index] for index in kept]
+                for name, column in self.values.items()
+            },
+        )
+
+
 class _Reader(ABC):
     """Turns payloads into RecordBatches. Remembers the symbols it has seen to be well formed."""
 
+    event_type: type[Event]
     columns: tuple[str, ...]
     names: tuple[str, ...] = ("source",)
     floats: tuple[str, ...]
@@ -71,6 +102,7 @@ class _Reader(ABC):
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
+        self._all_at_once = ColumnReader(parsed_schema(self.event_type)).read
         self._row_of = itemgetter(*self.columns)
         self._good_symbols: set[str] = set()
 
@@ -79,41 +111,65 @@ class _Reader(ABC):
 
         ``record_ms`` are the records' timestamps, milliseconds.
         """
+        given = {position: payload for position, payload in enumerate(payloads) if payload is not None}
+        others: dict[int, Fields] = {}
+        poison: dict[int, PoisonError] = {}
+        table = self._decode(given, others, poison)
+        batch = self._batch(table, record_ms)
+        suspects = {index: table.row(index) for index in self._suspects(batch, record_ms)}
+        bad = dict(self._refusals(suspects, table.positions, record_ms, self._check))
+        refused = {table.positions[index]: error for index, error in bad.items()}
+        if bad:
+            others |= {table.positions[index]: suspects[index] for index in bad}
+            batch = self._batch(table.without(bad), record_ms)
+        places = range(len(record_ms))
+        corrections = {position: row for position, row in others.items() if position not in refused}
+        refused |= dict(self._refusals(corrections, places, record_ms, check_correction))
+        return replace(
+            batch,
+            corrections={position: row for position, row in corrections.items() if position not in refused},
+            poison=poison | refused,
+            refused={position: others[position] for position in refused},
+        )
+
+    def _decode(
+        self, given: Mapping[int, bytes], others: dict[int, Fields], poison: dict[int, PoisonError]
+    ) -> _Table:
+        """The records of the reader's type; adds those of other types to ``others``, and what is no record to
+        ``poison``."""
+        heads = {payload[: HEADER.size] for payload in given.values()}
+        own = {head for head in heads if self._decoder.own_type(head) is self.event_type}
+        ours = {at: payload for at, payload in given.items() if payload[: HEADER.size] in own}
+        if len(ours) >= FEWEST:
+            read = self._all_at_once(list(ours.values()))
+            rest = given if len(ours) < len(given) else {}
+            strays = self._each({at: rest[at] for at in rest.keys() - ours.keys()}, others, poison)
+            if read.good.all() and not strays.positions:
+                return _Table(list(ours), read.values)
+            others.clear()
+            poison.clear()
+        return self._each(given, others, poison)
+
+    def _each(
+        self, given: Mapping[int, bytes], others: dict[int, Fields], poison: dict[int, PoisonError]
+    ) -> _Table:
+        """What ``_decode`` does, record by record."""
         decode = self._decoder.decode_typed
         positions: list[int] = []
         rows: list[Fields] = []
-        others: dict[int, Fields] = {}
-        poison: dict[int, PoisonError] = {}
-        for position, payload in enumerate(payloads):
-            if payload is None:
-                continue
+        for position, payload in given.items():
             try:
                 kind, row = decode(payload)
             except PoisonError as error:
                 poison[position] = error
                 continue
-            if kind is Correction:
-                others[position] = row
-            else:
+            if kind is self.event_type:
                 rows.append(row)
                 positions.append(position)
-        batch = self._batch(positions, rows, record_ms)
-        suspects = {index: rows[index] for index in self._suspects(batch, record_ms)}
-        bad = {positions[i]: e for i, e in self._refusals(suspects, positions, record_ms, self._check)}
-        if bad:
-            kept = [index for index, position in enumerate(positions) if position not in bad]
-            at = dict(zip(positions, rows, strict=True))
-            batch = self._batch([positions[i] for i in kept], [rows[i] for i in kept], record_ms)
-            others |= {position: at[position] for position in bad}
-        places = range(len(record_ms))
-        corrections = {position: row for position, row in others.items() if position not in bad}
-        bad |= dict(self._refusals(corrections, places, record_ms, check_correction))
-        return replace(
-            batch,
-            corrections={position: row for position, row in corrections.items() if position not in bad},
-            poison=poison | bad,
-            refused={position: others[position] for position in bad},
-        )
+            else:
+                others[position] = row
+        values = zip(*map(self._row_of, rows), strict=True) if rows else ((),) * len(self.columns)
+        return _Table(positions, dict(zip(self.columns, map(list, values), strict=True)))
 
     @staticmethod
     @abstractmethod
@@ -124,18 +180,19 @@ class _Reader(ABC):
     def _good(self, batch: RecordBatch) -> Flags:
         """Whether the numbers of each row are valid, by whole columns."""
 
-    def _batch(self, positions: list[int], rows: list[Fields], record_ms: Ints) -> RecordBatch:
-        values = zip(*map(self._row_of, rows), strict=True) if rows else ((),) * len(self.columns)
-        columns: dict[str, Sequence[Any]] = dict(zip(self.columns, values, strict=True))
-        count = len(rows)
-        integers = {name: np.fromiter(columns[name], np.int64, count) for name in self.integers}
+    def _batch(self, table: _Table, record_ms: Ints) -> RecordBatch:
+        values = table.values
+        integers = {name: np.asarray(values[name], np.int64) for name in self.integers}
         return RecordBatch(
-            positions=positions,
-            columns=columns,
+            positions=table.positions,
+            columns={
+                name: column.tolist() if isinstance(column, np.ndarray) else column
+                for name, column in values.items()
+            },
             integers=integers,
-            floats={name: np.fromiter(columns[name], np.float64, count) for name in self.floats},
-            flags={name: np.fromiter(columns[name], np.bool_, count) for name in self.flags},
-            on_time=integers["event_time"] // 1000 == record_ms[positions],
+            floats={name: np.asarray(values[name], np.float64) for name in self.floats},
+            flags={name: np.asarray(values[name], np.bool_) for name in self.flags},
+            on_time=integers["event_time"] // 1000 == record_ms[table.positions],
         )
 
     def _suspects(self, batch: RecordBatch, record_ms: Ints) -> set[int]:
@@ -179,6 +236,7 @@ class _Reader(ABC):
 class TradeReader(_Reader):
     """Trades, and the corrections among them. The decoder must know both types."""
 
+    event_type = Trade
     columns = TRADE_COLUMNS
     names = ("trade_id", "source")
     floats = ("price", "size")
@@ -196,6 +254,7 @@ class TradeReader(_Reader):
 class QuoteReader(_Reader):
     """Quotes."""
 
+    event_type = Quote
     columns = QUOTE_COLUMNS
     floats = ("bid", "bid_size", "ask", "ask_size")
 

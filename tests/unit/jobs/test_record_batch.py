@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jobs.domain import record_batch
 from jobs.domain.record_batch import QUOTE_COLUMNS, TRADE_COLUMNS, RecordBatch
 from schemas.errors import PoisonError
 from schemas.events import Correction, Event, Quote, Trade
@@ -41,6 +42,13 @@ EDGES = [0.0, -0.0, 5e-324, -5e-324, 1.0, 1e6, 1e7, nextafter(1e7, inf), MAX_AMO
 SKEWS = [-MAX_TIME_SKEW_US - 1, -MAX_TIME_SKEW_US, 0, MAX_TIME_SKEW_US, MAX_TIME_SKEW_US + 1]
 LONGS = [-(2**63), -1, 0, 2**63 - 1]
 NAMES = ["", "x", "x" * 256, "x" * 257]
+
+
+@pytest.fixture(autouse=True, params=[1, 1_000_000], ids=["at once", "one by one"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of both ways to decode a batch the same is expected."""
+    monkeypatch.setattr(record_batch, "FEWEST", request.param)
+
 
 POISON = {
     "not_avro": [
@@ -97,7 +105,7 @@ def test_poison_is_refused_with_its_reason_and_its_neighbours_are_not(reason: st
     batch = reader().read([GOOD, CANCEL, poison, CANCEL, GOOD], np.full(5, NOW_MS))
     assert reasons(batch) == {2: reason}
     assert batch.positions == [0, 4]
-    assert batch.columns["trade_id"] == ("t", "t")
+    assert batch.columns["trade_id"] == ["t", "t"]
     assert batch.floats["price"].tolist() == [100.0, 100.0]
     assert list(batch.corrections) == [1, 3]
 
@@ -167,7 +175,7 @@ def test_what_was_seen_before_excuses_nothing(name: str) -> None:
     for _ in range(2):
         batch = trades.read([payload(a_trade(**{name: ""})), GOOD], np.full(2, NOW_MS))
         assert reasons(batch) == {0: "invalid_symbol" if name == "symbol" else "invalid_identity"}
-        assert batch.columns["symbol"] == ("AAPL",)
+        assert batch.columns["symbol"] == ["AAPL"]
     assert reasons(trades.read([payload(a_trade(symbol="aapl"))], np.full(1, NOW_MS))) == {
         0: "invalid_symbol"
     }
@@ -197,7 +205,7 @@ def test_a_batch_may_hold_corrections_only() -> None:
     """Then its columns are empty."""
     batch = reader().read([CANCEL, payload(a_correct("u"))], np.full(2, NOW_MS))
     assert {at: fields["trade_id"] for at, fields in batch.corrections.items()} == {0: "t", 1: "u"}
-    assert (batch.positions, batch.columns["symbol"], batch.poison) == ([], (), {})
+    assert (batch.positions, batch.columns["symbol"], batch.poison) == ([], [], {})
 
 
 def test_trades_corrections_and_poison_in_any_order() -> None:

@@ -285,6 +285,22 @@ def test_an_older_correction_is_read_beside_trades_of_today() -> None:
     assert both.decode(GOOD) == TRADE
 
 
+def test_an_own_type_is_one_of_the_very_schema_that_is_known() -> None:
+    """Only then the bytes may be read without looking at how they were written."""
+    old = json.loads(schema_text(Correction))
+    old["fields"].pop()
+    known = {1: old, 300: json.loads(schema_text(Correction))}
+    both = Decoder((Trade, Correction), lambda _: json.loads(schema_text(Trade)), known)
+    assert both.own_type(HEADER.pack(0, 300)) is Correction
+    assert both.own_type(HEADER.pack(0, 1)) is None  # resolved
+    assert both.own_type(HEADER.pack(1, 300)) is None
+    assert both.own_type(HEADER.pack(0, 300)[:4]) is None
+    assert both.own_type(b"") is None
+    assert both.own_type(HEADER.pack(0, 9)) is None  # nobody has asked for it yet
+    both.decode(Encoder(Trade, 9).encode(TRADE))
+    assert both.own_type(HEADER.pack(0, 9)) is Trade
+
+
 def test_a_type_that_the_topic_does_not_hold_is_the_wrong_schema() -> None:
     """A correction is no trade to who asks for trades only; a quote is neither; what is expected is said."""
     schemas = {1: json.loads(schema_text(Quote)), 2: json.loads(schema_text(Correction))}
