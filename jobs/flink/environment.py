@@ -41,6 +41,9 @@ def configuration(settings: JobSettings, job: str, restore_from: str | None = No
         "state.backend.type": settings.state_backend,
         # Dedup asks for what is not there: with filters it mostly need not look into any file.
         "state.backend.rocksdb.use-bloom-filter": "true",
+        # Each checkpoint makes a small file: merged level by level, every fourth one had all of dedup's
+        # state written anew.
+        "state.backend.rocksdb.compaction.style": "UNIVERSAL",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "500 ms",
         "restart-strategy.exponential-delay.max-backoff": "30 s",
