@@ -9,7 +9,6 @@ quotes -> decode ----------+-> on time: slices of 1 s ------------------+-> quot
 bars of providers -> decode -> indicators, by symbol and provider ------------> records
 """
 
-from pyflink.common import Types
 from pyflink.datastream import DataStream
 from pyflink.table import StatementSet, StreamTableEnvironment
 
@@ -24,6 +23,7 @@ from jobs.flink.decode_functions import (
     DecodeTrades,
     decode_function,
 )
+from jobs.flink.keyed import keyed_rows
 from jobs.flink.provider_bar_function import PROVIDER_BAR_COLUMNS, ProviderBarFunction
 from jobs.flink.quote_function import QUOTE_SLICE_COLUMNS, QuoteFunction
 from jobs.flink.records import RECORD
@@ -119,23 +119,24 @@ def build(
     for topic, decode in inputs:
         name = topic.rpartition(".")[2]
         group = topics.job_name("bars")
-        tables.execute_sql(source_table(settings, name, [topic], group, settings.watermark_delay_ms))
+        delay_ms, rare = settings.watermark_delay_ms, topic == topics.gaps
+        tables.execute_sql(source_table(settings, name, [topic], group, delay_ms, rare=rare))
         function = decode_function(decode, settings, schemas)
         tables.create_temporary_function(f"decode_{name}", function)
     tables.execute_sql(sink_table(settings, "records", outputs))
     create_views(tables, settings.slice_ms)
 
     bars = (
-        by_symbol(tables, "slices", SLICE_COLUMNS)
+        keyed_rows(tables, "slices", SLICE_COLUMNS)
         .process(BarFunction(settings, ids), RECORD)
         .name("bars")
-        .uid("bars")
+        .uid("symbols")
     )
     quotes = (
-        by_symbol(tables, "quote_slices", QUOTE_SLICE_COLUMNS)
+        keyed_rows(tables, "quote_slices", QUOTE_SLICE_COLUMNS)
         .process(QuoteFunction(settings, ids), RECORD)
         .name("quotes")
-        .uid("quotes")
+        .uid("symbol_quotes")
     )
     statements = tables.create_statement_set()
     others = provider_bars(tables, settings, schemas, ids)
@@ -148,13 +149,14 @@ def provider_bars(
 ) -> DataStream:
     """The records of the third way; the arguments are those of ``build``."""
     topics = Topics(settings.topic_prefix)
-    source = source_table(settings, "provider_bars", [topics.provider_bars], topics.job_name("bars"))
+    group = topics.job_name("bars")
+    source = source_table(settings, "provider_bars", [topics.provider_bars], group, rare=True)
     tables.execute_sql(source)
     function = decode_function(DecodeProviderBars, settings, schemas)
     tables.create_temporary_function("decode_provider_bars", function)
     tables.execute_sql(f"CREATE TEMPORARY VIEW decoded_provider_bars AS {DECODED_PROVIDER_BARS}")
     return (
-        by_symbol(tables, "decoded_provider_bars", PROVIDER_BAR_COLUMNS)
+        keyed_rows(tables, "decoded_provider_bars", PROVIDER_BAR_COLUMNS)
         .process(ProviderBarFunction(settings, ids), RECORD)
         .name("provider_bars")
         .uid("provider_bars")
@@ -177,9 +179,3 @@ def create_views(tables: StreamTableEnvironment, slice_ms: int) -> None:
         "quote_slices": f"{QUOTE_SLICES} UNION ALL {LATE_QUOTES}",
     }.items():
         tables.execute_sql(f"CREATE TEMPORARY VIEW {view} AS {query}")
-
-
-def by_symbol(tables: StreamTableEnvironment, view: str, columns: tuple[str, ...]) -> DataStream:
-    """A view as a stream keyed by its first column: the symbol, of provider bars with the source."""
-    rows = tables.sql_query(f"SELECT {', '.join(f'`{name}`' for name in columns)} FROM {view}")
-    return tables.to_data_stream(rows).key_by(lambda row: row[0], Types.STRING())

@@ -5,9 +5,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pyflink.common import Row, Types
+from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
 from jobs.domain import bar_state, coverage, order_key, trade_log
 from jobs.domain.amounts import join
@@ -31,6 +30,10 @@ SLICE_COLUMNS = ("symbol", "source", "event_time", "first_key", "last_key", "hig
 """Of a slice as it comes from SQL. ``payload`` is null but for a late trade, a correction or a gap, each of
 which is a slice by itself. ``delay`` is the least time (us) from an event to its being decoded."""
 
+BARS, ANOMALIES = "bars", "anomalies"
+"""Entries of the state of a symbol. In one map what a batch has changed is one request to the TaskManager for
+each symbol; as two values it would be four."""
+
 
 class BarFunction(KeyedProcessFunction):
     """Slices of a symbol in, encoded candles, alerts and dead letters out. Timers are in event time."""
@@ -42,8 +45,7 @@ class BarFunction(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         prepare_worker()
         settings = self._settings
-        self._bars = _bytes_state(runtime_context, "bars")
-        self._anomalies = _bytes_state(runtime_context, "anomalies")
+        self._state = StateMapping(runtime_context, "symbol")
         self._memory = Memory(
             indicators=StateMapping(runtime_context, "indicators"),
             trades=StateMapping(runtime_context, "trades"),
@@ -59,7 +61,7 @@ class BarFunction(KeyedProcessFunction):
     def process_element(self, row: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         symbol, log = row[0], row[16]
         now = self._now(symbol, ctx.timer_service().current_watermark() * 1000)
-        book = bar_state.load(self._bars.value())
+        book = bar_state.load(self._state.get(BARS))
         try:
             if log is not None and trade_log.is_correction(log):
                 seen, change = None, book.correct(symbol, log, now)
@@ -70,7 +72,7 @@ class BarFunction(KeyedProcessFunction):
         except TooLateError as error:
             yield self._records.letter("too_late", f"{symbol}: {error}", row[17], row[18], row[19])
             return
-        self._bars.update(bar_state.dump(book))
+        self._state[BARS] = bar_state.dump(book)
         anomalies = self._load_anomalies(symbol, now)
         timer = anomalies.next_timer()
         alerts = []
@@ -80,7 +82,7 @@ class BarFunction(KeyedProcessFunction):
             alerts += anomalies.on_slice(seen, _minute_of(seen.event_time, change.candles), now.clock)
             self._observe(row, now.clock)
         yield from self._results(symbol, change, anomalies, alerts, now)
-        self._anomalies.update(anomalies.dump())
+        self._state[ANOMALIES] = anomalies.dump()
         due = anomalies.next_timer()
         for at in (*change.timers, *([due] if due is not None and due != timer else [])):
             ctx.timer_service().register_event_time_timer(-(-at // 1000))
@@ -88,13 +90,13 @@ class BarFunction(KeyedProcessFunction):
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         symbol = ctx.get_current_key()
         now = self._now(symbol, timestamp * 1000)
-        book = bar_state.load(self._bars.value())
+        book = bar_state.load(self._state.get(BARS))
         change = book.advance(symbol, now)
-        self._bars.update(bar_state.dump(book))
+        self._state[BARS] = bar_state.dump(book)
         anomalies = self._load_anomalies(symbol, now)
         yield from self._results(symbol, change, anomalies, [], now)
         yield from map(self._records.alert, anomalies.on_watermark(timestamp * 1000, now.clock))
-        self._anomalies.update(anomalies.dump())
+        self._state[ANOMALIES] = anomalies.dump()
         due = anomalies.next_timer()
         for at in (*change.timers, *([due] if due is not None and due > timestamp * 1000 else [])):
             ctx.timer_service().register_event_time_timer(-(-at // 1000))
@@ -111,7 +113,7 @@ class BarFunction(KeyedProcessFunction):
 
     def _load_anomalies(self, symbol: str, now: Now) -> SymbolAnomalies:
         thresholds = self._markets.thresholds(symbol)
-        return SymbolAnomalies.load(self._anomalies.value(), thresholds, now.market.calendar)
+        return SymbolAnomalies.load(self._state.get(ANOMALIES), thresholds, now.market.calendar)
 
     def _results(
         self, symbol: str, change: Change, anomalies: SymbolAnomalies, alerts: list[Alert], now: Now
@@ -138,10 +140,6 @@ class BarFunction(KeyedProcessFunction):
         newest = order_key.unpack(row[4])[0]
         self._latency.observe("source_to_kafka", row[1], row[14])
         self._latency.observe("trade_to_bar", row[1], max(0, now - newest - self._slice_us))
-
-
-def _bytes_state(runtime_context: RuntimeContext, name: str) -> ValueState:
-    return runtime_context.get_state(ValueStateDescriptor(name, Types.PRIMITIVE_ARRAY(Types.BYTE())))
 
 
 def _slice(row: Any) -> Slice:

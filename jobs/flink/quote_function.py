@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pyflink.common import Row, Types
+from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import ValueStateDescriptor
 
 from jobs.domain import quote_key
 from jobs.domain.anomalies import QuoteAnomalies
-from jobs.flink.bar_function import now_us
+from jobs.flink.bar_function import ANOMALIES, now_us
 from jobs.flink.markets import Markets
 from jobs.flink.records import Records
+from jobs.flink.state_mapping import StateMapping
 from jobs.settings import JobSettings
 from schemas.topics import Topics
 
@@ -27,8 +27,7 @@ class QuoteFunction(KeyedProcessFunction):
         self._schema_ids = schema_ids
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        descriptor = ValueStateDescriptor("quotes", Types.PRIMITIVE_ARRAY(Types.BYTE()))
-        self._state = runtime_context.get_state(descriptor)
+        self._state = StateMapping(runtime_context, "symbol_quotes")
         self._markets = Markets(self._settings)
         self._records = Records(Topics(self._settings.topic_prefix), self._schema_ids)
 
@@ -38,7 +37,7 @@ class QuoteFunction(KeyedProcessFunction):
         ctx: KeyedProcessFunction.Context,  # noqa: ARG002 -- Flink's signature
     ) -> Iterator[Row]:
         symbol, latest, quotes, crossed = row
-        anomalies = QuoteAnomalies.load(self._state.value(), self._markets.thresholds(symbol))
+        anomalies = QuoteAnomalies.load(self._state.get(ANOMALIES), self._markets.thresholds(symbol))
         alerts = anomalies.on_quotes(quote_key.unpack(symbol, latest), quotes, crossed, now_us())
-        self._state.update(anomalies.dump())
+        self._state[ANOMALIES] = anomalies.dump()
         yield from map(self._records.alert, alerts)

@@ -17,17 +17,24 @@ GATHER_MS = 20
 """Kafka answers when it has so much, or after so long: with few records it is not asked anew for each of
 them, and what comes from all partitions together is one Python batch; with many nothing waits."""
 
+RARE_MS = 500
+"""Of a topic with little but heartbeats Kafka is asked so often, or at each heartbeat: every question costs
+both sides some tenths of a millisecond, whether there is an answer or not."""
 
-def source_table(
+
+def source_table(  # noqa: PLR0913 -- what a source is made of
     settings: KafkaSettings,
     name: str,
     topics: Sequence[str],
     group: str,
     watermark_delay_ms: int | None = None,
+    *,
+    rare: bool = False,
 ) -> str:
-    """DDL of topics as a source. Event time is the record's timestamp, which keeps a watermark of each
-    partition inside the source; without a delay there is none. ``arrived`` orders the dedup. Null values are
-    the publisher's heartbeats."""
+    """DDL of topics as a source, ``rare`` if they have little but heartbeats. Event time is the record's
+    timestamp, which keeps a watermark of each partition inside the source; without a delay there is none.
+    ``arrived`` orders the dedup. Null values are the publisher's heartbeats."""
+    gather_bytes, gather_ms = (1, RARE_MS) if rare else (GATHER_BYTES, GATHER_MS)
     watermark = (
         f", WATERMARK FOR record_time AS record_time - INTERVAL '{watermark_delay_ms / 1000:.3f}' SECOND"
         if watermark_delay_ms is not None
@@ -48,8 +55,8 @@ def source_table(
             'properties.group.id' = '{group}',
             'properties.client.id' = '{group}',
             'properties.max.partition.fetch.bytes' = '{FETCH_BYTES}',
-            'properties.fetch.min.bytes' = '{GATHER_BYTES}',
-            'properties.fetch.max.wait.ms' = '{GATHER_MS}',
+            'properties.fetch.min.bytes' = '{gather_bytes}',
+            'properties.fetch.max.wait.ms' = '{gather_ms}',
             'scan.startup.mode' = 'earliest-offset',
             'value.format' = 'raw'
         )"""
