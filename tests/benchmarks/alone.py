@@ -29,6 +29,8 @@ LATE_US = 3_000_000
 HEARTBEAT_US = 100_000
 PARTITIONS = 4
 CATCH_UP_SECONDS = 900
+CHECKPOINT_MS = 5000
+"""As a user has it; tests have them more often."""
 
 
 def bars_alone(
@@ -49,7 +51,8 @@ def bars_alone(
     written = _fill(settings, topics, ids[topics.trades], symbols=symbols, trades=trades, late=late)
     with consumer_of(settings, topics.job_name("bars")) as consumer:
         before, began = usage(live, None), time.monotonic()
-        with running_jobs(live.environment, folder, name, jobs=("bars",), SLICE_MS=slice_ms) as run:
+        changes = {"SLICE_MS": slice_ms, "CHECKPOINT_INTERVAL_MS": CHECKPOINT_MS}
+        with running_jobs(live.environment, folder, name, jobs=("bars",), **changes) as run:
             started = time.monotonic()
             eventually(lambda: _read_all(consumer, topics), CATCH_UP_SECONDS, "the bars job has read all")
             passed = time.monotonic() - started
