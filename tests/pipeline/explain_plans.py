@@ -5,6 +5,8 @@ A process of its own, as it brings up a JVM; takes the jars from FLINK_LIB_DIR a
 import json
 import sys
 
+from pyflink.table import ExplainDetail
+
 from jobs import bars, store
 from jobs.flink.environment import configuration, table_environment, use_flink_libraries
 from jobs.settings import JobSettings
@@ -20,13 +22,14 @@ def main() -> None:
     schemas = our_schemas(topics, ids)
 
     tables = table_environment(configuration(settings, "bars"))
-    bars.build(tables, settings, schemas, ids)
+    bars_job = bars.build(tables, settings, schemas, ids)
     views = ("slices", "quote_slices", "decoded_provider_bars")
     plans = {view: tables.from_path(view).explain() for view in views}
 
     tables = table_environment(configuration(settings, "store"))
     store_plan = store.build(tables, settings, schemas, ids).explain()
-    json.dump({**plans, "store": store_plan}, sys.stdout)
+    bars_plan = bars_job.explain(ExplainDetail.JSON_EXECUTION_PLAN)
+    json.dump({**plans, "bars": bars_plan, "store": store_plan}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,17 @@ def test_a_provider_bar_is_decoded_once_and_has_no_part_in_event_time(plans: dic
     assert "watermark=" in plans["slices"]
 
 
+def test_python_decodes_four_topics_and_keeps_three_states(plans: dict[str, str]) -> None:
+    """And has no other part in the job: to key rows they need not go there and back."""
+    graph = json.loads(plans["bars"].partition("== Physical Execution Plan ==")[2])
+    names = [re.sub(r"\[\d+\]", "", node["type"]) for node in graph["nodes"]]
+    assert names.count("PythonCalc") == 4
+    keyed = {"bars", "quotes", "provider_bars"}
+    others = ("Source", "Calc", "Dedup", "Local", "Global", "SinkConversion", "DataStreamToTable")
+    of_java = (*others, "ConstraintEnforcer", "records")
+    assert {name for name in names if not name.startswith(of_java)} == keyed | {"PythonCalc"}
+
+
 def test_nothing_of_it_works_in_mini_batches(plans: dict[str, str]) -> None:
     """Their assigner would replace the event-time watermarks."""
     for plan in plans.values():
