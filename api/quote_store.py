@@ -16,6 +16,7 @@ from api.models import Day, Quote
 from api.store import Span, Store
 from api.times import Now, to_datetime, to_micros
 from schemas.intervals import INTERVALS, MINUTE_US, bar_start
+from schemas.tables import SYMBOLS_PART
 
 SYMBOLS_AT_ONCE = 8
 BARS = 20
@@ -34,7 +35,8 @@ COLUMNS = "bid, bid_size, ask, ask_size, mid, spread, event_time, received_at, s
 
 def statements(keyspace: str) -> dict[str, str]:
     """Every query of quotes by the name that the metrics give it."""
-    return {"quote": f"SELECT {COLUMNS} FROM {keyspace}.quotes_latest WHERE symbol = ?"}  # noqa: S608
+    table = f"{keyspace}.latest_quotes"
+    return {"quote": f"SELECT {COLUMNS} FROM {table} WHERE part = ? AND symbol = ?"}  # noqa: S608
 
 
 class LastTrade(NamedTuple):
@@ -48,7 +50,7 @@ class LastTrade(NamedTuple):
 
 
 class BidAsk(NamedTuple):
-    """A row of ``quotes_latest``."""
+    """A row of ``latest_quotes``."""
 
     bid: float
     bid_size: float
@@ -114,7 +116,7 @@ class StoredQuotes:
 
     async def bid_ask(self, symbol: str) -> BidAsk | None:
         """The newest quote in Cassandra."""
-        rows = await self._database.query("quote", (symbol,))
+        rows = await self._database.query("quote", (SYMBOLS_PART, symbol))
         return BidAsk(*rows[0]) if rows else None
 
     async def _newest(self, symbol: str, interval: str, limit: int) -> list[Held]:

@@ -15,7 +15,7 @@ trades/s a bronze partition stays under 40 MB."""
 
 GOLD_TABLES = {interval: f"trades_gold_{interval}" for interval in INTERVALS}
 SYMBOLS_PART = 0
-"""The one partition of the table ``symbols``."""
+"""The one partition of the tables with a row for each symbol, ``symbols`` and ``latest_quotes``."""
 
 MONTHLY = frozenset({"1m", "5m", "15m"})
 

@@ -5,7 +5,8 @@ open batch before a checkpoint's barrier passes, so a checkpoint covers only wha
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,11 @@ class WriteRecords(ScalarFunction):
         for position, topic in enumerate(topics):
             positions[topic].append(position)
         poison: dict[str, Poison] = {topic: {} for topic in positions}
-        self._writer.write(
-            *(self._mutations(topic, records, positions[topic], poison[topic]) for topic in positions)
-        )
+        groups: dict[Hashable, list[Iterable[Mutation]]] = defaultdict(list)
+        for topic, places in positions.items():
+            mutations = self._mutations(topic, records, places, poison[topic])
+            groups[self._stores[topic].partitions].append(mutations)
+        self._writer.write(*map(chain.from_iterable, groups.values()))
         letters = np.full(len(payloads), None, dtype=object)
         for topic, errors in poison.items():
             for place, error in errors.items():

@@ -1,7 +1,7 @@
 """What becomes of the records of each topic: their rows, and which of them are refused."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -36,12 +36,18 @@ Poison = dict[int, PoisonError]
 class Store(Protocol):
     """Of one topic."""
 
+    @property
+    def partitions(self) -> Hashable:
+        """Which its rows go to: of two stores where these are equal, rows may share a batch."""
+
     def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
         """The rows of the valid records; adds the others to ``poison``."""
 
 
 class TickStore:
     """Trades or quotes, which are read as columns. ``rows``: those of the valid and of the refused."""
+
+    partitions = "a minute and a shard of the symbols"
 
     def __init__(
         self,
@@ -76,6 +82,7 @@ class EventStore:
         self._decode = decoder.decode
         self._check = check
         self._due = due
+        self.partitions = id(self)
 
     def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
         return self._rows.mutations(self._due(self._valid(records.payloads, poison)))

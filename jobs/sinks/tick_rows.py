@@ -11,7 +11,7 @@ from cassandra.cluster import Session
 from jobs.domain.record_batch import Fields, Flags, Floats, Ints, RecordBatch
 from jobs.sinks import cql
 from jobs.sinks.cassandra_writer import Insert, Mutation, insert
-from schemas.tables import trade_minute, trade_shard
+from schemas.tables import SYMBOLS_PART, trade_minute, trade_shard
 from schemas.validation import MAX_NAME_LENGTH, MAX_WRITE_TIME
 
 PLACE = ("minute", "shard", "symbol", "event_time", "sequence", "source")
@@ -23,7 +23,7 @@ CORRECTION = (*PLACE, "correction_id", "trade_id", "trade_time", "kind", "price"
               "conditions", *UPDATES, "received_at")  # fmt: skip
 QUOTE_VALUES = ("bid", "bid_size", "ask", "ask_size", "mid", "spread", "exchange", "received_at")
 QUOTE = (*PLACE, *QUOTE_VALUES)
-LATEST = ("symbol", "event_time", "sequence", "source", *QUOTE_VALUES)
+LATEST = ("part", "symbol", "event_time", "sequence", "source", *QUOTE_VALUES)
 
 SEQUENCE_BITS = 10
 """So many bits of a quote's sequence order the quotes of a microsecond; with the time before them they fit 63
@@ -110,7 +110,7 @@ class QuoteRows:
 
     def __init__(self, session: Session) -> None:
         self._quote = session.prepare(insert("quotes", QUOTE))
-        self._latest = session.prepare(insert("quotes_latest", LATEST) + " USING TIMESTAMP ?")
+        self._latest = session.prepare(insert("latest_quotes", LATEST) + " USING TIMESTAMP ?")
         self._shards = _Shards()
 
     def mutations(self, batch: RecordBatch) -> Iterator[Mutation]:
@@ -127,9 +127,10 @@ class QuoteRows:
             if symbol not in latest or order >= latest[symbol][0]:
                 latest[symbol] = order, key, values
             yield Mutation(partition, key, (Insert(self._quote, partition + key + values),))
+        part = cql.int32(SYMBOLS_PART)
         for order, key, values in latest.values():
-            row = key + values + (cql.bigint(_write_time(*order)),)
-            yield Mutation(row[:1], (b"latest",), (Insert(self._latest, row),))
+            row = (part, *key, *values, cql.bigint(_write_time(*order)))
+            yield Mutation((part,), key[:1], (Insert(self._latest, row),))
 
 
 def _write_time(event_time: int, sequence: int) -> int:

@@ -102,7 +102,7 @@ def test_tables_follow_the_ttl_settings(keyspace: CassandraSettings) -> None:
     days = 86_400
     minutes = {f"trades_gold_{interval}": 90 * days for interval in ("1m", "5m", "15m")}
     hours = ("trades_gold_1h", "trades_gold_4h", "trades_gold_1d")
-    weeks = dict.fromkeys(("trades_bronze", "quotes", "quotes_latest", "candle_versions"), 7 * days)
+    weeks = dict.fromkeys(("trades_bronze", "quotes", "latest_quotes", "candle_versions"), 7 * days)
     alerts = dict.fromkeys(("alerts_by_symbol", "alerts_by_day", "gaps", "provider_candles"), 365 * days)
     fixed = {"symbols": 0, "api_keys": 0, "provider_buckets": 0, **weeks, **alerts, **minutes}
     silver = ("trades_silver", "trade_corrections")

@@ -215,7 +215,7 @@ def as_quote(row: dict[str, Any]) -> Quote:
 
 
 def latest(session: Session, symbol: str) -> Quote:
-    [row] = session.execute("SELECT * FROM quotes_latest WHERE symbol = %s", (symbol,))
+    [row] = session.execute("SELECT * FROM latest_quotes WHERE part = 0 AND symbol = %s", (symbol,))
     return as_quote(row._asdict())
 
 

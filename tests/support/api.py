@@ -81,7 +81,7 @@ class Tables:
 
     def latest_quote(self, quote: Quote) -> None:
         mid, spread = (quote.bid + quote.ask) / 2, quote.ask - quote.bid
-        self.insert("quotes_latest", **dataclasses.asdict(quote), mid=mid, spread=spread)
+        self.insert("latest_quotes", **dataclasses.asdict(quote), part=SYMBOLS_PART, mid=mid, spread=spread)
 
     def alert(self, alert: Alert) -> None:
         values = dataclasses.asdict(alert) | {

@@ -215,7 +215,7 @@ def test_a_quote_is_a_row_of_its_own_and_one_of_the_latest() -> None:
     }  # fmt: skip
     assert written(quote) == {"quotes": values | {"minute": MINUTE, "shard": trade_shard("BTC-USD")}}
     assert written(latest) == {
-        "quotes_latest": values | {"[timestamp]": (START_US + 61_000_001) * 1024 + 2**62 % 1024}
+        "latest_quotes": values | {"part": 0, "[timestamp]": (START_US + 61_000_001) * 1024 + 2**62 % 1024}
     }
 
 
@@ -236,7 +236,7 @@ def test_each_quote_of_a_batch_has_its_own_values() -> None:
     names = ("event_time", "sequence", "bid", "ask_size")
     found = [tuple(row["quotes"][name] for name in names) for row in rows]
     assert found == [tuple(getattr(quote, name) for name in names) for quote in quotes]
-    assert tuple(latest["quotes_latest"][name] for name in names) == found[3]
+    assert tuple(latest["latest_quotes"][name] for name in names) == found[3]
 
 
 def test_of_a_batch_the_latest_quote_of_each_symbol_is_written() -> None:
@@ -247,14 +247,14 @@ def test_of_a_batch_the_latest_quote_of_each_symbol_is_written() -> None:
     for order in permutations([early, late, later, other]):
         rows = [written(mutation) for mutation in quote_mutations(*order)]
         latest = {
-            row["quotes_latest"]["symbol"]: row["quotes_latest"] for row in rows if "quotes_latest" in row
+            row["latest_quotes"]["symbol"]: row["latest_quotes"] for row in rows if "latest_quotes" in row
         }
         assert {symbol: (row["event_time"], row["sequence"]) for symbol, row in latest.items()} == {
             "BTC-USD": (START_US + 2, 6),
             "AAPL": (START_US, 2**62),
         }
     again = [written(m) for m in quote_mutations(replace(later, bid=1.0), replace(later, bid=2.0))]
-    assert again[-1]["quotes_latest"]["bid"] == 2.0
+    assert again[-1]["latest_quotes"]["bid"] == 2.0
 
 
 def write_time(event_time: int, sequence: int) -> int:
@@ -263,7 +263,7 @@ def write_time(event_time: int, sequence: int) -> int:
         [payload(replace(QUOTE, event_time=event_time, sequence=sequence))], record_ms
     )
     *_, latest = QuoteRows(FakeSession()).mutations(batch)
-    return int(written(latest)["quotes_latest"]["[timestamp]"])
+    return int(written(latest)["latest_quotes"]["[timestamp]"])
 
 
 def test_the_latest_is_dated_by_time_and_within_a_microsecond_by_sequence() -> None:

@@ -16,6 +16,7 @@ from schemas.avro_codec import Decoder, Encoder
 from schemas.events import Alert, Candle, DeadLetter, Event, Gap, ProviderBar, Quote
 from schemas.intervals import MINUTE_US
 from schemas.registry import our_schemas
+from schemas.tables import trade_shard
 from schemas.topics import Topics
 from tests.unit.jobs.builders import START_US, a_cancel, a_trade
 from tests.unit.jobs.fake_cassandra import FakeSession, sent_rows
@@ -131,7 +132,7 @@ def test_quotes_are_stored_and_poison_comes_back(write: Write, session: FakeSess
     assert [(table, row["sequence"], row["spread"]) for table, row in sent_rows(session)] == [
         ("quotes", 0, 0.5),
         ("quotes", 1, -0.5),
-        ("quotes_latest", 1, -0.5),
+        ("latest_quotes", 1, -0.5),
     ]
 
 
@@ -234,10 +235,28 @@ def test_records_of_several_topics_are_one_batch(write: Write, session: FakeSess
     offsets = [row["kafka_offset"] for table, row in sent_rows(session) if table == "trades_bronze"]
     assert offsets == [41, 44]
     assert {table for table, _ in sent_rows(session)} == {
-        "quotes", "quotes_latest", "trades_bronze", "trades_silver", "symbols", "trades_gold_1m",
+        "quotes", "latest_quotes", "trades_bronze", "trades_silver", "symbols", "trades_gold_1m",
         "candle_versions",
     }  # fmt: skip
     assert session.most_in_flight == len(session.sent)
+
+
+def test_ticks_of_a_minute_and_shard_are_one_write_whatever_their_tables(
+    write: Write, session: FakeSession
+) -> None:
+    """What Cassandra does for each request by itself is most of what small batches cost."""
+    other = replace(QUOTE, symbol="MSFT", sequence=1)
+    write([TOPICS.quotes, TOPICS.trades, TOPICS.quotes], record(QUOTE), record(a_trade()), record(other))
+    assert len(session.sent) == 2 + (trade_shard("MSFT") != trade_shard("AAPL"))
+    tables = [
+        {session.statements[query_id].column_metadata[0].table_name for _, query_id, _ in
+         batch._statements_and_parameters}
+        for batch in session.sent
+    ]  # fmt: skip
+    assert {"quotes", "trades_bronze", "trades_silver"} in tables
+    latest = [row["symbol"] for table, row in sent_rows(session) if table == "latest_quotes"]
+    assert latest == ["AAPL", "MSFT"]
+    assert {"latest_quotes"} in tables
 
 
 @pytest.mark.parametrize("topic", stored_topics(TOPICS))

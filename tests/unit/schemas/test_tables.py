@@ -70,7 +70,7 @@ TTL = {
     "trades_silver": 3 * 86_400,
     "trade_corrections": 3 * 86_400,
     "quotes": 4 * 86_400,
-    "quotes_latest": 4 * 86_400,
+    "latest_quotes": 4 * 86_400,
     "candle_versions": 6 * 86_400,
     "alerts_by_symbol": 8 * 86_400,
     "alerts_by_day": 8 * 86_400,
