@@ -142,8 +142,8 @@ class _Reader(ABC):
         ours = {at: payload for at, payload in given.items() if payload[: HEADER.size] in own}
         if len(ours) >= FEWEST:
             read = self._all_at_once(list(ours.values()))
-            rest = given if len(ours) < len(given) else {}
-            strays = self._each({at: rest[at] for at in rest.keys() - ours.keys()}, others, poison)
+            rest = {at: payload for at, payload in given.items() if at not in ours}
+            strays = self._each(rest, others, poison)
             if read.good.all() and not strays.positions:
                 return _Table(list(ours), read.values)
             others.clear()
