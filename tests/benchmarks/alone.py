@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from producer.settings import SimulatorSettings
 from producer.simulator.market import Market
@@ -18,7 +18,7 @@ from schemas.settings import TopicSettings
 from schemas.topics import Topics
 from tests.benchmarks.market import names
 from tests.benchmarks.usage import WORKERS, usage
-from tests.support.faults_finish import lag
+from tests.support.faults_finish import has_begun, lag
 from tests.support.jobs_run import running_jobs
 from tests.support.reading import consumer_of, eventually
 from tests.support.servers import LiveSystem
@@ -54,7 +54,11 @@ def bars_alone(
         changes = {"SLICE_MS": slice_ms, "CHECKPOINT_INTERVAL_MS": CHECKPOINT_MS}
         with running_jobs(live.environment, folder, name, jobs=("bars",), **changes) as run:
             started = time.monotonic()
-            eventually(lambda: _read_all(consumer, topics), CATCH_UP_SECONDS, "the bars job has read all")
+            eventually(
+                lambda: has_begun(consumer, topics.trades) and lag(consumer, topics) == 0,
+                CATCH_UP_SECONDS,
+                "the bars job has read all",
+            )
             passed = time.monotonic() - started
             after = usage(live, None)
             assert run.restarts("bars") == 0
@@ -69,14 +73,6 @@ def bars_alone(
         "trades_per_s": round(written / passed),
         "cpu_percent": {part: cpu.get(part, 0.0) for part in ("taskmanager", WORKERS, "kafka")},
     }
-
-
-def _read_all(consumer: Consumer, topics: Topics) -> bool:
-    """Whether a checkpoint covers the whole log: before the first one nothing is known of any partition."""
-    places = consumer.committed(
-        [TopicPartition(topics.trades, number) for number in range(PARTITIONS)], timeout=10
-    )
-    return all(place.offset >= 0 for place in places) and lag(consumer, topics) == 0
 
 
 def _fill(

@@ -55,7 +55,11 @@ def await_read(settings: KafkaSettings, cluster: FlinkCluster, job: str) -> None
     topics = Topics(settings.topic_prefix)
     name = topics.job_name(job)
     with consumer_of(settings, name) as consumer:
-        eventually(lambda: lag(consumer, topics) == 0, DRAIN_SECONDS, f"{name} has read everything")
+        eventually(
+            lambda: has_begun(consumer, topics.trades) and lag(consumer, topics) == 0,
+            DRAIN_SECONDS,
+            f"{name} has read everything",
+        )
 
     def completed() -> int:
         current = cluster.job(name)
@@ -63,6 +67,14 @@ def await_read(settings: KafkaSettings, cluster: FlinkCluster, job: str) -> None
 
     covering = completed() + COVERING_CHECKPOINTS
     eventually(lambda: completed() >= covering, DRAIN_SECONDS, f"checkpoints of {name} cover it")
+
+
+def has_begun(consumer: Consumer, topic: str) -> bool:
+    """Whether a checkpoint has covered something in every partition of a topic: before, a fresh group seems
+    to have no lag."""
+    numbers = consumer.list_topics(topic, 10).topics[topic].partitions
+    places = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=10)
+    return all(place.offset >= 0 for place in places)
 
 
 def lag(consumer: Consumer, topics: Topics) -> int:
