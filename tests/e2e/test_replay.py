@@ -305,6 +305,13 @@ def test_what_dedup_has_forgotten_is_refused(live_system: Any, tmp_path: Path) -
                 60,
                 "all trades are stored",
             )
+            eventually(
+                lambda: (
+                    len(stored_bars(session, {"BTCTEST", "ETHTEST"})) == len(last_candles(run.topic_settings))
+                ),
+                60,
+                "all bars are stored",
+            )
             before = stored_bars(session, {"BTCTEST", "ETHTEST"})
     time.sleep(3)
     with running_jobs(live_system.environment, tmp_path, prefix, **memory) as run:
