@@ -286,7 +286,7 @@ def test_what_dedup_has_forgotten_is_refused(live_system: Any, tmp_path: Path) -
     every trade is refused, and no number changes."""
     prefix = f"test-again-{uuid.uuid4().hex[:8]}"
     # After a restart the watermark begins anew. What it calls on time while it is behind that of before, the
-    # windows drop without a letter; here all has been read by the time that there is one.
+    # windows may drop without a letter; here all has been read by the time that there is one.
     memory = {"HORIZON_SECONDS": 3, "DEDUP_MEMORY_SECONDS": 3, "WATERMARK_INTERVAL_MS": 1000}
     lines = seeded_lines(3, 500)
     file = write_recording(tmp_path / "again.csv", lines, "recorded")
