@@ -83,8 +83,19 @@ class _Batch:
         self._words = np.lib.stride_tricks.sliding_window_view(padded, _WORD)
 
     def long(self) -> NDArray[np.int64]:
-        numbers, lengths = self._numbers(self.at)
-        self._move(lengths)
+        """Numbers as Avro writes them: seven bits a byte, and all but the last byte with the eighth set."""
+        words = self._words[self.at].view("<u8").ravel()
+        last = ~words & _CONTINUED
+        self.good &= last != 0
+        own = last ^ (last - np.uint64(1))  # all bits up to the end of the last byte
+        lengths = (((own >> np.uint64(7)) & _ONES) * _ONES) >> np.uint64(56)
+        self._move(lengths.view(np.int64))
+        number = words & own & _DIGITS
+        for stay, move, distance in _JOINS:
+            number = (number & stay) | ((number & move) >> distance)
+        halves = (number >> np.uint64(1)).view(np.int64)
+        signs = (number & np.uint64(1)).view(np.int64)
+        numbers: NDArray[np.int64] = halves ^ -signs
         return numbers
 
     def double(self) -> NDArray[np.float64]:
@@ -130,21 +141,6 @@ class _Batch:
         part.good &= part.long() == 0  # the end of the list: no further block
         self._take(part, filled)
         return lists
-
-    def _numbers(self, at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers as Avro writes them, seven bits a byte and all but the last byte with the eighth set, and
-        how many bytes each takes."""
-        words = self._words[at].view("<u8").ravel()
-        last = ~words & _CONTINUED
-        self.good &= last != 0
-        own = last ^ (last - np.uint64(1))  # all bits up to the end of the last byte
-        lengths = (((own >> np.uint64(7)) & _ONES) * _ONES) >> np.uint64(56)
-        number = words & own & _DIGITS
-        for stay, move, distance in _JOINS:
-            number = (number & stay) | ((number & move) >> distance)
-        halves = (number >> np.uint64(1)).view(np.int64)
-        signs = (number & np.uint64(1)).view(np.int64)
-        return halves ^ -signs, lengths.view(np.int64)
 
     def _span(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where each text begins and ends."""

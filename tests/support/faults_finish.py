@@ -55,11 +55,7 @@ def await_read(settings: KafkaSettings, cluster: FlinkCluster, job: str) -> None
     topics = Topics(settings.topic_prefix)
     name = topics.job_name(job)
     with consumer_of(settings, name) as consumer:
-        eventually(
-            lambda: has_begun(consumer, topics.trades) and lag(consumer, topics) == 0,
-            DRAIN_SECONDS,
-            f"{name} has read everything",
-        )
+        eventually(lambda: has_read_all(consumer, topics), DRAIN_SECONDS, f"{name} has read everything")
 
     def completed() -> int:
         current = cluster.job(name)
@@ -69,12 +65,12 @@ def await_read(settings: KafkaSettings, cluster: FlinkCluster, job: str) -> None
     eventually(lambda: completed() >= covering, DRAIN_SECONDS, f"checkpoints of {name} cover it")
 
 
-def has_begun(consumer: Consumer, topic: str) -> bool:
-    """Whether a checkpoint has covered something in every partition of a topic: before, a fresh group seems
-    to have no lag."""
-    numbers = consumer.list_topics(topic, 10).topics[topic].partitions
-    places = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=10)
-    return all(place.offset >= 0 for place in places)
+def has_read_all(consumer: Consumer, topics: Topics) -> bool:
+    """Whether checkpoints cover everything in the topics that the consumer's group reads. Until one covers
+    something in every partition of the trades, a fresh group only seems to have no lag."""
+    numbers = consumer.list_topics(topics.trades, 10).topics[topics.trades].partitions
+    places = consumer.committed([TopicPartition(topics.trades, number) for number in numbers], timeout=10)
+    return all(place.offset >= 0 for place in places) and lag(consumer, topics) == 0
 
 
 def lag(consumer: Consumer, topics: Topics) -> int:
