@@ -40,6 +40,13 @@ class KafkaServers:
         )
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Where tests are divided among processes (`make test`) one has the servers and all that need them, in
+    their order; whatever needs none runs beside them, file by file."""
+    group = "servers" if item.get_closest_marker("servers") else item.nodeid.partition("::")[0]
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
 def uses_running_servers() -> bool:
     return os.environ.get("TICKSTREAM_TEST_SERVERS") == "1"
 
@@ -93,8 +100,9 @@ def cassandra(request: pytest.FixtureRequest) -> Iterator[CassandraSettings]:
 
 @pytest.fixture
 def topics(kafka: KafkaServers) -> Iterator[TopicSettings]:
-    """Settings whose topics exist, under a prefix that no other test has; deleted afterwards."""
-    settings = kafka.settings(f"test_{uuid.uuid4().hex[:8]}")
+    """Settings whose topics exist, under a prefix that no other test has; deleted afterwards. Nothing in them
+    expires: Kafka looks for that every five minutes, by the dates of records, which may be of any year."""
+    settings = kafka.settings(f"test_{uuid.uuid4().hex[:8]}", topic_retention_hours=0)
     create_topics(settings)
     yield settings
     delete_topics(settings)

@@ -42,11 +42,13 @@ def layout(settings: TopicSettings) -> dict[str, tuple[int, str]]:
 def test_topics_have_the_configured_partitions_and_retention(topics: TopicSettings) -> None:
     """Made again with another retention they get it; their partitions, and so the order by key, stay."""
     names = list(Topics(topics.topic_prefix).event_types)
-    assert layout(topics) == dict.fromkeys(names, (4, "604800000"))
-    changed = topics.model_copy(update={"topic_retention_hours": 0, "topic_partitions": 8})
+    assert layout(topics) == dict.fromkeys(names, (4, "-1"))
+    changed = topics.model_copy(update={"topic_retention_hours": 168, "topic_partitions": 8})
     assert create_topics(changed) == Topics(topics.topic_prefix)
     # A broker applies settings a moment after it has acknowledged them.
-    eventually(lambda: layout(topics) == dict.fromkeys(names, (4, "-1")), 30, "they have their new retention")
+    eventually(
+        lambda: layout(topics) == dict.fromkeys(names, (4, "604800000")), 30, "they have their new retention"
+    )
 
 
 def test_orders_to_the_producer_are_kept_for_good(topics: TopicSettings) -> None:

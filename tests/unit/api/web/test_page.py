@@ -17,6 +17,7 @@ from tests.support.page_market import (
     an_alert,
     next_version,
 )
+from tests.support.reading import eventually
 from tests.unit.api.web.conftest import OpenPage
 
 VIEWS = ("", "#/symbol/AAPL", "#/alerts", "#/latency")
@@ -250,8 +251,9 @@ def test_the_chart_goes_back_by_keyboard_and_to_now_by_a_button(market: Market, 
         page.keyboard.press(",")
     expect(page.locator("#to-now")).to_be_visible()
     oldest = sorted(market.candles("AAPL", "1m"), reverse=True)[299]
-    page.wait_for_timeout(300)
-    assert [line for line in market.requests if f"cursor={oldest}" in line]
+    eventually(
+        lambda: any(f"cursor={oldest}" in line for line in market.requests), 30, "older bars are asked for"
+    )
     page.click("#to-now")
     expect(page.locator("#to-now")).to_be_hidden()
 
