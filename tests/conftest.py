@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import hypothesis
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from schemas.cassandra_session import connect
 from schemas.create import create_tables, create_topics, delete_topics
@@ -40,11 +41,18 @@ class KafkaServers:
         )
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Where tests are divided among processes (`make test`) one has the servers and all that need them, in
-    their order; whatever needs none runs beside them, file by file."""
-    group = "servers" if item.get_closest_marker("servers") else item.nodeid.partition("::")[0]
-    item.add_marker(pytest.mark.xdist_group(group))
+class ServersTogether(LoadScopeScheduling):
+    """Divides the tests among processes (`make test`): one has the servers and all that may need them, in
+    their order; what never does runs beside them, file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.startswith(("tests/unit/", "tests/property/")) else "servers"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Where there is more than one process."""
+    return ServersTogether(config, log)
 
 
 def uses_running_servers() -> bool:
