@@ -18,25 +18,18 @@ from typing import Any
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from api.live.arrivals import Arrivals
 from api.live.continuity import Continuity
 from api.live.deliveries import Deliveries
-from api.live.messages import Incoming, from_event
+from api.live.messages import Incoming
 from api.metrics import LiveMetrics
 from api.times import Now
 from schemas.avro_codec import Decoder
 from schemas.errors import PoisonError
-from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
+from schemas.events import Candle, Trade
 from schemas.registry import RegistryLookup
 from schemas.settings import KafkaSettings
 from schemas.topics import Topics
-from schemas.validation import (
-    check_alert,
-    check_candle,
-    check_correction,
-    check_quote,
-    check_record_time,
-    check_trade,
-)
 
 log = structlog.get_logger()
 Publish = Callable[[Sequence[Incoming]], Awaitable[None]]
@@ -128,12 +121,8 @@ class _Reader:
         topics = Topics(settings.topic_prefix)
         self._clock_topic = topics.trades
         lookup = RegistryLookup(settings.schema_registry_url)
-        self._decoders: dict[str, Decoder] = {
-            topics.trades: Decoder((Trade, Correction), lookup),
-            topics.quotes: Decoder(Quote, lookup),
-            topics.candles: Decoder(Candle, lookup),
-            topics.alerts: Decoder(Alert, lookup),
-        }
+        self._topics = (topics.trades, topics.quotes, topics.candles, topics.alerts)
+        self._arrivals = Arrivals(topics, lambda kinds: Decoder(kinds, lookup), metrics, self._refused)
         self._assigned: set[tuple[str, int]] = set()
         self._connected: bool | None = None  # None: not known yet
         self._look_at = 0.0
@@ -180,7 +169,7 @@ class _Reader:
             return
         records = [first, *consumer.consume(MOST_RECORDS - 1, 0)]
         spans = () if self.deliveries is None else self.deliveries.begin(records)
-        batch = [incoming for record in records if (incoming := self._read(record)) is not None]
+        batch = self._read(records)
         self._check_gaps(records)
         if batch:
             self._measure(batch)
@@ -196,7 +185,7 @@ class _Reader:
             known = consumer.list_topics(timeout=METADATA_SECONDS).topics
             new = [
                 TopicPartition(topic, partition)
-                for topic in self._decoders
+                for topic in self._topics
                 if topic in known
                 for partition in known[topic].partitions
                 if (topic, partition) not in self._assigned
@@ -211,7 +200,7 @@ class _Reader:
             self._lost(error.args[0].str())
             return
         self._assigned |= {(place.topic, place.partition) for place in new}
-        missing = sorted(self._decoders.keys() - {topic for topic, _ in self._assigned})
+        missing = sorted(set(self._topics) - {topic for topic, _ in self._assigned})
         if missing:
             self._say_once("feed_topics_missing", ", ".join(missing), detail="run `make topics`")
         else:
@@ -236,42 +225,18 @@ class _Reader:
             if record.topic() == self._clock_topic and not record.error():
                 self._continuity.ticked(record.partition(), record.timestamp()[1])
 
-    def _read(self, record: Any) -> Incoming | None:
-        """The event of a record; None for a heartbeat and for what must not be shown."""
-        topic = record.topic()
-        if record.error():
-            self._say_once("feed_error", f"{topic}: {record.error().str()}")
-            return None
-        self._found()
-        payload = record.value()
-        if payload is None:
-            return None
-        try:
-            incoming = from_event(self._checked(topic, payload, record.timestamp()[1]))
-        except PoisonError as error:
-            self._metrics.feed_refused.labels(error.reason).inc()
-            self._say_once("feed_record_refused", f"{topic}: {error.reason}", example=error.detail)
-            return None
-        self._metrics.feed_events.labels(incoming.key[0]).inc()
-        self._metrics.events.add(incoming.key[0])
-        return incoming
+    def _read(self, records: Sequence[Any]) -> list[Incoming]:
+        """The events of records; without heartbeats and what must not be shown."""
+        for record in records:
+            if record.error():
+                self._say_once("feed_error", f"{record.topic()}: {record.error().str()}")
+        good = [record for record in records if not record.error()]
+        if good:
+            self._found()
+        return self._arrivals.read(good)
 
-    def _checked(self, topic: str, payload: bytes, timestamp_ms: int) -> Event:
-        """Raises PoisonError for what the jobs would refuse as well: they write the dead letters."""
-        event_type, fields = self._decoders[topic].decode_typed(payload)
-        for name in ("conditions", "sources"):
-            if name in fields:
-                fields[name] = tuple(fields[name])
-        event = event_type(**fields)
-        if isinstance(event, Candle):
-            check_candle(event)
-            return event
-        if isinstance(event, Alert):
-            check_alert(event)
-            return event
-        check_record_time(fields["event_time"], timestamp_ms)
-        {Trade: check_trade, Correction: check_correction, Quote: check_quote}[event_type](fields)
-        return event
+    def _refused(self, topic: str, error: PoisonError) -> None:
+        self._say_once("feed_record_refused", f"{topic}: {error.reason}", example=error.detail)
 
     def _measure(self, batch: Sequence[Incoming]) -> None:
         """How old the newest trade of the batch is, and the newest version of a bar."""

@@ -1,6 +1,6 @@
 """What is newest of each symbol, as far as this process has seen it."""
 
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import structlog
 
@@ -14,31 +14,24 @@ MAX_ENTRIES = 100_000
 E = TypeVar("E", Trade, Quote, Candle)
 
 
-class Known(NamedTuple, Generic[E]):
-    """An event and its JSON as clients get it."""
-
-    event: E
-    data: str
-
-
 class Latest:
     """Empty at first: it knows what has come since the process started. Only for the event loop's thread."""
 
     def __init__(self) -> None:
-        self._trades: dict[Key, Known[Trade]] = {}
-        self._quotes: dict[Key, Known[Quote]] = {}
-        self._candles: dict[Key, Known[Candle]] = {}
+        self._trades: dict[Key, Incoming[Trade]] = {}
+        self._quotes: dict[Key, Incoming[Quote]] = {}
+        self._candles: dict[Key, Incoming[Candle]] = {}
 
-    def trade(self, symbol: str) -> Known[Trade] | None:
+    def trade(self, symbol: str) -> Incoming[Trade] | None:
         """The newest trade that may set a price. None, too, from when it is cancelled or corrected until the
         next one comes."""
         return self._trades.get(("trades", symbol))
 
-    def quote(self, symbol: str) -> Known[Quote] | None:
+    def quote(self, symbol: str) -> Incoming[Quote] | None:
         """The newest quote."""
         return self._quotes.get(("quotes", symbol))
 
-    def candle(self, symbol: str, interval: str) -> Known[Candle] | None:
+    def candle(self, symbol: str, interval: str) -> Incoming[Candle] | None:
         """The newest version of the newest bar, final or not."""
         return self._candles.get(("candles", symbol, interval))
 
@@ -55,14 +48,14 @@ class Latest:
         event = incoming.event
         if isinstance(event, Trade):
             if event.updates_open_close:
-                _keep(self._trades, incoming.key, Known(event, incoming.data))
+                _keep(self._trades, incoming.key, cast(Any, incoming))
         elif isinstance(event, Quote):
-            _keep(self._quotes, incoming.key, Known(event, incoming.data))
+            _keep(self._quotes, incoming.key, cast(Any, incoming))
         elif isinstance(event, Candle):
             known = self._candles.get(incoming.key)
             if known and known.event.start == event.start and known.event.version >= event.version:
                 return False
-            _keep(self._candles, incoming.key, Known(event, incoming.data))
+            _keep(self._candles, incoming.key, cast(Any, incoming))
         elif isinstance(event, Correction):
             self._correct(incoming.key, event)
         return True
@@ -79,7 +72,7 @@ def _order(event: Trade | Quote | Candle) -> tuple[int, int]:
     return event.event_time, event.sequence
 
 
-def _keep(newest: dict[Key, Known[E]], key: Key, known: Known[E]) -> None:
+def _keep(newest: dict[Key, Incoming[E]], key: Key, known: Incoming[E]) -> None:
     before = newest.get(key)
     if before is None:
         if len(newest) >= MAX_ENTRIES:

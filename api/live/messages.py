@@ -1,9 +1,10 @@
 """Events as clients get them: one JSON text for all of them, with the names and spelling of REST."""
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, Generic, cast
 
 import orjson
+from typing_extensions import TypeVar
 
 from api.times import to_datetime
 from schemas.errors import PoisonError
@@ -17,56 +18,97 @@ ALL_ALERTS: Key = ("alerts", "*")
 """Alerts of every symbol, those about the system included: their symbol is ``*``, too."""
 
 
-class Incoming(NamedTuple):
-    """An event that came from Kafka; ``data`` is its JSON."""
-
-    kind: str
-    key: Key
-    event: Event
-    data: str
+E = TypeVar("E", bound=Event, default=Any)
 
 
-class Message(NamedTuple):
-    """What is sent to clients. ``seq`` is 0 for answers, which are meant for one client."""
+class Incoming(Generic[E]):
+    """An event that came from Kafka. Its JSON is made when somebody first wants it: of most trades nobody
+    ever does."""
 
-    seq: int
-    key: Key
-    text: str
-    event_time: int
-    """Microseconds since 1970 UTC; 0 for answers."""
-    at: float
-    """When it was ready for sending, seconds of the monotonic clock."""
-    lossy: bool = False
-    """May be skipped for a client that is slow."""
-    slot: Hashable = None
-    """A newer message of the same slot may take its place while it waits."""
+    __slots__ = ("_data", "event", "key", "kind")
+
+    def __init__(self, kind: str, key: Key, event: E) -> None:
+        self.kind = kind
+        self.key = key
+        self.event = event
+        self._data: str | None = None
+
+    @property
+    def data(self) -> str:
+        """The event's JSON as clients get it."""
+        if self._data is None:
+            self.spell()
+        return cast(str, self._data)
+
+    def spell(self) -> None:
+        """Makes the JSON now. Raises PoisonError where the event has none."""
+        fields_of = SHAPES[type(cast(Event, self.event))][2]
+        try:
+            self._data = orjson.dumps(fields_of(self.event), option=orjson.OPT_UTC_Z).decode()
+        except OverflowError as error:
+            raise PoisonError("implausible_time", f"a time is no date: {error}") from error
+        except orjson.JSONEncodeError as error:
+            raise PoisonError("not_avro", f"it cannot be written as JSON: {error}") from error
+
+
+class Message:
+    """What is sent to clients: an answer, or a numbered event in its envelope."""
+
+    __slots__ = ("_content", "at", "event_time", "key", "lossy", "seq", "slot")
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- what a message says
+        self,
+        seq: int,
+        key: Key,
+        content: str | Incoming,
+        event_time: int,
+        at: float,
+        lossy: bool = False,
+        slot: Hashable = None,
+    ) -> None:
+        self.seq = seq
+        """0 for answers, which are meant for one client."""
+        self.key = key
+        self._content = content
+        self.event_time = event_time
+        """Microseconds since 1970 UTC; 0 for answers."""
+        self.at = at
+        """When it was ready for sending, seconds of the monotonic clock."""
+        self.lossy = lossy
+        """May be skipped for a client that is slow."""
+        self.slot = slot
+        """A newer message of the same slot may take its place while it waits."""
+
+    @property
+    def text(self) -> str:
+        """What is sent; made once, for all clients, when the first of them is sent it."""
+        content = self._content
+        if isinstance(content, Incoming):
+            kind, channel, symbol = content.kind, self.key[0], orjson.dumps(self.key[1]).decode()
+            content = self._content = (
+                f'{{"type":"{kind}","seq":{self.seq},"channel":"{channel}","symbol":{symbol},'
+                f'"data":{content.data}}}'
+            )
+        return content
 
 
 def from_event(event: Event) -> Incoming:
-    """The event with its key and JSON. Raises PoisonError where a time has no spelling, KeyError for a type
-    of event that is on no channel."""
-    kind, key_of, fields_of = SHAPES[type(event)]
-    try:
-        data = orjson.dumps(fields_of(event), option=orjson.OPT_UTC_Z).decode()
-    except OverflowError as error:
-        raise PoisonError("implausible_time", f"a time is no date: {error}") from error
-    except orjson.JSONEncodeError as error:
-        raise PoisonError("not_avro", f"it cannot be written as JSON: {error}") from error
-    return Incoming(kind, key_of(event), event, data)
+    """The event with its key. Raises KeyError for a type of event that is on no channel."""
+    kind, key_of, _ = SHAPES[type(event)]
+    return Incoming(kind, key_of(event), event)
 
 
 def to_message(incoming: Incoming, seq: int, at: float) -> Message:
     """The numbered event in its envelope."""
-    kind, key, event, data = incoming
-    symbol = orjson.dumps(key[1]).decode()
+    event = incoming.event
     return Message(
         seq=seq,
-        key=key,
-        text=f'{{"type":"{kind}","seq":{seq},"channel":"{key[0]}","symbol":{symbol},"data":{data}}}',
+        key=incoming.key,
+        content=incoming,
         event_time=event.start if isinstance(event, Candle) else cast(Any, event).event_time,
         at=at,
         lossy=isinstance(event, Trade | Quote),
-        slot=_slot(key, event),
+        slot=_slot(incoming.key, event),
     )
 
 

@@ -8,8 +8,8 @@ import struct
 
 import numpy as np
 
-from jobs.domain.record_batch import RecordBatch
 from schemas.events import Quote
+from schemas.record_batch import RecordBatch
 
 _FIELDS = struct.Struct(">qqqdddd")
 _DIGITS = 2 * _FIELDS.size

@@ -11,13 +11,13 @@ from pyflink.table import DataTypes, FunctionContext, ScalarFunction
 from pyflink.table.udf import udf
 
 from jobs.domain import amounts, coverage, order_key, quote_key, trade_log
-from jobs.domain.record_batch import QuoteReader, RecordBatch, TradeReader
 from jobs.flink.columns import milliseconds, spread
 from jobs.flink.worker import prepare_worker
 from jobs.settings import JobSettings
 from schemas.avro_codec import Decoder, SchemaJson
 from schemas.errors import PoisonError
 from schemas.events import Correction, Event, Gap, ProviderBar, Quote, Trade
+from schemas.record_batch import QuoteReader, RecordBatch, TradeReader
 from schemas.registry import RegistryLookup
 from schemas.validation import check_gap, check_provider_bar
 

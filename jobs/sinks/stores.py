@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from cassandra.cluster import Session
 
-from jobs.domain.record_batch import QuoteReader, RecordBatch, TradeReader
 from jobs.sinks.cassandra_writer import Mutation
 from jobs.sinks.event_rows import AlertRows, CandleRows, GapRows
 from jobs.sinks.live_bars import LiveBars
@@ -16,6 +15,7 @@ from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.avro_codec import Decoder
 from schemas.errors import PoisonError
 from schemas.events import Alert, Candle, Correction, Event, Gap, ProviderBar, Quote, Trade
+from schemas.record_batch import QuoteReader, RecordBatch, TradeReader
 from schemas.topics import Topics
 from schemas.validation import check_alert, check_candle, check_gap, check_provider_bar
 

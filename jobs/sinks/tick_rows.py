@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from cassandra.cluster import Session
 
-from jobs.domain.record_batch import Fields, Flags, Floats, Ints, RecordBatch
 from jobs.sinks import cql
 from jobs.sinks.cassandra_writer import Insert, Mutation, insert
+from schemas.record_batch import Fields, Flags, Floats, Ints, RecordBatch
 from schemas.tables import SYMBOLS_PART, trade_minute, trade_shard
 from schemas.validation import MAX_NAME_LENGTH, MAX_WRITE_TIME
 

@@ -7,9 +7,9 @@ from io import BytesIO
 import numpy as np
 from fastavro import parse_schema, schemaless_writer
 
-from jobs.domain.record_batch import QuoteReader, TradeReader
 from schemas.avro_codec import HEADER, Decoder, Encoder, schema_text
 from schemas.events import Correction, Event, Gap, ProviderBar, Quote, Trade
+from schemas.record_batch import QuoteReader, TradeReader
 
 TRADE_ID, QUOTE_ID, NULLABLE_ID, CORRECTION_ID, PROVIDER_BAR_ID, GAP_ID, UNKNOWN_ID = 1, 2, 3, 4, 5, 6, 99
 _IDS: dict[type[Event], int] = {

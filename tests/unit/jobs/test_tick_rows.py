@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.domain.record_batch import RecordBatch
 from jobs.sinks.cassandra_writer import Mutation
 from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.events import Correction, Quote, Trade
+from schemas.record_batch import RecordBatch
 from schemas.tables import trade_shard
 from tests.unit.jobs.builders import START_US, a_cancel, a_correct, a_trade
 from tests.unit.jobs.fake_cassandra import FakeSession, same_bytes, written

@@ -5,6 +5,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -198,6 +199,8 @@ def test_what_the_jobs_refuse_is_not_shown() -> None:
         record("p.quotes", trade(1)),
         record("p.trades", trade(2, price=float("nan"))),
         record("p.trades", trade(3), at=NOON + 120_000_000),
+        record("p.trades", trade(5, received_at=10**18)),
+        record("p.trades", replace(correction(6), trade_time=10**18)),
         record("p.quotes", quote(1, "small")),
         record("p.candles", candle(-1)),
         record("p.alerts", alert(symbol="")),
@@ -211,7 +214,7 @@ def test_what_the_jobs_refuse_is_not_shown() -> None:
         if sample.name.endswith("_total")
     }
     assert refused == {
-        "not_avro": 2, "unknown_schema": 1, "wrong_schema": 1, "invalid_price": 1, "implausible_time": 1,
+        "not_avro": 2, "unknown_schema": 1, "wrong_schema": 1, "invalid_price": 1, "implausible_time": 3,
         "invalid_symbol": 1, "invalid_identity": 2,
     }  # fmt: skip
     assert len(done.logged("feed_record_refused")) == 8

@@ -24,7 +24,7 @@ def test_the_newest_is_the_newest_by_event_time_not_by_arrival() -> None:
     known = latest(trade(1), trade(3), trade(2), quote(5), quote(4), trade(9, "MSFT"))
     found, bid_ask = known.trade("AAPL"), known.quote("AAPL")
     assert found is not None
-    assert found == (trade(3), incoming(trade(3))[0].data)
+    assert (found.event, found.data) == (trade(3), incoming(trade(3))[0].data)
     assert bid_ask is not None
     assert bid_ask.event == quote(5)
 

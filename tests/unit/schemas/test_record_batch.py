@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.domain import record_batch
-from jobs.domain.record_batch import QUOTE_COLUMNS, TRADE_COLUMNS, RecordBatch
+from schemas import record_batch
 from schemas.errors import PoisonError
 from schemas.events import Correction, Event, Quote, Trade
+from schemas.record_batch import QUOTE_COLUMNS, TRADE_COLUMNS, RecordBatch
 from schemas.validation import (
     MAX_AMOUNT,
     MAX_TIME_SKEW_US,
