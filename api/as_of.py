@@ -6,7 +6,8 @@ greatest is what gold held then, live or final, of whatever generation. So a bar
 read from gold alone, and only of the others the versions are looked through: those that were growing then, or
 were revised, rebuilt or replayed later.
 
-Live versions are stored at most once in LIVE_EVERY_MS of a symbol and interval, final ones always.
+Live versions of a minute are stored at most once in LIVE_EVERY_MS, of a longer bar more seldom, final ones
+always.
 """
 
 import asyncio

@@ -55,7 +55,9 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
     horizon_seconds: int = Field(300, ge=1, description="how old a trade may be and still correct its bars")
     dedup_memory_seconds: int = Field(600, ge=1, description="how long a trade's identity is remembered")
     live_every_ms: Milliseconds = Field(
-        1000, description="least time between live versions of bars longer than 1m, and of any in Cassandra"
+        1000,
+        description="least time between live versions of bars longer than 1m, and of any in Cassandra, where"
+        " longer bars have up to 15 times as much",
     )
     live_budget_per_second: int = Field(
         5000,

@@ -90,9 +90,10 @@ async def candles(symbol: KnownSymbol, page: CandlePageDep, request: Request, pa
     symbol's market: they may be shorter or longer than their name, so go by `start` and `end`.
 
     With `as_of` every bar is as it was known then: the greatest version made until then, and no bar of which
-    none was. Final versions are all there, live ones at most once a second (LIVE_EVERY_MS), so a live bar may
-    be that much older. It reaches back as long as versions are kept (VERSIONS_TTL_DAYS), less the length of a
-    bar; a bar older than that which was replayed or rebuilt since is absent. A page looks at 5,000 bars at
+    none was. Final versions are all there, live ones of a minute at most once a second (LIVE_EVERY_MS), of
+    longer bars up to 15 times as seldom, so a live bar may be that much older. It reaches back as long as
+    versions are kept (VERSIONS_TTL_DAYS), less the length of a bar; a bar older than that which was replayed
+    or rebuilt since is absent. A page looks at 5,000 bars at
     most: it may hold fewer than `limit`, or none, although `next_cursor` says that there is more.
 
     `format=csv` and `format=parquet` send the whole range as one file where no `limit` is given, up to

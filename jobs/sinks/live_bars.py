@@ -1,13 +1,20 @@
 """Which candles of a batch are worth a write."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from schemas.events import Candle
+from schemas.intervals import INTERVALS, MINUTE_US
+
+MOST = 15.0
+"""Times ``every``: so seldom is the longest bar written."""
 
 
 class LiveBars:
     """Lets every final bar through, and of each live one the newest version, at most once in ``every``
-    seconds: rows that are rewritten often cost Cassandra compaction.
+    seconds if it is of a minute, of a longer one in as many times that as it has minutes, up to MOST: what
+    changes it less is not worth a write of its own, and rows that are rewritten often cost Cassandra
+    compaction.
 
     What comes sooner is held, and goes with the first batch after its time unless something newer has taken
     its place: a day's bar may be final hours after the last trade, but its last minute's is soon, and brings
@@ -15,12 +22,14 @@ class LiveBars:
     """
 
     def __init__(self, every: float, clock: Callable[[], float]) -> None:
-        self._every = every
+        self._every = {
+            interval: every * min(MOST, length / MINUTE_US) for interval, length in INTERVALS.items()
+        }
         self._clock = clock
         self._written: dict[tuple[str, str], tuple[int, float]] = {}
         """(symbol, interval) -> (start of the live bar last written, when)"""
-        self._held: dict[tuple[str, str], Candle] = {}
-        """(symbol, interval) -> the live bar that came too soon; the one held longest first"""
+        self._held: dict[str, dict[str, Candle]] = defaultdict(dict)
+        """interval -> symbol -> the live bar that came too soon; the one held longest first"""
 
     def due(self, candles: Iterable[Candle]) -> list[Candle]:
         """The candles to write now: every final version, and of each live bar the greatest one."""
@@ -37,22 +46,24 @@ class LiveBars:
         return finals + live
 
     def _released(self, now: float) -> Iterator[Candle]:
-        while self._held:
-            key = next(iter(self._held))
-            if now - self._written[key][1] < self._every:
-                return
-            yield self._held.pop(key)
+        for interval, held in self._held.items():
+            while held:
+                symbol = next(iter(held))
+                if now - self._written[symbol, interval][1] < self._every[interval]:
+                    break
+                yield held.pop(symbol)
 
     def _is_due(self, candle: Candle, now: float) -> bool:
-        key = (candle.symbol, candle.interval)
+        symbol, interval = key = (candle.symbol, candle.interval)
+        held = self._held[interval]
         if candle.final:
-            if key in self._held and self._held[key].start <= candle.start:
-                del self._held[key]
+            if symbol in held and held[symbol].start <= candle.start:
+                del held[symbol]
             return True
         start, at = self._written.get(key, (None, 0.0))
-        if start == candle.start and now - at < self._every:
-            self._held[key] = candle
+        if start == candle.start and now - at < self._every[interval]:
+            held[symbol] = candle
             return False
-        self._held.pop(key, None)
+        held.pop(symbol, None)
         self._written[key] = (candle.start, now)
         return True

@@ -43,11 +43,28 @@ def test_what_came_too_soon_is_written_with_a_later_batch() -> None:
     bars.due([day])
     clock.now = 0.5
     assert bars.due([replace(day, version=4)]) == []
+    clock.now = 14.9
     assert bars.due([replace(day, version=6)]) == []
-    clock.now = 1.0
+    clock.now = 15.0
     assert bars.due([other]) == [replace(day, version=6), other]
-    clock.now = 3.0
+    clock.now = 45.0
     assert bars.due([]) == []
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"), [("1m", 1), ("5m", 5), ("15m", 15), ("1h", 15), ("4h", 15), ("1d", 15)]
+)
+def test_the_longer_a_bar_the_more_seldom_it_is_written(interval: str, seconds: int) -> None:
+    """Up to a quarter of a minute; those of one interval do not wait for those of another."""
+    clock = Clock()
+    bars = LiveBars(1.0, clock)
+    day, bar = replace(LIVE, symbol="MSFT", interval="1d"), replace(LIVE, interval=interval)
+    bars.due([day, bar])
+    bars.due([replace(day, version=4), replace(bar, version=4)])
+    clock.now = seconds - 0.1
+    assert bars.due([]) == []
+    clock.now = seconds
+    assert replace(bar, version=4) in bars.due([])
 
 
 @pytest.mark.parametrize(
