@@ -38,7 +38,7 @@ class LocalSettings(EnvironmentSettings):
     )
     kafka_heap_mb: int = Field(512, ge=256, description="Java heap of Kafka")
     registry_heap_mb: int = Field(256, ge=128, description="Java heap of the schema registry")
-    cassandra_heap_mb: int = Field(1024, ge=512, description="Java heap of Cassandra")
+    cassandra_heap_mb: int = Field(768, ge=512, description="Java heap of Cassandra")
     jobmanager_memory_mb: int = Field(896, ge=768, description="all memory of the JobManager")
     taskmanager_memory_mb: int = Field(
         2304, ge=1536, description="memory of the TaskManager, without its Python workers"
@@ -53,7 +53,8 @@ class LocalSettings(EnvironmentSettings):
     @property
     def memory_mb(self) -> int:
         """What the whole system takes: heaps, what a JVM needs beside its heap, and the Python processes."""
-        servers = 1.25 * self.kafka_heap_mb + 1.6 * self.registry_heap_mb + 1.5 * self.cassandra_heap_mb
+        servers = 1.25 * self.kafka_heap_mb + 1.6 * self.registry_heap_mb
+        servers += 1.25 * self.cassandra_heap_mb + 450  # its memtables lie outside of the heap
         python_mb = 4 * 250
         return int(servers + self.jobmanager_memory_mb + self.taskmanager_memory_mb) + python_mb
 

@@ -1,6 +1,12 @@
-"""The budget of live bars: how many may be shown in a second, over all symbols."""
+"""The budget of live bars: how many may be shown in a second, over all symbols, and how soon after one
+another those of a symbol that is behind."""
 
 from collections.abc import Callable
+
+LATE_SHARE = 0.25
+"""Of how late a symbol's live bars are, they wait for one another: who is two seconds behind shows two a
+second instead of five, and has the more time for catching up. On time, that is less than a slice."""
+LONGEST_S = 1.0
 
 
 class LiveBudget:
@@ -15,13 +21,19 @@ class LiveBudget:
         self._monotonic = monotonic
         self._left = per_second
         self._filled_at = monotonic()
+        self._shown_at: dict[str, float] = {}  # by symbol
 
-    def may_show(self, count: int) -> bool:
-        """Whether ``count`` live candles may be shown now; then they are counted."""
+    def may_show(self, symbol: str, late_s: float, count: int) -> bool:
+        """Whether ``count`` live candles of a symbol, that come so many seconds after their newest trade, may
+        be shown now; then they are counted."""
         now = self._monotonic()
+        pause = min(LONGEST_S, max(0.0, late_s) * LATE_SHARE)
+        if now - self._shown_at.get(symbol, float("-inf")) < pause:
+            return False
         self._left = min(self._per_second, self._left + (now - self._filled_at) * self._per_second)
         self._filled_at = now
         if count > self._left:
             return False
         self._left -= count
+        self._shown_at[symbol] = now
         return True

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from pyflink.common import Row
@@ -51,6 +52,7 @@ class BarFunction(KeyedProcessFunction):
             trades=StateMapping(runtime_context, "trades"),
             cache=IndicatorCache(),
         )
+        self._shelf = bar_state.BookShelf()
         self._rules = settings.rules
         self._markets = Markets(settings)
         self._records = Records(Topics(settings.topic_prefix), self._schema_ids)
@@ -60,8 +62,8 @@ class BarFunction(KeyedProcessFunction):
 
     def process_element(self, row: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         symbol, log = row[0], row[16]
-        now = self._now(symbol, ctx.timer_service().current_watermark() * 1000)
-        book = bar_state.load(self._state.get(BARS))
+        now = self._now(symbol, ctx.timer_service().current_watermark() * 1000, row[2])
+        book = self._shelf.load(symbol, self._state.get(BARS))
         try:
             if log is not None and trade_log.is_correction(log):
                 seen, change = None, book.correct(symbol, log, now)
@@ -72,7 +74,7 @@ class BarFunction(KeyedProcessFunction):
         except TooLateError as error:
             yield self._records.letter("too_late", f"{symbol}: {error}", row[17], row[18], row[19])
             return
-        self._state[BARS] = bar_state.dump(book)
+        self._state[BARS] = self._shelf.dump(symbol, book)
         anomalies = self._load_anomalies(symbol, now)
         timer = anomalies.next_timer()
         alerts = []
@@ -89,10 +91,10 @@ class BarFunction(KeyedProcessFunction):
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         symbol = ctx.get_current_key()
-        now = self._now(symbol, timestamp * 1000)
-        book = bar_state.load(self._state.get(BARS))
+        now = self._now(symbol, timestamp * 1000, timestamp * 1000)
+        book = self._shelf.load(symbol, self._state.get(BARS))
         change = book.advance(symbol, now)
-        self._state[BARS] = bar_state.dump(book)
+        self._state[BARS] = self._shelf.dump(symbol, book)
         anomalies = self._load_anomalies(symbol, now)
         yield from self._results(symbol, change, anomalies, [], now)
         yield from map(self._records.alert, anomalies.on_watermark(timestamp * 1000, now.clock))
@@ -101,14 +103,16 @@ class BarFunction(KeyedProcessFunction):
         for at in (*change.timers, *([due] if due is not None and due > timestamp * 1000 else [])):
             ctx.timer_service().register_event_time_timer(-(-at // 1000))
 
-    def _now(self, symbol: str, watermark: int) -> Now:
+    def _now(self, symbol: str, watermark: int, event_time: int) -> Now:
+        """What the domain may know, at ``event_time`` of the symbol's market."""
+        clock = now_us()
         return Now(
             watermark=watermark,
-            clock=now_us(),
+            clock=clock,
             rules=self._rules,
             market=self._markets.market(symbol),
             memory=self._memory,
-            may_show=self._budget.may_show,
+            may_show=partial(self._budget.may_show, symbol, (clock - event_time) / 1e6),
         )
 
     def _load_anomalies(self, symbol: str, now: Now) -> SymbolAnomalies:

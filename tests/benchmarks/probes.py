@@ -42,7 +42,7 @@ STORED_BAR = "end of bar -> final candle in Cassandra"
 ALERT = "spike -> alert on the topic"
 REST = "trade -> REST"
 
-SAMPLE_EVERY_S = 0.1
+SAMPLE_EVERY_S = 0.5
 """One trade in so much time is followed to Cassandra and to REST."""
 POLL_S = 0.003
 POLL_SHARE = 0.02

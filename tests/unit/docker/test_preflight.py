@@ -43,7 +43,7 @@ def test_too_little_memory_is_named_with_both_numbers() -> None:
     (problem,) = memory_problems(settings, 1000)
     assert problem.startswith(f"too little memory: {settings.memory_mb} MB are needed, 1000 MB are available")
     smaller = LocalSettings(cassandra_heap_mb=512, taskmanager_memory_mb=1536)
-    assert smaller.memory_mb == settings.memory_mb - 768 - 768
+    assert smaller.memory_mb == settings.memory_mb - 1.25 * 256 - 768
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

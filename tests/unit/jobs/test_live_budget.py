@@ -16,20 +16,42 @@ class Clock:
 def test_a_second_holds_no_more_than_its_budget() -> None:
     """All at once or one by one; what is refused takes nothing."""
     budget = LiveBudget(10, Clock())
-    assert budget.may_show(6)
-    assert not budget.may_show(5)
-    assert budget.may_show(4)
-    assert not budget.may_show(1)
+    assert budget.may_show("AAPL", 0.0, 6)
+    assert not budget.may_show("AAPL", 0.0, 5)
+    assert budget.may_show("AAPL", 0.0, 4)
+    assert not budget.may_show("AAPL", 0.0, 1)
 
 
 def test_it_fills_with_time_up_to_a_second_of_it() -> None:
     """A long silence does not save up a flood."""
     clock = Clock()
     budget = LiveBudget(10, clock)
-    assert budget.may_show(10)
+    assert budget.may_show("AAPL", 0.0, 10)
     clock.now += 0.25
-    assert budget.may_show(2)
-    assert not budget.may_show(1)
+    assert budget.may_show("AAPL", 0.0, 2)
+    assert not budget.may_show("AAPL", 0.0, 1)
     clock.now += 3600
-    assert budget.may_show(10)
-    assert not budget.may_show(1)
+    assert budget.may_show("AAPL", 0.0, 10)
+    assert not budget.may_show("AAPL", 0.0, 1)
+
+
+def test_who_is_behind_shows_live_bars_more_seldom() -> None:
+    """A quarter of how late they are lies between two of them, a second at most; each symbol for itself."""
+    clock = Clock()
+    budget = LiveBudget(1000, clock)
+    assert budget.may_show("AAPL", 2.0, 1)
+    clock.now += 0.49
+    assert not budget.may_show("AAPL", 2.0, 1)
+    assert budget.may_show("MSFT", 2.0, 1)
+    assert budget.may_show("AAPL", 0.4, 1)
+    clock.now += 0.5
+    assert budget.may_show("AAPL", 2.0, 1)
+    clock.now += 1.0
+    assert budget.may_show("AAPL", 3600.0, 1)
+
+
+def test_what_is_dated_ahead_is_not_late() -> None:
+    """Nor does it wait."""
+    budget = LiveBudget(1000, Clock())
+    assert budget.may_show("AAPL", -5.0, 1)
+    assert budget.may_show("AAPL", -5.0, 1)
