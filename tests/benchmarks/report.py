@@ -10,7 +10,7 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 
 FOLDER = Path(".tickstream/bench")
-PERCENTILES = (50.0, 99.0, 99.9)
+PERCENTILES = (50.0, 95.0, 99.0, 99.9)
 LONGEST_US = 60_000_000
 
 
@@ -37,11 +37,11 @@ def load() -> dict[str, Any]:
 
 def table(rows: dict[str, dict[str, float]]) -> str:
     """One line for each kind."""
-    lines = [f"{'':<34}{'count':>9}{'p50 ms':>10}{'p99 ms':>10}{'p99.9 ms':>10}{'max ms':>10}"]
+    names = [f"p{each:g}" for each in PERCENTILES] + ["max"]
+    lines = [f"{'':<42}{'count':>9}" + "".join(f"{name + ' ms':>11}" for name in names)]
     lines += [
-        f"{name:<34}{row['count']:>9.0f}{row['p50_ms']:>10.2f}{row['p99_ms']:>10.2f}"
-        f"{row['p99.9_ms']:>10.2f}{row['max_ms']:>10.2f}"
-        for name, row in rows.items()
+        f"{what:<42}{row['count']:>9.0f}" + "".join(f"{row[name + '_ms']:>11.2f}" for name in names)
+        for what, row in rows.items()
     ]
     return "\n".join(lines)
 

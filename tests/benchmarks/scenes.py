@@ -4,7 +4,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import uvloop
+
 from schemas.topics import Topics
+from tests.benchmarks import clients as clients_bench
+from tests.benchmarks import reads as reads_bench
 from tests.benchmarks.market import Market, names, trading
 from tests.benchmarks.probes import Probes
 from tests.benchmarks.report import percentiles, say
@@ -117,6 +121,38 @@ def search(live: LiveSystem, probes: Probes, symbols: int, rates: Sequence[float
             break
     good = [each for each in tried if each["keeps_up"] and each["trades_per_s"] > 0.98 * each["asked_per_s"]]
     return {"tried": tried, "sustained": max((each["asked_per_s"] for each in good), default=0.0)}
+
+
+def reads(live: LiveSystem, symbols: int, rate: float, *, asked_per_s: float, warm: float) -> Figures:
+    """What ``make bench-reads`` measures, at a rate of trades."""
+    plan = reads_bench.Plan(live.settings.api_url, "", asked_per_s, seconds=30.0)
+    with trading(live, names(symbols), rate):
+        time.sleep(warm)
+        found = uvloop.run(reads_bench.bench(plan))
+    answered = sum(row["count"] for row in found["answers"].values())
+    return {
+        "asked_per_s": rate,
+        "latency": found["answers"],
+        "requests_per_s": round(answered / plan.seconds, 1),
+        "hit_ratio": found["hit_ratio"],
+        "problems": found["problems"],
+    }
+
+
+def clients(live: LiveSystem, symbols: int, rate: float, *, count: int, warm: float) -> Figures:
+    """What ``make bench-clients`` measures, at a rate of trades."""
+    plan = clients_bench.Plan(live.settings.api_url, "", count, symbols=10, seconds=30.0, batch=False)
+    with trading(live, names(symbols), rate):
+        time.sleep(warm)
+        found = uvloop.run(clients_bench.bench(plan))
+    return {
+        "asked_per_s": rate,
+        "clients": count,
+        "latency": {"trade -> WebSocket client": found["trade_to_client"]},
+        "messages_per_s": round(found["messages_per_second"], 1),
+        "skipped": found["skipped"],
+        "lost": found["lost"],
+    }
 
 
 def overload(live: LiveSystem, probes: Probes, symbols: int, rate: float, seconds: float) -> Figures:
