@@ -27,13 +27,13 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     left.set_xscale("log")
     left.set_xlabel("ms: p50 (full), p99 (pale)")
     left.legend(loc="lower right", fontsize="small")
-    parts = sorted({part for each in steady.values() for part in each["cpu_percent"]})
-    base = [0.0] * len(steady)
-    for part in parts:
-        used = [each["cpu_percent"].get(part, 0.0) for each in steady.values()]
-        right.bar(range(len(steady)), used, bottom=base, label=part)
-        base = [below + one for below, one in zip(base, used, strict=True)]
-    right.set_xticks(range(len(steady)), list(steady), rotation=30, ha="right")
+    costs = {name: each["cpu_percent"] for name, each in steady.items() if "cpu_percent" in each}
+    base = [0.0] * len(costs)
+    for part in sorted({part for used in costs.values() for part in used}):
+        heights = [used.get(part, 0.0) for used in costs.values()]
+        right.bar(range(len(costs)), heights, bottom=base, label=part)
+        base = [below + one for below, one in zip(base, heights, strict=True)]
+    right.set_xticks(range(len(costs)), list(costs), rotation=30, ha="right")
     right.set_ylabel("% of one core")
     right.legend(fontsize="small")
     picture.suptitle(f"{figures['at']}, {figures['machine']['cpu']}, {figures['machine']['pinned']} cores")
