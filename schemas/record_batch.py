@@ -6,7 +6,7 @@ share the topic of the trades and are rare, are handed on one by one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
@@ -266,6 +266,31 @@ class QuoteReader(_Reader):
         floats = batch.floats
         prices = _is_price(floats["bid"]) & _is_price(floats["ask"])
         return prices & _is_size(floats["bid_size"]) & _is_size(floats["ask_size"])
+
+
+class EventReader:
+    """Events of other types, which are few: decoded and validated one by one. ``check`` raises
+    PoisonError."""
+
+    def __init__(self, decoder: Decoder, check: Callable[[Any], None]) -> None:
+        self._decode = decoder.decode
+        self._check = check
+
+    def read(
+        self, payloads: Iterable[bytes | None], poison: dict[int, PoisonError]
+    ) -> Iterator[tuple[int, Any]]:
+        """The valid events, with where each stood; the others are added to ``poison``. A payload of None is a
+        heartbeat and is passed over."""
+        for position, payload in enumerate(payloads):
+            if payload is None:
+                continue
+            try:
+                event = self._decode(payload)
+                self._check(event)
+            except PoisonError as error:
+                poison[position] = error
+            else:
+                yield position, event
 
 
 def _is_price(values: Floats) -> Flags:

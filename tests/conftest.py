@@ -43,7 +43,8 @@ class KafkaServers:
 
 class ServersTogether(LoadScopeScheduling):
     """Divides the tests among processes (`make test`): one has the servers and all that may need them, in
-    their order; what never does runs beside them, file by file."""
+    their order; what never does runs beside them, file by file. xdist's own groups do not work with
+    pytest 9."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]

@@ -14,7 +14,7 @@ from api.metrics import LiveMetrics
 from schemas.avro_codec import Decoder
 from schemas.errors import PoisonError
 from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
-from schemas.record_batch import QuoteReader, RecordBatch, TradeReader
+from schemas.record_batch import EventReader, QuoteReader, RecordBatch, TradeReader
 from schemas.topics import Topics
 from schemas.validation import EARLIEST_US, LATEST_US, check_alert, check_candle
 
@@ -38,7 +38,10 @@ class Arrivals:
             topics.trades: (Trade, TradeReader(decoder((Trade, Correction)))),
             topics.quotes: (Quote, QuoteReader(decoder((Quote,)))),
         }
-        self._single = {topics.candles: decoder((Candle,)), topics.alerts: decoder((Alert,))}
+        self._single = {
+            topics.candles: EventReader(decoder((Candle,)), check_candle),
+            topics.alerts: EventReader(decoder((Alert,)), check_alert),
+        }
 
     def read(self, records: Sequence[Any]) -> list[Incoming]:
         """The events of records without errors, in their order; heartbeats and what is refused left out."""
@@ -78,22 +81,12 @@ class Arrivals:
 
     def _each(self, topic: str, records: Sequence[Any]) -> Iterator[tuple[int, Incoming]]:
         """Candles or alerts; with where each stood."""
-        decode = self._single[topic].decode
-        for position, record in enumerate(records):
-            payload = record.value()
-            if payload is None:
-                continue
-            try:
-                event = decode(payload)
-                if isinstance(event, Candle):
-                    check_candle(event)
-                elif isinstance(event, Alert):
-                    check_alert(event)
-            except PoisonError as error:
-                self._refuse(topic, error)
-                continue
+        poison: dict[int, PoisonError] = {}
+        for position, event in self._single[topic].read([record.value() for record in records], poison):
             if (incoming := self._shown(topic, event)) is not None:
                 yield position, incoming
+        for error in poison.values():
+            self._refuse(topic, error)
 
     def _shown(self, topic: str, event: Event) -> Incoming | None:
         """The event, where it has a spelling in JSON."""

@@ -227,10 +227,12 @@ class _Reader:
 
     def _read(self, records: Sequence[Any]) -> list[Incoming]:
         """The events of records; without heartbeats and what must not be shown."""
+        good = []
         for record in records:
             if record.error():
                 self._say_once("feed_error", f"{record.topic()}: {record.error().str()}")
-        good = [record for record in records if not record.error()]
+            else:
+                good.append(record)
         if good:
             self._found()
         return self._arrivals.read(good)

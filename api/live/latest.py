@@ -1,6 +1,6 @@
 """What is newest of each symbol, as far as this process has seen it."""
 
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import structlog
 
@@ -48,14 +48,14 @@ class Latest:
         event = incoming.event
         if isinstance(event, Trade):
             if event.updates_open_close:
-                _keep(self._trades, incoming.key, cast(Any, incoming))
+                _keep(self._trades, incoming.key, incoming)
         elif isinstance(event, Quote):
-            _keep(self._quotes, incoming.key, cast(Any, incoming))
+            _keep(self._quotes, incoming.key, incoming)
         elif isinstance(event, Candle):
             known = self._candles.get(incoming.key)
             if known and known.event.start == event.start and known.event.version >= event.version:
                 return False
-            _keep(self._candles, incoming.key, cast(Any, incoming))
+            _keep(self._candles, incoming.key, incoming)
         elif isinstance(event, Correction):
             self._correct(incoming.key, event)
         return True

@@ -105,7 +105,7 @@ def to_message(incoming: Incoming, seq: int, at: float) -> Message:
         seq=seq,
         key=incoming.key,
         content=incoming,
-        event_time=event.start if isinstance(event, Candle) else cast(Any, event).event_time,
+        event_time=event.start if isinstance(event, Candle) else event.event_time,
         at=at,
         lossy=isinstance(event, Trade | Quote),
         slot=_slot(incoming.key, event),

@@ -1,6 +1,5 @@
 """Which candles of a batch are worth a write."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from schemas.events import Candle
@@ -28,7 +27,7 @@ class LiveBars:
         self._clock = clock
         self._written: dict[tuple[str, str], tuple[int, float]] = {}
         """(symbol, interval) -> (start of the live bar last written, when)"""
-        self._held: dict[str, dict[str, Candle]] = defaultdict(dict)
+        self._held: dict[str, dict[str, Candle]] = {interval: {} for interval in INTERVALS}
         """interval -> symbol -> the live bar that came too soon; the one held longest first"""
 
     def due(self, candles: Iterable[Candle]) -> list[Candle]:

@@ -1,7 +1,7 @@
 """What becomes of the records of each topic: their rows, and which of them are refused."""
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.avro_codec import Decoder
 from schemas.errors import PoisonError
 from schemas.events import Alert, Candle, Correction, Event, Gap, ProviderBar, Quote, Trade
-from schemas.record_batch import QuoteReader, RecordBatch, TradeReader
+from schemas.record_batch import EventReader, QuoteReader, RecordBatch, TradeReader
 from schemas.topics import Topics
 from schemas.validation import check_alert, check_candle, check_gap, check_provider_bar
 
@@ -79,25 +79,13 @@ class EventStore:
         due: Callable[[Iterable[Any]], list[Any]] = list,
     ) -> None:
         self._rows = rows
-        self._decode = decoder.decode
-        self._check = check
+        self._reader = EventReader(decoder, check)
         self._due = due
         self.partitions = id(self)
 
     def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
-        return self._rows.mutations(self._due(self._valid(records.payloads, poison)))
-
-    def _valid(self, payloads: Sequence[bytes | None], poison: Poison) -> Iterator[Any]:
-        for position, payload in enumerate(payloads):
-            if payload is None:
-                continue
-            try:
-                event = self._decode(payload)
-                self._check(event)
-            except PoisonError as error:
-                poison[position] = error
-            else:
-                yield event
+        valid = (event for _, event in self._reader.read(records.payloads, poison))
+        return self._rows.mutations(self._due(valid))
 
 
 def stored_topics(topics: Topics) -> tuple[str, ...]:

@@ -54,9 +54,7 @@ def _sustained(live: LiveSystem, probes: Probes, folder: Path) -> dict[str, Any]
     del folder
     found = scenes.search(live, probes, 50, RATES, seconds=60)
     if found["sustained"]:
-        held = scenes.at_rate(live, probes, 50, found["sustained"], warm=30, seconds=600)
-        drain(live)
-        found["held_10_min"] = held
+        found["held_10_min"] = scenes.at_rate(live, probes, 50, found["sustained"], warm=30, seconds=600)
     return found
 
 
@@ -127,12 +125,15 @@ def run(chosen: dict[str, Scene]) -> dict[str, Any]:
 
 def _played(scene: Scene, live: LiveSystem, probes: Probes, folder: Path) -> dict[str, Any]:
     """The figures of a scene; where it fails, why: the hour before it and the others are worth something.
-    What it left for the jobs to do is not in the way of the next one."""
+    What it left for the jobs to do, or what it broke, is not in the way of the next one."""
     try:
         found = scene(live, probes, folder)
-        drain(live)
     except (AssertionError, SystemExit, OSError) as error:
         found = {"failed": str(error)}
+    try:
+        drain(live)
+    except AssertionError as error:
+        found["not_drained"] = str(error)
     return found
 
 

@@ -134,6 +134,11 @@ def _each(queue: Queue, follow: Callable[..., None], stopping: threading.Event) 
             continue
 
 
+def _pause(waited: float) -> float:
+    """How long a probe does not ask that has waited for so long."""
+    return max(POLL_S, waited * POLL_SHARE)
+
+
 class _TopicProbe:
     """Consumes one partition of the trades and all of the candles and alerts."""
 
@@ -255,7 +260,7 @@ class _StoreProbe:
             if waited > GIVE_UP_S:
                 self._probes.given_up += 1
                 return
-            time.sleep(max(POLL_S, waited * POLL_SHARE))
+            time.sleep(_pause(waited))
 
 
 class _RestProbe:
@@ -293,4 +298,4 @@ class _RestProbe:
             if waited > GIVE_UP_S:
                 self._probes.given_up += 1
                 return
-            await asyncio.sleep(max(POLL_S, waited * POLL_SHARE))
+            await asyncio.sleep(_pause(waited))
