@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 
 from api.http_protocol import BoundedHttpProtocol
+from api.live.wire import WireProtocol
 from api.main import create_app
 from api.settings import ApiSettings
 from schemas.errors import ConfigurationError
@@ -62,6 +63,7 @@ def server_config(settings: ApiSettings) -> uvicorn.Config:
         host=settings.api_host,
         port=settings.api_port,
         http=BoundedHttpProtocol,
+        ws=WireProtocol,
         loop="uvloop",
         log_config=None,
         log_level="warning",
@@ -73,7 +75,7 @@ def server_config(settings: ApiSettings) -> uvicorn.Config:
         ssl_certfile=settings.api_tls_cert or None,
         ssl_keyfile=settings.api_tls_key or None,
         ws_max_size=HARD_MESSAGE_BYTES,
-        ws_per_message_deflate=False,  # each message would be compressed anew for each client
+        ws_per_message_deflate=False,  # frames are made once for all clients: see api/live/wire.py
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     try:

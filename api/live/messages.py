@@ -6,6 +6,7 @@ from typing import Any, Generic, cast
 import orjson
 from typing_extensions import TypeVar
 
+from api.live.wire import text_frame
 from api.times import to_datetime
 from schemas.errors import PoisonError
 from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
@@ -54,7 +55,7 @@ class Incoming(Generic[E]):
 class Message:
     """What is sent to clients: an answer, or a numbered event in its envelope."""
 
-    __slots__ = ("_content", "at", "event_time", "key", "lossy", "seq", "slot")
+    __slots__ = ("_content", "_frame", "at", "event_time", "key", "lossy", "seq", "slot")
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what a message says
         self,
@@ -70,6 +71,7 @@ class Message:
         """0 for answers, which are meant for one client."""
         self.key = key
         self._content = content
+        self._frame: bytes | None = None
         self.event_time = event_time
         """Microseconds since 1970 UTC; 0 for answers."""
         self.at = at
@@ -90,6 +92,13 @@ class Message:
                 f'"data":{content.data}}}'
             )
         return content
+
+    @property
+    def frame(self) -> bytes:
+        """The same as it goes over a WebSocket; made once, too."""
+        if self._frame is None:
+            self._frame = text_frame(self.text)
+        return self._frame
 
 
 def from_event(event: Event) -> Incoming:

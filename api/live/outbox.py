@@ -30,15 +30,21 @@ class Outbox:
     gather: ``release`` then says for how long."""
 
     def __init__(
-        self, most_ticks: int, most_kept: int, on_skip: Callable[[str, int], None] = lambda *_: None
+        self,
+        most_ticks: int,
+        most_kept: int,
+        on_skip: Callable[[str, int], None] = lambda *_: None,
+        send_at_once: Callable[[Message], bool] = lambda _: False,
     ) -> None:
-        """``on_skip`` hears how many messages of which channel have been skipped."""
+        """``on_skip`` hears how many messages of which channel have been skipped. ``send_at_once`` gets an
+        event before which nothing waits; it waits itself where that returns False."""
         self.ready = asyncio.Event()
         self.overfull = False
         """More final bars, alerts and answers wait than may: nothing more is taken in."""
         self._most_ticks = most_ticks
         self._most_kept = most_kept
         self._on_skip = on_skip
+        self._send_at_once = send_at_once
         self._first: deque[Message] = deque()  # at most what the hub remembers
         self._now = Lane()
         self._lanes: dict[int, Lane] = {}  # by milliseconds; most clients have none
@@ -84,8 +90,10 @@ class Outbox:
         self._lanes = {ms: Lane(ms / 1000, at + ms / 1000) for ms in set(intervals.values()) if ms}
 
     def put(self, message: Message) -> None:
-        """Lets an event wait for being sent."""
+        """Lets an event wait for being sent, if it has to."""
         if self.overfull:
+            return
+        if not (self._lanes or self._now.messages or self._first) and self._send_at_once(message):
             return
         lane = self._lane(message.key) if self._lanes else self._now
         if lane is self._now or not lane.messages:

@@ -18,6 +18,7 @@ from api.live.hub import Hub
 from api.live.messages import Key, Message, must_be_sent
 from api.live.outbox import ANSWER, Outbox
 from api.live.protocol import Ping, ProtocolError, Subscribe, Unsubscribe
+from api.live.wire import text_frame, wire_of
 from api.metrics import LiveMetrics
 from api.security.rates import Rate
 from api.settings import LiveSettings
@@ -63,6 +64,7 @@ class Session:
 
     def __init__(self, socket: WebSocket, shared: Shared) -> None:
         self._socket = socket
+        self._wire = wire_of(socket)
         self._hub = shared.hub
         self._settings = shared.settings
         self._metrics = shared.metrics
@@ -72,7 +74,7 @@ class Session:
         self._monotonic = shared.monotonic
         # Its own snapshots must not make a client too slow.
         kept = self._settings.ws_queue_kept + self._settings.ws_max_symbols
-        self.outbox = Outbox(self._settings.ws_queue_ticks, kept, self._metrics.skip)
+        self.outbox = Outbox(self._settings.ws_queue_ticks, kept, self._metrics.skip, self._send_at_once)
         self._intervals: dict[Key, int] = {}  # what it gets -> for how many milliseconds that is gathered
         self._batch = False
         self._turn: list[Message] = []
@@ -278,8 +280,8 @@ class Session:
         return to_datetime(self._now()).isoformat().replace("+00:00", "Z")
 
     async def _send_all(self) -> None:
-        """Sends what waits, for ever; raises FallenBehind. Most turns are of one message: what is not needed
-        for it is left to ``_watch``."""
+        """Sends what waits, for ever; raises FallenBehind. Little does, where the client is fast enough: see
+        ``_send_at_once``."""
         while True:
             if self.outbox.gathers:
                 await self._gather()
@@ -311,19 +313,35 @@ class Session:
     async def _send_turn(self) -> None:
         self._blocked_since = self._monotonic()
         if self._batch and len(self._turn) > 1:
-            await self._socket.send_text(protocol.batch([message.text for message in self._turn]))
+            await self._send(text_frame(protocol.batch([message.text for message in self._turn])))
             self._sent = len(self._turn)
         else:
             for message in self._turn:
-                await self._socket.send_text(message.text)
+                await self._send(message.frame)
                 self._sent += 1
         self._last_sent = self._blocked_since
         self._blocked_since = None
         for message in self._turn:
-            self._counts[message.key[0]] += 1
-            self._seen_seq = max(self._seen_seq, message.seq)
-            if message.seq % SAMPLED == 0 and message.key[0] == "trades":
-                self._metrics.delay.observe(max(0.0, (self._now() - message.event_time) / 1e6))
+            self._note(message)
+
+    async def _send(self, frame: bytes) -> None:
+        while not self._wire.write(frame):
+            await self._wire.drained()
+
+    def _send_at_once(self, message: Message) -> bool:
+        """Sends a message before which none waits, if the client takes it; whether it did."""
+        if self._batch or self._blocked_since is not None or not self._wire.write(message.frame):
+            return False
+        self._last_sent = message.at
+        self._note(message)
+        return True
+
+    def _note(self, message: Message) -> None:
+        """Counts what has been sent."""
+        self._counts[message.key[0]] += 1
+        self._seen_seq = max(self._seen_seq, message.seq)
+        if message.seq % SAMPLED == 0 and message.key[0] == "trades":
+            self._metrics.delay.observe(max(0.0, (self._now() - message.event_time) / 1e6))
 
     async def _watch(self) -> None:
         """Breaks silence, counts, and raises FallenBehind when the client takes nothing for too long."""
@@ -368,7 +386,7 @@ class Session:
         try:
             async with asyncio.timeout(self._settings.ws_send_timeout_seconds):
                 for message in last:
-                    await self._socket.send_text(message.text)
+                    await self._send(message.frame)
                 await self._socket.close(code, reason)
         except (TimeoutError, WebSocketDisconnect, RuntimeError):
             # Gone, or not reading: the connection ends with the application's answer.

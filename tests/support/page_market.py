@@ -24,6 +24,7 @@ from api.live.current import CurrentBars
 from api.live.hub import Hub
 from api.live.messages import from_event
 from api.live.session import Session, Shared
+from api.live.wire import WireProtocol
 from api.metrics import ApiMetrics
 from api.routes.page import page_router
 from api.settings import ApiSettings
@@ -81,7 +82,7 @@ class Market:
         app.include_router(page_router(load_assets("9.9.9")))
         app.router.routes.extend(routes)
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=self._port, log_config=None, ws="websockets-sansio", lifespan="off"
+            app, host="127.0.0.1", port=self._port, log_config=None, ws=WireProtocol, lifespan="off"
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, args=(self._server,), daemon=True)

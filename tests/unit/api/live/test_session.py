@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import pytest
 from prometheus_client import CollectorRegistry
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from structlog.testing import capture_logs
@@ -13,6 +14,7 @@ from api.live.current import Bar, CurrentBars
 from api.live.hub import Hub
 from api.live.protocol import MAX_INTERVALS, ProtocolError, Subscribe
 from api.live.session import IsKnown, Session, Shared
+from api.live.wire import EXTENSION
 from api.metrics import LiveMetrics
 from api.settings import LiveSettings
 from schemas.events import Candle, Event
@@ -22,9 +24,10 @@ Messages = list[dict[str, Any]]
 
 
 class Client:
-    """The other side of a WebSocket. While ``reads`` is not set, sending to it waits."""
+    """The other side of a WebSocket, and its wire. While ``reads`` is not set, sending to it waits."""
 
     def __init__(self) -> None:
+        self.scope = {"extensions": {EXTENSION: self}}
         self.reads = asyncio.Event()
         self.reads.set()
         self.closed: tuple[int, str] | None = None
@@ -35,9 +38,13 @@ class Client:
         """As a server does first."""
         self.subprotocol = subprotocol
 
-    async def send_text(self, text: str) -> None:
+    def write(self, frame: bytes) -> bool:
+        if self.reads.is_set():
+            self._sent.put_nowait(json.loads(text_of(frame)))
+        return self.reads.is_set()
+
+    async def drained(self) -> None:
         await self.reads.wait()
-        self._sent.put_nowait(json.loads(text))
 
     async def close(self, code: int, reason: str) -> None:
         await self.reads.wait()
@@ -66,6 +73,15 @@ class Client:
         """Says so, and takes the ack and the snapshots."""
         self.say({"type": "subscribe", **fields})
         return await self.hears(1 + len(set(fields.get("symbols", ()))))
+
+
+def text_of(frame: bytes) -> bytes:
+    """What a short frame of text says."""
+    kind, length = frame[:2]
+    assert kind == 0x81
+    head = 2 if length < 126 else 4
+    assert len(frame) == head + (length if head == 2 else int.from_bytes(frame[2:4]))
+    return frame[head:]
 
 
 async def exists(symbol: str) -> bool:
@@ -638,7 +654,9 @@ def test_too_much_that_must_not_be_skipped_ends_the_connection() -> None:
         await client.hears()
         await client.subscribes(channels=["candles"], symbols=["AAPL"])
         bars = [candle(3, bar=number, final=True) for number in range(15)]
+        client.reads.clear()
         await stage.publish(*bars)
+        client.reads.set()
         assert await ended == "too_slow"
         told, *last = client.heard()
         assert told["code"] == "too_slow"
@@ -648,6 +666,26 @@ def test_too_much_that_must_not_be_skipped_ends_the_connection() -> None:
     play(scene, ws_queue_kept=10, ws_max_symbols=1)
 
 
+def test_a_client_that_keeps_up_is_sent_events_as_they_come() -> None:
+    """Without waiting for a turn, and never before what waits already."""
+
+    async def scene(stage: Stage) -> None:
+        client, _ = stage.session()
+        await client.hears()
+        await client.subscribes(symbols=["AAPL"])
+        publish = stage.publish(trade(1), candle(2), candle(3))
+        with pytest.raises(StopIteration):
+            publish.send(None)  # nobody else had a turn
+        assert numbers(client.heard()) == [1, 2, 3]
+        client.reads.clear()
+        await stage.publish(trade(4))
+        client.reads.set()
+        await stage.publish(trade(5))
+        assert numbers(await client.hears(2)) == [4, 5]
+
+    play(scene)
+
+
 def test_a_client_that_is_gone_while_something_is_sent_has_left() -> None:
     """The server finds out by the failure."""
 
@@ -655,10 +693,11 @@ def test_a_client_that_is_gone_while_something_is_sent_has_left() -> None:
         client, ended = stage.session()
         await client.hears()
 
-        async def gone(_: str) -> None:
+        async def gone() -> None:
             raise WebSocketDisconnect(1006)
 
-        client.send_text = gone  # type: ignore[assignment,method-assign]
+        client.reads.clear()
+        client.drained = gone  # type: ignore[method-assign]
         client.say({"type": "ping"})
         assert await ended == "left"
 
