@@ -27,7 +27,7 @@ from jobs.flink.keyed import keyed_rows
 from jobs.flink.provider_bar_function import PROVIDER_BAR_COLUMNS, ProviderBarFunction
 from jobs.flink.quote_function import QUOTE_SLICE_COLUMNS, QuoteFunction
 from jobs.flink.records import RECORD
-from jobs.flink.tables import sink_table, source_table
+from jobs.flink.tables import RARE, TICKS, UNHURRIED, sink_table, source_table
 from jobs.settings import JobSettings
 from schemas.avro_codec import SchemaJson
 from schemas.topics import Topics
@@ -115,12 +115,15 @@ def build(
     the schema ids of what it writes, by the keys of ``Topics.record_types``."""
     topics = Topics(settings.topic_prefix)
     outputs = [topics.candles, topics.alerts, topics.provider_candles, topics.dead_letter]
-    inputs = ((topics.trades, DecodeTrades), (topics.quotes, DecodeQuotes), (topics.gaps, DecodeGaps))
-    for topic, decode in inputs:
-        name = topic.rpartition(".")[2]
-        group = topics.job_name("bars")
-        delay_ms, rare = settings.watermark_delay_ms, topic == topics.gaps
-        tables.execute_sql(source_table(settings, name, [topic], group, delay_ms, rare=rare))
+    inputs = (
+        (topics.trades, DecodeTrades, TICKS),
+        (topics.quotes, DecodeQuotes, UNHURRIED),  # judged by the second
+        (topics.gaps, DecodeGaps, RARE),
+    )
+    for topic, decode, gather in inputs:
+        name, group = topic.rpartition(".")[2], topics.job_name("bars")
+        delay_ms = settings.watermark_delay_ms
+        tables.execute_sql(source_table(settings, name, [topic], group, delay_ms, gather=gather))
         function = decode_function(decode, settings, schemas)
         tables.create_temporary_function(f"decode_{name}", function)
     tables.execute_sql(sink_table(settings, "records", outputs))
@@ -150,7 +153,7 @@ def provider_bars(
     """The records of the third way; the arguments are those of ``build``."""
     topics = Topics(settings.topic_prefix)
     group = topics.job_name("bars")
-    source = source_table(settings, "provider_bars", [topics.provider_bars], group, rare=True)
+    source = source_table(settings, "provider_bars", [topics.provider_bars], group, gather=RARE)
     tables.execute_sql(source)
     function = decode_function(DecodeProviderBars, settings, schemas)
     tables.create_temporary_function("decode_provider_bars", function)

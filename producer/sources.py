@@ -1,5 +1,6 @@
 """The one interface of everything that market data comes from: simulator, recordings, providers."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
@@ -102,27 +103,32 @@ class Tally(NamedTuple):
         return cls(np.zeros(symbols, np.int64), np.zeros(symbols, np.int64))
 
 
-@runtime_checkable
-class Columns(Protocol):
+class Columns(ABC):
     """Events that are held as columns: they can be checked and encoded as a whole, far faster than one by
     one. As a sequence of events they are what any other sequence is."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def valid(self) -> bool:
         """Whether every event passes ``schemas.validation`` and has a time within 64 bits."""
 
+    @abstractmethod
     def before(self, ends: Mapping[str, int]) -> Self:
         """Without what of these symbols is dated at their time (us) or later."""
 
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """Those that its events may be of."""
+    symbols: tuple[str, ...]
+    """Those that its events may be of."""
 
+    @abstractmethod
     def add_to(self, tally: Tally) -> None:
         """Counts its events."""
 
     @property
+    @abstractmethod
     def source(self) -> str:
         """Of all of the events."""
 
+    @abstractmethod
     def wire(self, schema_id: int) -> Iterable[WireRecord]:
         """The records, byte for byte what ``schemas.avro_codec.Encoder`` writes."""

@@ -4,7 +4,7 @@ The same rules as in the jobs, which write the dead letters: what they would ref
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,13 @@ from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
 from schemas.record_batch import EventReader, QuoteReader, RecordBatch, TradeReader
 from schemas.topics import Topics
 from schemas.validation import EARLIEST_US, LATEST_US, check_alert, check_candle
+
+DATES: Mapping[type[Event], tuple[str, ...]] = {
+    Correction: ("event_time", "received_at", "trade_time"),
+    Candle: ("start", "end", "updated_at"),
+    Alert: ("event_time", "updated_at", "bar_start"),
+}
+"""Of the events that are taken one by one: the times that clients get as dates, 0 or None for none."""
 
 Refused = Callable[[str, PoisonError], None]
 """Hears of a topic and why a record of it is not shown."""
@@ -89,14 +96,13 @@ class Arrivals:
             self._refuse(topic, error)
 
     def _shown(self, topic: str, event: Event) -> Incoming | None:
-        """The event, where it has a spelling in JSON."""
-        incoming = from_event(event)
-        try:
-            incoming.spell()
-        except PoisonError as error:
-            self._refuse(topic, error)
-            return None
-        return incoming
+        """The event, where its times are dates."""
+        for name in DATES[type(event)]:
+            time = getattr(event, name)
+            if time and not EARLIEST_US <= time < LATEST_US:
+                self._refuse(topic, PoisonError("implausible_time", f"{name} is {time} us"))
+                return None
+        return from_event(event)
 
     def _refuse(self, topic: str, error: PoisonError) -> None:
         self._metrics.feed_refused.labels(error.reason).inc()

@@ -38,6 +38,9 @@ MOST_RECORDS = 500
 """In one batch."""
 QUEUED_KB = 16_384
 POLL_SECONDS = 0.2
+GATHER_SECONDS = 0.005
+"""For what else an answer of Kafka has brought: the client hands it over partition by partition, and reading
+many records takes little longer than reading a few."""
 METADATA_SECONDS = 1.0
 LOOK_SECONDS = 30.0
 """How often new partitions and topics are looked for."""
@@ -140,7 +143,7 @@ class _Reader:
                 "allow.auto.create.topics": False,
                 # Few answers with many records, not one for each record.
                 "fetch.min.bytes": 64 * 1024,
-                "fetch.wait.max.ms": 10,
+                "fetch.wait.max.ms": 20,
                 "queued.max.messages.kbytes": QUEUED_KB,
                 "reconnect.backoff.max.ms": 2_000,
                 "log_level": 0,  # what matters comes through error_cb and the messages
@@ -167,7 +170,7 @@ class _Reader:
         first = consumer.poll(POLL_SECONDS)
         if first is None:
             return
-        records = [first, *consumer.consume(MOST_RECORDS - 1, 0)]
+        records = [first, *consumer.consume(MOST_RECORDS - 1, GATHER_SECONDS)]
         spans = () if self.deliveries is None else self.deliveries.begin(records)
         batch = self._read(records)
         self._check_gaps(records)

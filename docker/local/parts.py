@@ -22,6 +22,9 @@ JOBS = ("bars", "store")
 SHORT_LIVED = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """For a JVM with hardly any work: the quick compiler and collector."""
 
+SMALL_HEAP = "-XX:+UseSerialGC"
+"""For some hundred MB and two cores: the default collector looks through them beside all else, and each write
+of a reference costs it more."""
 EXIT_WHEN_FULL = "-XX:+ExitOnOutOfMemoryError"
 """A JVM out of memory is not to be trusted any more; started again, it is."""
 
@@ -72,6 +75,7 @@ def parts_of(
             (
                 java,
                 f"-Xmx{settings.kafka_heap_mb}m",
+                SMALL_HEAP,
                 EXIT_WHEN_FULL,
                 *archives.flags("kafka"),
                 f"-Dlog4j2.configurationFile={PROJECT / 'docker/local/kafka-log4j2.properties'}",
@@ -191,6 +195,7 @@ def _cassandra(settings: LocalSettings, java: str) -> tuple[str, ...]:
         java,
         f"-Xms{settings.cassandra_heap_mb}m",
         f"-Xmx{settings.cassandra_heap_mb}m",
+        SMALL_HEAP,
         EXIT_WHEN_FULL,
         f"-javaagent:{_one(lib, 'jamm-*.jar')}",
         f"@{here / 'cassandra.jvm'}",

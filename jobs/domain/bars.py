@@ -342,7 +342,8 @@ class SymbolBars:
 
     def _show_later(self, since: int, now: Now, change: Change) -> None:
         if not self.live_timer:
-            self.live_timer = since + now.rules.live_every
+            # With what ends a slice anyway: by itself, each symbol's would be a batch of its own.
+            self.live_timer = now.rules.end_of_slice(since + now.rules.live_every)
             change.timers.append(self.live_timer)
 
     def _candles(self, symbol: str, interval: str, first: int, last: int, now: Now) -> list[Candle]:

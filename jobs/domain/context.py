@@ -20,6 +20,8 @@ class Rules:
     dedup_memory: int = 600_000_000
     live_every: int = 1_000_000
     """Least event time between live versions of the longer intervals; 1m goes out with every slice."""
+    slice: int = 200_000
+    """Length of a slice; 1970 begins one."""
     live: bool = True
     """Whether there are live versions at all: in a replay at full speed nobody sees them, and the watermark
     is so far behind that each would have to look at hundreds of bars before it."""
@@ -29,6 +31,10 @@ class Rules:
     further on keep the version and the indicators that they were published with, until something touches them
     or a bar just before them; their prices and volumes are not concerned. Only bars within the horizon are
     known at all, so this binds only where the horizon is longer than so many minutes."""
+
+    def end_of_slice(self, time: int) -> int:
+        """The least watermark, in whole milliseconds, that ends a slice and is not before a time."""
+        return -(-(time + 1000) // self.slice) * self.slice - 1000
 
 
 @dataclass(frozen=True, slots=True)

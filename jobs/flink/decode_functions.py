@@ -2,16 +2,15 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from pyflink.table import DataTypes, FunctionContext, ScalarFunction
 from pyflink.table.udf import udf
 
 from jobs.domain import amounts, coverage, order_key, quote_key, trade_log
-from jobs.flink.columns import milliseconds, spread
+from jobs.flink.columns import Column, Integers, spread
 from jobs.flink.worker import prepare_worker
 from jobs.settings import JobSettings
 from schemas.avro_codec import Decoder, SchemaJson
@@ -74,7 +73,7 @@ PROVIDER_BAR = {
     "detail": DataTypes.STRING(),
 }
 UNKNOWN = -1
-"""Arrow's conversion in PyFlink has no null in a column of whole numbers."""
+"""numpy has no null in a column of whole numbers."""
 NO_PROVIDER_BAR: Mapping[str, Any] = {
     **dict.fromkeys(PROVIDER_BAR),
     **dict.fromkeys(("start", "end", "trades", "received_at"), 0),
@@ -97,24 +96,14 @@ class DecodeFunction(ScalarFunction):
         prepare_worker()
         self._open(Decoder(self.EVENTS, RegistryLookup(self._settings.schema_registry_url), self._known))
 
+    @abstractmethod
     def eval(
-        self,
-        payloads: "pd.Series[Any]",
-        record_times: "pd.Series[Any]",
-        partitions: "pd.Series[Any]",
-        offsets: "pd.Series[Any]",
-    ) -> pd.DataFrame:
-        columns = self._columns(payloads, milliseconds(record_times), partitions, offsets)
-        return pd.DataFrame({name: columns[name] for name in self.RESULT})
+        self, payloads: Sequence[bytes | None], record_ms: Integers, partitions: Integers, offsets: Integers
+    ) -> Mapping[str, Column]:
+        """A column as long as the batch for each name of RESULT."""
 
     @abstractmethod
     def _open(self, decoder: Decoder) -> None: ...
-
-    @abstractmethod
-    def _columns(
-        self, payloads: Any, record_ms: "np.ndarray[Any, np.dtype[np.int64]]", partitions: Any, offsets: Any
-    ) -> dict[str, Any]:
-        """A column as long as the batch for each name of RESULT."""
 
 
 class DecodeTrades(DecodeFunction):
@@ -126,9 +115,9 @@ class DecodeTrades(DecodeFunction):
     def _open(self, decoder: Decoder) -> None:
         self._reader = TradeReader(decoder)
 
-    def _columns(
-        self, payloads: Any, record_ms: "np.ndarray[Any, np.dtype[np.int64]]", partitions: Any, offsets: Any
-    ) -> dict[str, Any]:
+    def eval(
+        self, payloads: Sequence[bytes | None], record_ms: Integers, partitions: Integers, offsets: Integers
+    ) -> Mapping[str, Column]:
         batch = self._reader.read(payloads, record_ms)
         columns = {
             name: spread(values, batch.positions, len(payloads))
@@ -198,13 +187,13 @@ class DecodeQuotes(DecodeFunction):
     def _open(self, decoder: Decoder) -> None:
         self._reader = QuoteReader(decoder)
 
-    def _columns(
+    def eval(
         self,
-        payloads: Any,
-        record_ms: "np.ndarray[Any, np.dtype[np.int64]]",
-        partitions: Any,  # noqa: ARG002 -- one signature for both functions
-        offsets: Any,  # noqa: ARG002
-    ) -> dict[str, Any]:
+        payloads: Sequence[bytes | None],
+        record_ms: Integers,
+        partitions: Integers,  # noqa: ARG002 -- one signature for both functions
+        offsets: Integers,  # noqa: ARG002
+    ) -> Mapping[str, Column]:
         batch = self._reader.read(payloads, record_ms)
         columns = {
             "symbol": batch.columns["symbol"],
@@ -224,13 +213,13 @@ class DecodeEach(DecodeFunction):
     def _open(self, decoder: Decoder) -> None:
         self._fields = decoder.decode_fields
 
-    def _columns(
+    def eval(
         self,
-        payloads: Any,
-        record_ms: "np.ndarray[Any, np.dtype[np.int64]]",  # noqa: ARG002 -- one signature for all functions
-        partitions: Any,  # noqa: ARG002
-        offsets: Any,  # noqa: ARG002
-    ) -> dict[str, Any]:
+        payloads: Sequence[bytes | None],
+        record_ms: Integers,  # noqa: ARG002 -- one signature for all functions
+        partitions: Integers,  # noqa: ARG002
+        offsets: Integers,  # noqa: ARG002
+    ) -> Mapping[str, Column]:
         rows = [self.NOTHING if payload is None else self._row(payload) for payload in payloads]
         return {name: [row[name] for row in rows] for name in self.RESULT}
 

@@ -5,6 +5,7 @@ dead letter and not a failed job.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from schemas.settings import KafkaSettings
 
@@ -12,14 +13,21 @@ FETCH_BYTES = 128 * 1024
 """Of one partition at a time. Until every partition has been read there is no watermark, and every trade
 takes the slow way of a late one; with Kafka's default of 1 MiB that was 33,000 trades after each start."""
 
-GATHER_BYTES = 64 * 1024
-GATHER_MS = 20
-"""Kafka answers when it has so much, or after so long: with few records it is not asked anew for each of
-them, and what comes from all partitions together is one Python batch; with many nothing waits."""
 
-RARE_MS = 500
-"""Of a topic with little but heartbeats Kafka is asked so often, or at each heartbeat: every question costs
-both sides some tenths of a millisecond, whether there is an answer or not."""
+class Gather(NamedTuple):
+    """Kafka answers when it has so much, or after so long. With few records what comes from all partitions
+    in that time is one Python batch; with many nothing waits. A question costs Kafka and us some tenths of a
+    millisecond, a batch several milliseconds, however little there is in it."""
+
+    bytes: int
+    ms: int
+
+
+TICKS = Gather(64 * 1024, 50)
+UNHURRIED = Gather(64 * 1024, 250)
+"""For what nobody waits for."""
+RARE = Gather(1, 500)
+"""Of a topic with little but heartbeats: at each of them."""
 
 
 def source_table(  # noqa: PLR0913 -- what a source is made of
@@ -29,12 +37,11 @@ def source_table(  # noqa: PLR0913 -- what a source is made of
     group: str,
     watermark_delay_ms: int | None = None,
     *,
-    rare: bool = False,
+    gather: Gather = TICKS,
 ) -> str:
-    """DDL of topics as a source, ``rare`` if they have little but heartbeats. Event time is the record's
-    timestamp, which keeps a watermark of each partition inside the source; without a delay there is none.
-    ``arrived`` orders the dedup. Null values are the publisher's heartbeats."""
-    gather_bytes, gather_ms = (1, RARE_MS) if rare else (GATHER_BYTES, GATHER_MS)
+    """DDL of topics as a source. Event time is the record's timestamp, which keeps a watermark of each
+    partition inside the source; without a delay there is none. ``arrived`` orders the dedup. Null values are
+    the publisher's heartbeats."""
     watermark = (
         f", WATERMARK FOR record_time AS record_time - INTERVAL '{watermark_delay_ms / 1000:.3f}' SECOND"
         if watermark_delay_ms is not None
@@ -55,8 +62,8 @@ def source_table(  # noqa: PLR0913 -- what a source is made of
             'properties.group.id' = '{group}',
             'properties.client.id' = '{group}',
             'properties.max.partition.fetch.bytes' = '{FETCH_BYTES}',
-            'properties.fetch.min.bytes' = '{gather_bytes}',
-            'properties.fetch.max.wait.ms' = '{gather_ms}',
+            'properties.fetch.min.bytes' = '{gather.bytes}',
+            'properties.fetch.max.wait.ms' = '{gather.ms}',
             'scan.startup.mode' = 'earliest-offset',
             'value.format' = 'raw'
         )"""

@@ -6,11 +6,14 @@ from typing import Any
 
 import structlog
 
+from jobs.flink.columns import from_arrow, to_arrow
+
 
 def prepare_worker() -> None:
     """To be called by every function when it is opened; several times is no harm."""
     _configure_logging()
     _spare_bundles()
+    _pass_columns()
     _commit_at_once()
     _end_without_taskmanager()
     # Modules live as long as the process: looking through them for garbage holds up bundles for 0.1 s.
@@ -60,6 +63,14 @@ def _spare_bundles() -> None:
     StateSampler.start = start
     StateSampler.stop = stop
     BundleProcessor.monitoring_infos = lambda self: []  # noqa: ARG005 -- the method's own form
+
+
+def _pass_columns() -> None:
+    """Hands vectorised functions their columns without pandas in between: see jobs.flink.columns."""
+    from pyflink.fn_execution import coders  # noqa: PLC0415 -- Beam is among its imports
+
+    coders.coder_impl.arrow_to_pandas = from_arrow
+    coders.coder_impl.pandas_to_arrow = to_arrow
 
 
 def _commit_at_once() -> None:

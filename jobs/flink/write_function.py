@@ -5,16 +5,14 @@ open batch before a checkpoint's barrier passes, so a checkpoint covers only wha
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from pyflink.table import DataTypes, FunctionContext, ScalarFunction
 from pyflink.table.udf import udf
 
-from jobs.flink.columns import milliseconds
+from jobs.flink.columns import Integers
 from jobs.flink.worker import prepare_worker
 from jobs.flink.worker_session import shared_session
 from jobs.letters import carried
@@ -55,15 +53,13 @@ class WriteRecords(ScalarFunction):
 
     def eval(
         self,
-        topics: "pd.Series[Any]",
-        payloads: "pd.Series[Any]",
-        partitions: "pd.Series[Any]",
-        offsets: "pd.Series[Any]",
-        record_times: "pd.Series[Any]",
-    ) -> "pd.Series[Any]":
-        records = Records(
-            payloads.tolist(), partitions.tolist(), offsets.tolist(), milliseconds(record_times)
-        )
+        topics: Sequence[str],
+        payloads: Sequence[bytes | None],
+        partitions: Integers,
+        offsets: Integers,
+        record_ms: Integers,
+    ) -> Sequence[bytes | None]:
+        records = Records(payloads, partitions.tolist(), offsets.tolist(), record_ms)
         positions: dict[str, list[int]] = defaultdict(list)
         for position, topic in enumerate(topics):
             positions[topic].append(position)
@@ -73,7 +69,7 @@ class WriteRecords(ScalarFunction):
             mutations = self._mutations(topic, records, places, poison[topic])
             groups[self._stores[topic].partitions].append(mutations)
         self._writer.write(*map(chain.from_iterable, groups.values()))
-        letters = np.full(len(payloads), None, dtype=object)
+        letters: list[bytes | None] = [None] * len(payloads)
         for topic, errors in poison.items():
             for place, error in errors.items():
                 position = positions[topic][place]
@@ -82,7 +78,7 @@ class WriteRecords(ScalarFunction):
                     records.offsets[position], carried(records.payloads[position]),
                 )  # fmt: skip
                 letters[position] = self._encode_letter.encode(letter)
-        return pd.Series(letters)
+        return letters
 
     def _mutations(
         self, topic: str, records: Records, positions: list[int], poison: Poison

@@ -14,7 +14,7 @@ from typing import Generic, Self, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from producer.sources import Tally, WireRecord
+from producer.sources import Columns, Tally, WireRecord
 from schemas.avro_codec import HEADER, Encoder
 from schemas.events import Quote, Trade
 from schemas.validation import MAX_AMOUNT
@@ -43,7 +43,7 @@ def trade_id(sequence: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Columns(Sequence[EventT], Generic[EventT]):
+class _Columns(Columns, Sequence[EventT], Generic[EventT]):
     """What trades and quotes have in common. ``symbol`` indexes ``symbols``, ``exchange`` EXCHANGES."""
 
     symbols: tuple[str, ...]

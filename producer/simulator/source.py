@@ -17,8 +17,8 @@ from producer.sources import Batch
 
 log = structlog.get_logger()
 
-LEAST_WAIT_S = 0.01
-"""Between two batches: at high rates a batch is 10 ms of trades."""
+LEAST_WAIT_S = 0.02
+"""Between two batches, each of which costs most of a millisecond, however small it is."""
 
 DELAY_MS = 50
 """Of the heartbeats, unless PROVIDER_DELAY_MS says otherwise: nothing lies between the market and us."""

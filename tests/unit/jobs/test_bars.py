@@ -295,8 +295,8 @@ def test_the_last_change_of_a_longer_interval_is_shown_by_a_timer() -> None:
     bars.add(a_trade(0))
     bars.add(a_trade(200_000))
     bars.add(a_trade(400_000))
-    assert bars.advance(SECOND_US - 1) == []
-    shown = bars.advance(SECOND_US)
+    assert bars.advance(1_199_000 - 1) == []
+    shown = bars.advance(1_199_000)  # what ends the slice that the second is over in
     assert {(bar.interval, bar.trades, bar.final) for bar in shown} == {
         (interval, 3, False) for interval in INTERVALS if interval != FIRST_INTERVAL
     }
@@ -486,7 +486,7 @@ def test_the_budget_is_asked_for_what_would_be_shown() -> None:
     bars = SymbolDriver()
     bars.add(a_trade(0))
     bars.add(a_trade(1))
-    bars.advance(SECOND_US)
+    bars.advance(1_199_000)
     assert bars.budget.asked == [6, 1, 5]
 
 

@@ -1,19 +1,18 @@
 """The columns that the bars job's SQL sums up, and those of which it keeps the latest."""
 
 import json
-import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
+from pyflink.table import DataTypes
+from pyflink.table.types import to_arrow_type
 
 from jobs.domain import coverage, quote_key, trade_log
 from jobs.domain.order_key import unpack
 from jobs.flink import decode_functions
-from jobs.flink.columns import milliseconds, spread
+from jobs.flink.columns import from_arrow, to_arrow
 from jobs.flink.decode_functions import (
     PROVIDER_BAR,
     UNKNOWN,
@@ -54,15 +53,18 @@ def decode_quotes(monkeypatch: pytest.MonkeyPatch) -> DecodeFunction:
 def decoded(decode: DecodeFunction, *payloads: bytes | None) -> list[dict[str, Any]]:
     """Rows by column, of records dated START, at offsets 40, 41, .. of partition 3."""
     count = len(payloads)
-    times = pd.Series(pd.to_datetime([START_US] * count, unit="us"))
-    frame = decode.eval(
-        pd.Series(payloads, dtype=object), times, pd.Series([3] * count), pd.Series(range(40, 40 + count))
-    )
-    assert list(frame.columns) == list(decode.RESULT)
-    assert len(frame) == count
-    for name in frame.columns:  # as PyFlink sends a column on
-        pa.Array.from_pandas(frame[name])
-    return frame.to_dict("records")  # type: ignore[return-value]
+    given = [
+        pa.array(payloads, pa.binary()),
+        pa.array([START_US // 1000] * count, pa.timestamp("ms")),
+        pa.array([3] * count, pa.int32()),
+        pa.array(range(40, 40 + count), pa.int64()),
+    ]
+    columns = from_arrow(None, None, [pa.record_batch(given, list("abcd"))])
+    result = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in decode.RESULT.items()])
+    schema = pa.schema([("decoded", to_arrow_type(result))])
+    [rows] = to_arrow(schema, None, None, [decode.eval(*columns)]).columns  # type: ignore[arg-type]
+    assert len(rows) == count
+    return rows.to_pylist()  # type: ignore[no-any-return]
 
 
 def test_a_trade_as_columns(decode: DecodeFunction) -> None:
@@ -128,7 +130,7 @@ def test_corrections_come_in_their_places(decode: DecodeFunction) -> None:
         assert row["event_time"] == correction.event_time
         assert (row["on_time"], row["correctable"]) == (False, True)
         assert row["order_key"] is None
-        assert np.isnan(row["price"])
+        assert row["price"] is None
         sums = ("volume_units", "volume_billionths", "notional_units", "notional_billionths", "counts",
                 "skewed", "delay")  # fmt: skip
         assert [row[name] for name in sums] == [0] * 7
@@ -168,7 +170,7 @@ def test_what_a_trade_does_not_update_is_null_or_zero(decode: DecodeFunction) ->
         payload(replace(trade, updates_high_low=False)),
     )
     assert [row["order_key"] is None for row in rows] == [True, False, True, True, False]
-    assert [np.isnan(row["price"]) for row in rows] == [True, False, True, False, False]
+    assert [row["price"] is None for row in rows] == [True, False, True, False, False]
     assert [(row["volume_units"], row["notional_units"]) for row in rows] == [
         (3, 6),
         (0, 0),
@@ -259,23 +261,6 @@ def test_what_a_replay_has_filled_is_no_matter_of_these_bars(
     assert row["symbol"] == ("AAPL" if told else None)
 
 
-@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
-def test_record_times_are_milliseconds_whatever_their_unit(unit: str) -> None:
-    """Arrow's timestamps come as pandas makes them."""
-    series = pd.Series(pd.to_datetime([START_US], unit="us").astype(f"datetime64[{unit}]"))
-    assert milliseconds(series).tolist() == [START_US // 1000]
-
-
-def test_a_column_is_spread_over_the_places_of_its_rows() -> None:
-    """Null or 0 between them; a full one as it is, and text stays text."""
-    assert spread(("a", None), [1, 3], 5).tolist() == [None, "a", None, None, None]
-    assert spread(np.array([1.5, 2.5]), [0, 2], 3).tolist() == [1.5, 0.0, 2.5]
-    assert spread(np.array([True]), [1], 2).tolist() == [False, True]
-    assert spread((), [], 2).tolist() == [None, None]
-    assert spread(("a", "b"), [0, 1], 2).tolist() == ["a", "b"]
-    assert spread(np.array([2**62]), [0], 1).dtype == np.int64
-
-
 def test_a_provider_bar_as_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its fields and its series; unknown trades and VWAP; poison with its reason, and nothing for a
     heartbeat. All columns go through Arrow, also those of a batch without any bar."""
@@ -286,8 +271,7 @@ def test_a_provider_bar_as_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = decoded(decode, payload(bar), payload(known), None, payload(bad), b"no Avro")
     fields = {name: getattr(bar, name) for name in PROVIDER_BAR if hasattr(bar, name)}
     fields |= {"series": "AAPL yahoo", "trades": UNKNOWN, "reason": None, "detail": None}
-    assert math.isnan(rows[0].pop("vwap"))
-    assert rows[0] == {name: value for name, value in fields.items() if name != "vwap"}
+    assert rows[0] == fields
     assert rows[1] == fields | {"vwap": 1.25, "trades": 7}
     assert [(row["series"], row["symbol"], row["reason"]) for row in rows[2:]] == [
         (None, None, None),

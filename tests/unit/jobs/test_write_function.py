@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import pytest
 
 from jobs.flink import write_function
@@ -59,11 +59,11 @@ def write(session: FakeSession) -> Write:
         count = len(payloads)
         topics = topic if isinstance(topic, list) else [topic] * count
         letters = function.eval(
-            pd.Series(topics, dtype=object),
-            pd.Series(payloads, dtype=object),
-            pd.Series([2] * count),
-            pd.Series(range(40, 40 + count)),
-            pd.Series(pd.to_datetime([START_US] * count, unit="us")),
+            topics,
+            payloads,
+            np.full(count, 2),
+            np.arange(40, 40 + count),
+            np.full(count, START_US // 1000),
         )
         decoder = Decoder(DeadLetter, lambda _: None, KNOWN)
         return [None if letter is None else decoder.decode(letter) for letter in letters]  # type: ignore[misc]
