@@ -60,10 +60,10 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
         " longer bars have up to 15 times as much",
     )
     live_budget_per_second: int = Field(
-        5000,
+        1500,
         ge=0,
-        description="live versions of bars published in a second, over all symbols; 0: none."
-        " Finals never wait",
+        description="live versions of bars published in a second, over all symbols; 0: none. Half of it is"
+        " kept for 1m: of many symbols the longer bars go out more seldom. Finals never wait",
     )
     max_revised_bars: int = Field(
         500, ge=0, description="final bars after a corrected one that are published anew, of each interval"

@@ -305,17 +305,18 @@ class SymbolBars:
         if not now.rules.live:
             return
         moment = max(self.watermark, self.greatest_event_time)
-        all_of_them = moment - self.live_shown_at >= now.rules.live_every
-        wanted = [interval for interval in live if all_of_them or interval == FIRST_INTERVAL]
+        is_time = moment - self.live_shown_at >= now.rules.live_every
+        first = [FIRST_INTERVAL] if FIRST_INTERVAL in live else []
+        choices = (list(live), first) if is_time and len(live) > 1 else (first,)
+        shown = next((some for some in choices if some and now.may_show(len(some))), [])
+        for interval in shown:
+            change.candles += self._candles(symbol, interval, live[interval], live[interval] + 1, now)
         self.due.update(live)
-        if wanted and now.may_show(len(wanted)):
-            for interval in wanted:
-                change.candles += self._candles(symbol, interval, live[interval], live[interval] + 1, now)
-            self.due.difference_update(wanted)
-            if all_of_them:
-                self.live_shown_at = moment
+        self.due.difference_update(shown)
+        if is_time and len(shown) == len(live):
+            self.live_shown_at = moment
         if self.due:
-            self._show_later(moment if all_of_them else self.live_shown_at, now, change)
+            self._show_later(moment if is_time else self.live_shown_at, now, change)
 
     def _show_due(self, symbol: str, now: Now, change: Change) -> None:
         """Shows the live bars that have changed since they were shown."""

@@ -70,8 +70,8 @@ class Now:
     """The circumstances of one call.
 
     ``watermark``: event time that has passed, microseconds. ``clock``: wall clock, microseconds, for
-    ``updated_at`` alone. ``may_show(count)``: whether so many live bars may be published now; it is asked at
-    most once a call.
+    ``updated_at`` alone. ``may_show(count)``: whether so many live bars may be published now; where they may
+    not, whether one may.
     """
 
     watermark: int

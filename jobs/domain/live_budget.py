@@ -7,6 +7,9 @@ LATE_SHARE = 0.25
 """Of how late a symbol's live bars are, they wait for one another: who is two seconds behind shows two a
 second instead of five, and has the more time for catching up. On time, that is less than a slice."""
 LONGEST_S = 1.0
+RESERVED = 0.5
+"""Of the bucket: so much is left to the bars of a minute, which go out with every slice. With many symbols it
+is the longer bars that go out more seldom."""
 
 
 class LiveBudget:
@@ -25,14 +28,14 @@ class LiveBudget:
 
     def may_show(self, symbol: str, late_s: float, count: int) -> bool:
         """Whether ``count`` live candles of a symbol, that come so many seconds after their newest trade, may
-        be shown now; then they are counted."""
+        be shown now; then they are counted. More than one: longer bars are among them."""
         now = self._monotonic()
         pause = min(LONGEST_S, max(0.0, late_s) * LATE_SHARE)
         if now - self._shown_at.get(symbol, float("-inf")) < pause:
             return False
         self._left = min(self._per_second, self._left + (now - self._filled_at) * self._per_second)
         self._filled_at = now
-        if count > self._left:
+        if count > self._left or (count > 1 and self._left < self._per_second * RESERVED):
             return False
         self._left -= count
         self._shown_at[symbol] = now

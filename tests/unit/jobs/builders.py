@@ -89,14 +89,15 @@ def exact_sum(values: Sequence[float]) -> int:
 
 @dataclass
 class Budget:
-    """May show live bars while it is open; remembers what it was asked."""
+    """May show live bars while it is open, ``most`` at a time; remembers what it was asked."""
 
     is_open: bool = True
+    most: int = 6
     asked: list[int] = field(default_factory=list)
 
     def may_show(self, count: int) -> bool:
         self.asked.append(count)
-        return self.is_open
+        return self.is_open and count <= self.most
 
 
 class SymbolDriver:

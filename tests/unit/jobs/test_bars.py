@@ -462,9 +462,18 @@ def test_refused_live_bars_are_tried_ever_more_rarely_in_silence() -> None:
     bars.budget.is_open = False
     bars.add(a_trade(0))
     bars.advance(15 * SECOND_US)
-    assert bars.budget.asked == [6, 6, 6, 6, 6]
+    assert bars.budget.asked == [6, 1, 6, 6, 6, 6]
     bars.advance(DAY_US)
     assert len(bars.budget.asked) < 20
+
+
+def test_where_all_are_too_many_the_minute_is_shown() -> None:
+    """The longer ones stay due."""
+    bars = SymbolDriver()
+    bars.budget.most = 1
+    assert [bar.interval for bar in bars.add(a_trade(0))] == [FIRST_INTERVAL]
+    bars.budget.most = 6
+    assert [bar.interval for bar in bars.add(a_trade(200_000))] == list(INTERVALS)
 
 
 def test_without_live_bars_the_final_ones_are_the_same() -> None:

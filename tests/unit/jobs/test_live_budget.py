@@ -16,10 +16,22 @@ class Clock:
 def test_a_second_holds_no_more_than_its_budget() -> None:
     """All at once or one by one; what is refused takes nothing."""
     budget = LiveBudget(10, Clock())
-    assert budget.may_show("AAPL", 0.0, 6)
-    assert not budget.may_show("AAPL", 0.0, 5)
-    assert budget.may_show("AAPL", 0.0, 4)
+    assert not budget.may_show("AAPL", 0.0, 11)
+    assert budget.may_show("AAPL", 0.0, 9)
+    assert not budget.may_show("AAPL", 0.0, 2)
+    assert budget.may_show("AAPL", 0.0, 1)
     assert not budget.may_show("AAPL", 0.0, 1)
+
+
+def test_longer_bars_leave_half_of_it_to_those_of_a_minute() -> None:
+    """Which go out with every slice, however many symbols there are."""
+    clock = Clock()
+    budget = LiveBudget(10, clock)
+    assert budget.may_show("AAPL", 0.0, 6)
+    assert not budget.may_show("MSFT", 0.0, 2)
+    assert budget.may_show("MSFT", 0.0, 1)
+    clock.now += 0.2
+    assert budget.may_show("MSFT", 0.0, 2)
 
 
 def test_it_fills_with_time_up_to_a_second_of_it() -> None:
@@ -28,7 +40,8 @@ def test_it_fills_with_time_up_to_a_second_of_it() -> None:
     budget = LiveBudget(10, clock)
     assert budget.may_show("AAPL", 0.0, 10)
     clock.now += 0.25
-    assert budget.may_show("AAPL", 0.0, 2)
+    assert budget.may_show("AAPL", 0.0, 1)
+    assert budget.may_show("AAPL", 0.0, 1)
     assert not budget.may_show("AAPL", 0.0, 1)
     clock.now += 3600
     assert budget.may_show("AAPL", 0.0, 10)
