@@ -50,7 +50,7 @@ class Hub:
             self.seq += 1
             message = to_message(incoming, self.seq, at)
             self._ring.append(message)
-            listeners = self._listening(message.key)
+            listeners = self.listeners(message.key)
             for outbox in listeners:
                 outbox.put(message)
             puts += len(listeners)
@@ -93,7 +93,8 @@ class Hub:
         newest = {message.slot: message.seq for message in found if is_live_bar(message)}
         return [each for each in found if not is_live_bar(each) or newest[each.slot] == each.seq]
 
-    def _listening(self, key: Key) -> Collection[Outbox]:
+    def listeners(self, key: Key) -> Collection[Outbox]:
+        """Who gets the events of a key."""
         listeners = self._listeners.get(key, ())
         if key[0] == "alerts" and key != ALL_ALERTS and ALL_ALERTS in self._listeners:
             return {*listeners, *self._listeners[ALL_ALERTS]}

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket
 
 from api.live.current import CurrentBars
 from api.live.hub import Hub
-from api.live.messages import from_event
+from api.live.messages import ALL_ALERTS, from_event
 from api.live.session import Session, Shared
 from api.live.wire import WireProtocol
 from api.metrics import ApiMetrics
@@ -35,6 +35,7 @@ from schemas.intervals import INTERVALS
 from schemas.symbols import one_spelling
 from tests.support.api import alert_json, candle_json, free_port, trade_json, utc
 
+T = TypeVar("T")
 MINUTE = 60_000_000
 NAMES = ("AAPL", "AMZN", "GOOGL", "JNJ", "JPM", "META", "MSFT", "NVDA", "TSLA", "V")
 
@@ -113,9 +114,9 @@ class Market:
 
         asyncio.run(serve())
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     # --- what happens in it
 
@@ -160,6 +161,15 @@ class Market:
     @property
     def clients(self) -> int:
         return len(self._sockets)
+
+    @property
+    def alerted(self) -> int:
+        """So many clients get alerts. A page that does not yet would miss what is published."""
+
+        async def listeners() -> int:
+            return len(self.hub.listeners(ALL_ALERTS))
+
+        return self._do(listeners())
 
     def candles(self, symbol: str, interval: str) -> dict[int, Candle]:
         """Bars by their start; made when they are asked for first."""

@@ -1,5 +1,6 @@
 """A browser and a market for the tests of the live page."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -10,6 +11,13 @@ from tests.support.browser import launch, watched_page
 from tests.support.page_market import Market
 
 OpenPage = Callable[..., Page]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +46,11 @@ def open_page(browser: Browser, market: Market) -> Iterator[OpenPage]:
         def opened(place: str = "", *, live: bool = True, **options: object) -> Page:
             page = stack.enter_context(watched_page(browser, **options))
             page.set_default_timeout(20_000)
+            before = market.alerted
             page.goto(market.address + place)
             if live:
                 page.wait_for_selector("#connection[data-state=live]")
+                until(lambda: market.alerted > before)
             return page
 
         yield opened
