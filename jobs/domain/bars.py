@@ -74,8 +74,9 @@ class SymbolBars:
 
         Raises TooLateError, changing nothing, for a slice beyond the horizon of the symbol's greatest event
         time, or so old that the dedup before us may have forgotten that it let it through. Neither holds for
-        one that is on time: its minute is still open. After a restart trades may overtake what waits in a
-        window, by any distance where there is much to catch up with.
+        one that is on time, or that no watermark has passed: its minute is still open. After a start trades
+        may overtake one another, by any distance where there is much to catch up with: those that came before
+        there was a watermark by themselves, the others in slices.
         """
         if not part.on_time:
             self._refuse_late(now, part.event_time)
@@ -160,14 +161,16 @@ class SymbolBars:
     # What is let in
 
     def _refuse_late(self, now: Now, event_time: int) -> None:
-        rules = now.rules
+        rules, watermark = now.rules, max(self.watermark, now.watermark)
+        if event_time > watermark:
+            return
         behind = self.greatest_event_time - event_time
         if behind > rules.horizon:
             raise TooLateError(
                 f"{behind / 1e6:.3f} s behind the symbol's latest trade; bars are corrected for"
                 f" {rules.horizon / 1e6:g} s (HORIZON_SECONDS)"
             )
-        behind = max(self.watermark, now.watermark) - event_time
+        behind = watermark - event_time
         if behind > rules.dedup_memory:
             raise TooLateError(
                 f"{behind / 1e6:.3f} s behind the watermark; beyond {rules.dedup_memory / 1e6:g} s"
@@ -179,7 +182,8 @@ class SymbolBars:
 
     def _reach(self, now: Now) -> int:
         """What came to be before this is refused."""
-        return max(self.greatest_event_time - now.rules.horizon, self.watermark - now.rules.dedup_memory)
+        rules, watermark = now.rules, self.watermark
+        return min(watermark, max(self.greatest_event_time - rules.horizon, watermark - rules.dedup_memory))
 
     def _minute(self, event_time: int, now: Now, change: Change) -> Minute:
         """The minute of a trade; with a new one come the bars that hold it."""

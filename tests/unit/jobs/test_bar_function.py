@@ -208,6 +208,7 @@ def test_state_is_kept_between_elements_and_timers(flink: FakeFlink) -> None:
 def test_a_trade_that_is_too_late_becomes_a_dead_letter(flink: FakeFlink) -> None:
     """With its reason, where it lay and its payload; the state stays as it was."""
     flink.element(row(10 * MINUTE_US))
+    flink.advance((START_US + MINUTE_US) // 1000)
     before = dict(flink.values)
     [record] = flink.element(row(0, payload=b"the record"))
     assert (record[0], record[1]) == ("market.dead-letter", b"market.trades/3/77")

@@ -207,6 +207,20 @@ def test_the_horizon_is_judged_by_the_symbols_own_time() -> None:
     )
 
 
+def test_what_no_watermark_has_passed_is_never_too_late() -> None:
+    """Trades that came before there was one wait for their turn one by one; slices, which have a way of their
+    own, overtake them, in a replay by years. A correction may wait for such a trade."""
+    bars = SymbolDriver()
+    bars.add(a_trade(400 * DAY_US, trade_id="next year"), on_time=True)
+    bars.correct(a_cancel("second", MINUTE_US))
+    bars.add(a_trade(0, trade_id="first"))
+    bars.add(a_trade(1, trade_id="second", correctable=True))
+    bars.advance(DAY_US + GRACE_US)
+    assert (bars.last["1d", 0].final, bars.last["1d", 0].trades) == (True, 1)
+    with pytest.raises(TooLateError):
+        bars.add(a_trade(2))
+
+
 def test_what_dedup_may_have_forgotten_is_refused() -> None:
     """A repeated trade would be counted twice; the bound is the dedup memory behind the watermark."""
     bars = SymbolDriver()

@@ -179,6 +179,7 @@ def test_a_correction_beyond_the_horizon_is_refused() -> None:
     bars.add(logged(MINUTE_US + 30 * SECOND_US, trade_id="reached"))
     latest = HORIZON_US + MINUTE_US + 30 * SECOND_US
     bars.add(logged(latest, trade_id="new"))
+    bars.advance(latest)
     state, store = bars.state, dict(bars.memory.trades)
     for late in (
         a_cancel("old", latest),
