@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.browser import launch, watched_page
 from tests.support.page_market import Market
 
 OpenPage = Callable[..., Page]
+expect.set_options(timeout=20_000)
+"""The machine is busy with the other tests."""
 
 
 def until(condition: Callable[[], bool]) -> None:
