@@ -120,9 +120,9 @@ def build(
         (topics.quotes, DecodeQuotes, UNHURRIED),  # judged by the second
         (topics.gaps, DecodeGaps, RARE),
     )
+    group, delay_ms = topics.job_name("bars"), settings.watermark_delay_ms
     for topic, decode, gather in inputs:
-        name, group = topic.rpartition(".")[2], topics.job_name("bars")
-        delay_ms = settings.watermark_delay_ms
+        name = topic.rpartition(".")[2]
         tables.execute_sql(source_table(settings, name, [topic], group, delay_ms, gather=gather))
         function = decode_function(decode, settings, schemas)
         tables.create_temporary_function(f"decode_{name}", function)

@@ -36,20 +36,16 @@ class Incoming(Generic[E]):
 
     @property
     def data(self) -> str:
-        """The event's JSON as clients get it."""
+        """The event's JSON as clients get it. Raises PoisonError where it has none."""
         if self._data is None:
-            self.spell()
-        return cast(str, self._data)
-
-    def spell(self) -> None:
-        """Makes the JSON now. Raises PoisonError where the event has none."""
-        fields_of = SHAPES[type(cast(Event, self.event))][2]
-        try:
-            self._data = orjson.dumps(fields_of(self.event), option=orjson.OPT_UTC_Z).decode()
-        except OverflowError as error:
-            raise PoisonError("implausible_time", f"a time is no date: {error}") from error
-        except orjson.JSONEncodeError as error:
-            raise PoisonError("not_avro", f"it cannot be written as JSON: {error}") from error
+            fields_of = SHAPES[type(cast(Event, self.event))][2]
+            try:
+                self._data = orjson.dumps(fields_of(self.event), option=orjson.OPT_UTC_Z).decode()
+            except OverflowError as error:
+                raise PoisonError("implausible_time", f"a time is no date: {error}") from error
+            except orjson.JSONEncodeError as error:
+                raise PoisonError("not_avro", f"it cannot be written as JSON: {error}") from error
+        return self._data
 
 
 class Message:

@@ -19,12 +19,13 @@ from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from schemas.topics import Topics
 
 JOBS = ("bars", "store")
-SHORT_LIVED = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""For a JVM with hardly any work: the quick compiler and collector."""
-
 SMALL_HEAP = "-XX:+UseSerialGC"
 """For some hundred MB and two cores: the default collector looks through them beside all else, and each write
 of a reference costs it more."""
+
+SHORT_LIVED = (SMALL_HEAP, "-XX:TieredStopAtLevel=1")
+"""For a JVM with hardly any work: the quick compiler and collector."""
+
 EXIT_WHEN_FULL = "-XX:+ExitOnOutOfMemoryError"
 """A JVM out of memory is not to be trusted any more; started again, it is."""
 

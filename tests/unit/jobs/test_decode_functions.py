@@ -62,7 +62,9 @@ def decoded(decode: DecodeFunction, *payloads: bytes | None) -> list[dict[str, A
     columns = from_arrow(None, None, [pa.record_batch(given, list("abcd"))])
     result = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in decode.RESULT.items()])
     schema = pa.schema([("decoded", to_arrow_type(result))])
-    [rows] = to_arrow(schema, None, None, [decode.eval(*columns)]).columns  # type: ignore[arg-type]
+    decoded = decode.eval(*columns)  # type: ignore[arg-type]
+    assert list(decoded) == list(decode.RESULT)
+    [rows] = to_arrow(schema, None, None, [decoded]).columns
     assert len(rows) == count
     return rows.to_pylist()  # type: ignore[no-any-return]
 

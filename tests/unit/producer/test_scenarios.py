@@ -10,7 +10,7 @@ import structlog
 from producer.metrics import ProducerMetrics
 from producer.settings import SCENARIOS, SimulatorSettings
 from producer.simulator.resume import Resume
-from producer.simulator.source import Simulator
+from producer.simulator.source import LEAST_WAIT_S, Simulator
 from schemas.events import Correction, Quote, Trade
 from schemas.validation import check_correction
 from tests.unit.producer.fakes import START_US, FakeClock
@@ -120,7 +120,7 @@ def test_stale_symbol_is_silent_while_the_others_trade(default: Run) -> None:
     silent = [
         event.symbol
         for event in (*trades, *quotes)
-        if at <= event.event_time - START_US < at + 60 * SECOND_US - 20_000
+        if at <= event.event_time - START_US < at + 60 * SECOND_US - LEAST_WAIT_S * SECOND_US
     ]
     assert set(silent) == {trade.symbol for trade in trades} - {symbol}
     assert any(

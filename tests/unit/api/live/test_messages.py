@@ -125,7 +125,7 @@ def test_the_time_of_a_message_is_that_of_its_event() -> None:
 def test_a_time_beyond_the_calendar_is_refused() -> None:
     """A record that no answer could show."""
     with pytest.raises(PoisonError, match="implausible_time"):
-        from_event(trade(received_at=10**18)).spell()
+        _ = from_event(trade(received_at=10**18)).data
 
 
 def test_what_is_on_no_channel_is_refused() -> None:

@@ -1,25 +1,18 @@
 """A browser and a market for the tests of the live page."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.support.api import eventually
 from tests.support.browser import launch, watched_page
 from tests.support.page_market import Market
 
 OpenPage = Callable[..., Page]
 expect.set_options(timeout=20_000)
 """The machine is busy with the other tests."""
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +45,7 @@ def open_page(browser: Browser, market: Market) -> Iterator[OpenPage]:
             page.goto(market.address + place)
             if live:
                 page.wait_for_selector("#connection[data-state=live]")
-                until(lambda: market.alerted > before)
+                eventually(lambda: market.alerted > before, 20)
             return page
 
         yield opened
