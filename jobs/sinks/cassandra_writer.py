@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -23,14 +23,14 @@ from cassandra import DriverException, RequestExecutionException
 from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
 from cassandra.policies import HostStateListener
 from cassandra.pool import Host
-from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
+from jobs.sinks.rows import RowBatch, RowProtocol
 from schemas.errors import UnavailableError
 
 log = structlog.get_logger()
 
 MAX_BATCH_BYTES = 24 * 1024
-"""Of values in one batch. A batch of one partition is one mutation, which Cassandra takes at any size up to
+"""Of rows in one batch. A batch of one partition is one mutation, which Cassandra takes at any size up to
 half a commit-log segment; beyond this size larger ones gain nothing and block its threads for longer."""
 
 MAX_IN_FLIGHT = 64
@@ -43,37 +43,28 @@ one every 0.1 s; the rest is for a machine that has no time for it."""
 RETRYABLE = (DriverException, RequestExecutionException, NoHostAvailable)
 
 
-class Insert(NamedTuple):
-    """One row for one table: its statement and its values, each already in CQL's binary form (None: null)."""
-
-    statement: PreparedStatement
-    values: Sequence[bytes | None]
-
-
 class Mutation(NamedTuple):
     """The rows that belong to one key of one partition, in however many tables with that partition key; of
-    two mutations with the same key the later one counts."""
+    two mutations with the same key the later one counts. ``partition``: the values of the partition key."""
 
     partition: tuple[bytes, ...]
-    key: tuple[bytes, ...]
-    inserts: Sequence[Insert]
-
-
-def insert(table: str, columns: Sequence[str]) -> str:
-    """INSERT of these columns, with a marker for each."""
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+    key: Hashable
+    rows: Sequence[bytes]
+    """As ``Insert`` makes them."""
 
 
 class CassandraWriter(HostStateListener):
-    """Writes mutations durably. ``retry_seconds``: how long it goes on trying before it gives up."""
+    """Writes mutations durably, by a session that sends no other batches. ``retry_seconds``: how long it goes
+    on trying before it gives up."""
 
     def __init__(self, session: Session, retry_seconds: float) -> None:
         self._session = session
         self._retry_seconds = retry_seconds
         self._one_write = threading.Lock()
-        self._unmarked: deque[tuple[float, BatchStatement]] = deque()
+        self._unmarked: deque[tuple[float, RowBatch]] = deque()
         self._node_away = False
         self._node_back = False
+        session.client_protocol_handler = RowProtocol
         session.cluster.register_listener(self)
 
     def write(self, *groups: Iterable[Mutation]) -> None:
@@ -128,9 +119,9 @@ class CassandraWriter(HostStateListener):
         while self._unmarked and self._unmarked[0][0] < marked_by:
             self._unmarked.popleft()
 
-    def _send(self, batches: Iterable[BatchStatement]) -> None:
-        in_flight: deque[tuple[ResponseFuture, BatchStatement]] = deque()
-        refused: list[BatchStatement] = []
+    def _send(self, batches: Iterable[RowBatch]) -> None:
+        in_flight: deque[tuple[ResponseFuture, RowBatch]] = deque()
+        refused: list[RowBatch] = []
         for batch in batches:
             if len(in_flight) >= MAX_IN_FLIGHT:
                 self._settle(*in_flight.popleft(), refused)
@@ -140,14 +131,14 @@ class CassandraWriter(HostStateListener):
         if refused:
             self._retry(refused)
 
-    def _retry(self, batches: list[BatchStatement]) -> None:
+    def _retry(self, batches: list[RowBatch]) -> None:
         give_up_at = time.monotonic() + self._retry_seconds
         delay = 0.1
         while batches:
             log.warning("cassandra_write_retried", batches=len(batches), retry_in_s=delay)
             time.sleep(delay)
             delay = min(delay * 2, 5.0)
-            still_refused: list[BatchStatement] = []
+            still_refused: list[RowBatch] = []
             for batch in batches:
                 self._settle(
                     self._session.execute_async(batch), batch, still_refused, time.monotonic() > give_up_at
@@ -157,8 +148,8 @@ class CassandraWriter(HostStateListener):
     def _settle(
         self,
         future: ResponseFuture,
-        batch: BatchStatement,
-        refused: list[BatchStatement],
+        batch: RowBatch,
+        refused: list[RowBatch],
         last_try: bool = False,
     ) -> None:
         try:
@@ -173,31 +164,22 @@ class CassandraWriter(HostStateListener):
         else:
             self._unmarked.append((time.monotonic(), batch))
 
-    def _batches(self, mutations: Iterable[Mutation]) -> Iterable[BatchStatement]:
-        partitions: dict[tuple[bytes, ...], dict[tuple[bytes, ...], Mutation]] = defaultdict(dict)
-        for mutation in mutations:
-            partitions[mutation.partition][mutation.key] = mutation
-        for partition, rows in partitions.items():
+    def _batches(self, mutations: Iterable[Mutation]) -> Iterable[RowBatch]:
+        partitions: dict[tuple[bytes, ...], dict[Hashable, Sequence[bytes]]] = defaultdict(dict)
+        for partition, key, rows in mutations:
+            partitions[partition][key] = rows
+        for partition, mutated in partitions.items():
             routing_key = composite(partition)
-            batch, size = self._new_batch(routing_key), 0
-            for mutation in rows.values():
-                for insert in mutation.inserts:
-                    # The values are in binary form already: binding them one by one would cost four times
-                    # what the whole trade costs here, so they go where the driver puts bound values.
-                    batch._statements_and_parameters.append((True, insert.statement.query_id, insert.values))
-                    size += sum(map(len, filter(None, insert.values)))
+            batch: list[bytes] = []
+            size = 0
+            for rows in mutated.values():
+                batch += rows
+                size += sum(map(len, rows))
                 if size >= MAX_BATCH_BYTES:
-                    yield batch
-                    batch, size = self._new_batch(routing_key), 0
-            if size:
-                yield batch
-
-    def _new_batch(self, routing_key: bytes) -> BatchStatement:
-        batch = BatchStatement(batch_type=BatchType.UNLOGGED)
-        batch.routing_key = routing_key
-        batch.keyspace = self._session.keyspace
-        batch.is_idempotent = True
-        return batch
+                    yield RowBatch(batch, routing_key, self._session.keyspace)
+                    batch, size = [], 0
+            if batch:
+                yield RowBatch(batch, routing_key, self._session.keyspace)
 
 
 _LENGTH = struct.Struct(">H")

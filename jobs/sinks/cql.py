@@ -15,6 +15,14 @@ bigint = _BIGINT.pack
 double = _DOUBLE.pack
 
 
+_NULL = int32(-1)
+
+
+def sized(value: bytes | None) -> bytes:
+    """A value after its length, as rows have it; None: null."""
+    return _NULL if value is None else _INT.pack(len(value)) + value
+
+
 def timestamp(microseconds: int) -> bytes:
     """A CQL timestamp, which has milliseconds."""
     return _BIGINT.pack(microseconds // 1000)
@@ -27,6 +35,12 @@ def date(microseconds: int) -> bytes:
 
 def boolean(value: bool) -> bytes:
     return b"\1" if value else b"\0"
+
+
+@lru_cache(maxsize=4096)
+def name(value: str) -> bytes:
+    """A text that comes again and again, after its length."""
+    return sized(value.encode())
 
 
 @lru_cache(maxsize=4096)

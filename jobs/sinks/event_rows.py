@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from cassandra.cluster import Session
 
 from jobs.sinks import cql
-from jobs.sinks.cassandra_writer import Insert, Mutation, insert
+from jobs.sinks.cassandra_writer import Mutation
+from jobs.sinks.rows import Insert
 from schemas.events import Alert, Candle, Gap
 from schemas.tables import GOLD_TABLES, SYMBOLS_PART, alert_bucket, gap_bucket, gold_bucket
 
@@ -19,7 +20,6 @@ BY_SYMBOL = ("symbol", "bucket", "event_time", "alert_id", *ALERT_VALUES)
 BY_DAY = ("day", "event_time", "alert_id", "symbol", *ALERT_VALUES)
 GAP = ("symbol", "bucket", "start", "gap_id", "end", "closed", "source", "reason", "detail", "updated_at",
        "filled")  # fmt: skip
-AT_TIME = " USING TIMESTAMP ?"
 
 
 class CandleRows:
@@ -28,11 +28,10 @@ class CandleRows:
 
     def __init__(self, session: Session) -> None:
         self._gold = {
-            interval: session.prepare(insert(table, GOLD) + AT_TIME)
-            for interval, table in GOLD_TABLES.items()
+            interval: Insert(session, table, GOLD, at_time=True) for interval, table in GOLD_TABLES.items()
         }
-        self._version = session.prepare(insert("candle_versions", VERSION) + AT_TIME)
-        self._symbol = session.prepare(insert("symbols", ("part", "symbol")))
+        self._version = Insert(session, "candle_versions", VERSION, at_time=True)
+        self._symbol = Insert(session, "symbols", ("part", "symbol"))
         self._listed: set[str] = set()
 
     def mutations(self, candles: Sequence[Candle]) -> Iterator[Mutation]:
@@ -44,7 +43,7 @@ class CandleRows:
             if candle.symbol not in self._listed:
                 self._listed.add(candle.symbol)
                 symbol = (cql.int32(SYMBOLS_PART), candle.symbol.encode())
-                yield Mutation(symbol[:1], symbol[1:], (Insert(self._symbol, symbol),))
+                yield Mutation(symbol[:1], symbol[1:], (self._symbol.row(symbol),))
             yield from self._bar(candle)
 
     def _bar(self, candle: Candle) -> Iterator[Mutation]:
@@ -63,19 +62,19 @@ class CandleRows:
         )  # fmt: skip
         partition: tuple[bytes, ...] = (symbol, gold_bucket(candle.interval, candle.start).encode())
         gold = (*partition, start, end, version, *values, cql.bigint(candle.start + candle.version))
-        yield Mutation(partition, (interval, start), (Insert(self._gold[candle.interval], gold),))
+        yield Mutation(partition, (interval, start), (self._gold[candle.interval].row(gold),))
         partition = (symbol, interval, cql.date(candle.start))
         age = min(max(0, candle.updated_at - candle.start), candle.start)  # fits, whatever a record claims
         row = (*partition, start, version, end, *values, cql.bigint(candle.start - age))
-        yield Mutation(partition, (start, version), (Insert(self._version, row),))
+        yield Mutation(partition, (start, version), (self._version.row(row),))
 
 
 class AlertRows:
     """Alerts to the tables by symbol and by day."""
 
     def __init__(self, session: Session) -> None:
-        self._by_symbol = session.prepare(insert("alerts_by_symbol", BY_SYMBOL) + AT_TIME)
-        self._by_day = session.prepare(insert("alerts_by_day", BY_DAY) + AT_TIME)
+        self._by_symbol = Insert(session, "alerts_by_symbol", BY_SYMBOL, at_time=True)
+        self._by_day = Insert(session, "alerts_by_day", BY_DAY, at_time=True)
 
     def mutations(self, alerts: Sequence[Alert]) -> Iterator[Mutation]:
         """A row in each table, written with a timestamp that grows with the revision; of one batch, the
@@ -93,17 +92,17 @@ class AlertRows:
             )  # fmt: skip
             partition: tuple[bytes, ...] = (symbol, alert_bucket(alert.event_time).encode())
             by_symbol = (*partition, event_time, alert_id, *values)
-            yield Mutation(partition, (event_time, alert_id), (Insert(self._by_symbol, by_symbol),))
+            yield Mutation(partition, (event_time, alert_id), (self._by_symbol.row(by_symbol),))
             partition = (cql.date(alert.event_time),)
             by_day = (*partition, event_time, alert_id, symbol, *values)
-            yield Mutation(partition, (event_time, alert_id), (Insert(self._by_day, by_day),))
+            yield Mutation(partition, (event_time, alert_id), (self._by_day.row(by_day),))
 
 
 class GapRows:
     """Gaps to the table of a symbol's month."""
 
     def __init__(self, session: Session) -> None:
-        self._gap = session.prepare(insert("gaps", GAP) + AT_TIME)
+        self._gap = Insert(session, "gaps", GAP, at_time=True)
 
     def mutations(self, gaps: Sequence[Gap]) -> Iterator[Mutation]:
         """A row for each, written with a timestamp that grows with the gap; of one batch, the last to be
@@ -116,4 +115,4 @@ class GapRows:
                 *(text.encode() for text in (gap.source, gap.reason, gap.detail)),
                 cql.bigint(gap.updated_at), cql.boolean(gap.filled), cql.bigint(gap.order),
             )  # fmt: skip
-            yield Mutation(partition, key, (Insert(self._gap, (*partition, *key, *values)),))
+            yield Mutation(partition, key, (self._gap.row((*partition, *key, *values)),))

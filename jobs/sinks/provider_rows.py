@@ -6,8 +6,8 @@ from operator import attrgetter
 from cassandra.cluster import Session
 
 from jobs.sinks import cql
-from jobs.sinks.cassandra_writer import Insert, Mutation, insert
-from jobs.sinks.event_rows import AT_TIME
+from jobs.sinks.cassandra_writer import Mutation
+from jobs.sinks.rows import Insert
 from schemas.events import ProviderBar
 from schemas.tables import SYMBOLS_PART, gold_bucket
 
@@ -22,10 +22,10 @@ class ProviderBarRows:
     list of those that there are."""
 
     def __init__(self, session: Session) -> None:
-        self._bar = session.prepare(insert("provider_candles", BAR) + AT_TIME)
-        self._with_indicators = session.prepare(insert("provider_candles", (*BAR, "indicators")) + AT_TIME)
-        self._symbol = session.prepare(insert("symbols", ("part", "symbol")))
-        self._bucket = session.prepare(insert("provider_buckets", BUCKET))
+        self._bar = Insert(session, "provider_candles", BAR, at_time=True)
+        self._with_indicators = Insert(session, "provider_candles", (*BAR, "indicators"), at_time=True)
+        self._symbol = Insert(session, "symbols", ("part", "symbol"))
+        self._bucket = Insert(session, "provider_buckets", BUCKET)
         self._listed: set[tuple[bytes, ...]] = set()
 
     def mutations(self, bars: Sequence[ProviderBar]) -> Iterator[Mutation]:
@@ -50,10 +50,10 @@ class ProviderBarRows:
             at, statement = cql.bigint(bar.version), self._bar
             if bar.indicators:
                 values, statement = (*values, cql.double_map(bar.indicators)), self._with_indicators
-            yield Mutation(partition, (start,), (Insert(statement, (*values, at)),))
+            yield Mutation(partition, (start,), (statement.row((*values, at)),))
 
     def _names(self, partition: tuple[bytes, ...]) -> Iterator[Mutation]:
         symbol, *bucket = partition
         part = cql.int32(SYMBOLS_PART)
-        yield Mutation((part,), (symbol,), (Insert(self._symbol, (part, symbol)),))
-        yield Mutation((symbol,), tuple(bucket), (Insert(self._bucket, partition),))
+        yield Mutation((part,), (symbol,), (self._symbol.row((part, symbol)),))
+        yield Mutation((symbol,), tuple(bucket), (self._bucket.row(partition),))

@@ -5,12 +5,16 @@ one mutation, whatever the number of tables.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
 
+import numpy as np
 from cassandra.cluster import Session
 
 from jobs.sinks import cql
-from jobs.sinks.cassandra_writer import Insert, Mutation, insert
-from schemas.record_batch import Fields, Flags, Floats, Ints, RecordBatch
+from jobs.sinks.cassandra_writer import Mutation
+from jobs.sinks.rows import Insert
+from schemas.record_batch import Fields, RecordBatch
 from schemas.tables import SYMBOLS_PART, trade_minute, trade_shard
 from schemas.validation import MAX_NAME_LENGTH, MAX_WRITE_TIME
 
@@ -30,107 +34,113 @@ SEQUENCE_BITS = 10
 bits until the year 2255."""
 
 Partition = tuple[bytes, bytes]
-Key = tuple[bytes, ...]
-Values = tuple[bytes, ...]
+_BEFORE_SYMBOL = len(cql.sized(cql.bigint(0)) + cql.sized(cql.int32(0)))
+"""Bytes of a minute and a shard in a row."""
 
 
-class _Shards(dict[str, bytes]):
-    """Binary shard of each symbol, computed once."""
+class _Places(NamedTuple):
+    """Where rows of ticks go: their partitions, and in ``keys`` the first columns of each, as rows have
+    them: PLACE, and after it the event's id, where it has one."""
 
-    def __missing__(self, symbol: str) -> bytes:
-        shard = self[symbol] = cql.int32(trade_shard(symbol))
-        return shard
+    partitions: Sequence[Partition]
+    keys: Sequence[bytes]
+
+
+class _Shards(dict[str, tuple[bytes, bytes]]):
+    """Of each symbol, computed once: its shard in binary form, and shard and symbol as rows have them."""
+
+    def __missing__(self, symbol: str) -> tuple[bytes, bytes]:
+        shard = cql.int32(trade_shard(symbol))
+        found = self[symbol] = shard, cql.sized(shard) + cql.name(symbol)
+        return found
+
+    def places(self, batch: RecordBatch, *names: str) -> _Places:
+        """Of each row; ``names`` are text columns that end the key."""
+        columns, integers = batch.columns, batch.integers
+        minutes = _pieces(integers["event_time"] // 60_000_000 * 60_000)
+        shards = [self[symbol] for symbol in columns["symbol"]]
+        keys = zip(
+            minutes,
+            [of_symbol for _, of_symbol in shards],
+            _pieces(integers["event_time"], integers["sequence"]),
+            map(cql.name, columns["source"]),
+            *(map(cql.sized, map(str.encode, columns[name])) for name in names),
+            strict=True,
+        )
+        length = len(cql.sized(b""))
+        partitions = [(minute[length:], shard) for minute, (shard, _) in zip(minutes, shards, strict=True)]
+        return _Places(partitions, list(map(b"".join, keys)))
 
 
 class TradeRows:
     """Trades to bronze and silver, corrections to bronze and their own table."""
 
     def __init__(self, session: Session) -> None:
-        self._bronze = session.prepare(insert("trades_bronze", BRONZE))
-        self._silver = session.prepare(insert("trades_silver", SILVER))
-        self._correction = session.prepare(insert("trade_corrections", CORRECTION))
+        self._bronze = Insert(session, "trades_bronze", BRONZE)
+        self._silver = Insert(session, "trades_silver", SILVER)
+        self._correction = Insert(session, "trade_corrections", CORRECTION)
         self._shards = _Shards()
 
     def mutations(
         self, batch: RecordBatch, payloads: Sequence[bytes], partitions: Sequence[int], offsets: Sequence[int]
     ) -> Iterator[Mutation]:
         """Both rows of what is valid, bronze of what was refused but has an identity."""
-        places = _places(batch, self._shards, "trade_id")
-        for position, (partition, key), values in zip(
-            batch.positions, places, _trade_values(batch), strict=True
-        ):
-            origin = (partitions[position], offsets[position], payloads[position])
-            silver = Insert(self._silver, partition + key + values)
-            yield Mutation(partition, key, (self._bronze_row(partition, key, *origin), silver))
+        places, positions = self._shards.places(batch, "trade_id"), batch.positions
+        origins = _pieces(
+            np.array([partitions[position] for position in positions], np.int32),
+            np.array([offsets[position] for position in positions], np.int64),
+        )
+        received = [cql.sized(payloads[position]) for position in positions]
+        bronze = _rows(self._bronze, places.keys, origins, received)
+        silver = _rows(self._silver, places.keys, *_trade_values(batch))
+        rows = zip(bronze, silver, strict=True)
+        yield from map(Mutation, places.partitions, places.keys, rows)
         for position, fields in {**batch.corrections, **batch.refused}.items():
-            yield from self._single(
-                fields,
-                (partitions[position], offsets[position], payloads[position]),
-                valid=position in batch.corrections,
-            )
+            origin = (cql.int32(partitions[position]), cql.bigint(offsets[position]), payloads[position])
+            yield from self._single(fields, origin, valid=position in batch.corrections)
 
-    def _single(self, fields: Fields, origin: tuple[int, int, bytes], *, valid: bool) -> Iterator[Mutation]:
+    def _single(
+        self, fields: Fields, origin: tuple[bytes, bytes, bytes], *, valid: bool
+    ) -> Iterator[Mutation]:
         """A correction, or a record that was refused."""
         symbol, source = fields["symbol"], fields["source"]
         event_id = fields["correction_id"] if "correction_id" in fields else fields["trade_id"]
         if not all(0 < len(part) <= MAX_NAME_LENGTH for part in (symbol, source, event_id)):
             return  # no key that Cassandra takes; the dead letter has the payload
-        partition = (cql.bigint(trade_minute(fields["event_time"])), self._shards[symbol])
-        key = (symbol.encode(), cql.bigint(fields["event_time"]), cql.bigint(fields["sequence"]),
+        partition = (cql.bigint(trade_minute(fields["event_time"])), self._shards[symbol][0])
+        key = (*partition, symbol.encode(), cql.bigint(fields["event_time"]), cql.bigint(fields["sequence"]),
                source.encode(), event_id.encode())  # fmt: skip
-        rows = [self._bronze_row(partition, key, *origin)]
+        rows = [self._bronze.row((*key, *origin))]
         if valid:
-            rows.append(self._correction_row(fields, partition, key))
-        yield Mutation(partition, key, rows)
-
-    def _correction_row(self, fields: Fields, partition: Partition, key: Key) -> Insert:
-        return Insert(
-            self._correction,
-            (*partition, *key, fields["trade_id"].encode(), cql.optional_bigint(fields["trade_time"]),
-             fields["kind"].encode(), *(cql.optional_double(fields[name]) for name in ("price", "size")),
-             fields["exchange"].encode(), cql.text_list(tuple(fields["conditions"])),
-             *(cql.boolean(fields[name]) for name in UPDATES),
-             cql.bigint(fields["received_at"])),
-        )  # fmt: skip
-
-    def _bronze_row(
-        self,
-        partition: Partition,
-        key: Key,
-        kafka_partition: int,
-        kafka_offset: int,
-        payload: bytes,
-    ) -> Insert:
-        origin = (cql.int32(kafka_partition), cql.bigint(kafka_offset), payload)
-        return Insert(self._bronze, partition + key + origin)
+            rows.append(self._correction.row((*key, *_correction_values(fields))))
+        yield Mutation(partition, b"".join(map(cql.sized, key)), rows)
 
 
 class QuoteRows:
     """Quotes to their table, and the latest of each symbol to another."""
 
     def __init__(self, session: Session) -> None:
-        self._quote = session.prepare(insert("quotes", QUOTE))
-        self._latest = session.prepare(insert("latest_quotes", LATEST) + " USING TIMESTAMP ?")
+        self._quote = Insert(session, "quotes", QUOTE)
+        self._latest = Insert(session, "latest_quotes", LATEST, at_time=True)
         self._shards = _Shards()
 
     def mutations(self, batch: RecordBatch) -> Iterator[Mutation]:
         """A row of each quote, and one of the latest of each symbol."""
-        latest: dict[str, tuple[tuple[int, int], Key, Values]] = {}
-        columns = batch.columns
-        for symbol, order, (partition, key), values in zip(
-            columns["symbol"],
-            zip(columns["event_time"], columns["sequence"], strict=True),
-            _places(batch, self._shards),
-            _quote_values(batch),
-            strict=True,
-        ):
+        places, columns = self._shards.places(batch), batch.columns
+        values = list(map(b"".join, zip(*_quote_values(batch), strict=True)))
+        rows = zip(_rows(self._quote, places.keys, values))
+        yield from map(Mutation, places.partitions, places.keys, rows)
+        latest: dict[str, tuple[tuple[int, int], int]] = {}
+        orders = zip(columns["event_time"], columns["sequence"], strict=True)
+        for at, (symbol, order) in enumerate(zip(columns["symbol"], orders, strict=True)):
             if symbol not in latest or order >= latest[symbol][0]:
-                latest[symbol] = order, key, values
-            yield Mutation(partition, key, (Insert(self._quote, partition + key + values),))
+                latest[symbol] = order, at
         part = cql.int32(SYMBOLS_PART)
-        for order, key, values in latest.values():
-            row = (part, *key, *values, cql.bigint(_write_time(*order)))
-            yield Mutation((part,), key[:1], (Insert(self._latest, row),))
+        for symbol, (order, at) in latest.items():
+            written = cql.sized(cql.bigint(_write_time(*order)))
+            key = places.keys[at][_BEFORE_SYMBOL:]
+            row = b"".join((self._latest.head, cql.sized(part), key, values[at], written))
+            yield Mutation((part,), symbol, (row,))
 
 
 def _write_time(event_time: int, sequence: int) -> int:
@@ -141,48 +151,52 @@ def _write_time(event_time: int, sequence: int) -> int:
     return min(ticks, MAX_WRITE_TIME)
 
 
-def _trade_values(batch: RecordBatch) -> Iterator[Values]:
-    """The columns of silver that are not part of its key."""
-    columns = batch.columns
-    return zip(
-        _binary(batch.floats["price"]),
-        _binary(batch.floats["size"]),
-        map(str.encode, columns["exchange"]),
-        map(cql.text_list, map(tuple, columns["conditions"])),
-        *(_binary(batch.flags[name]) for name in (*UPDATES, "correctable")),
-        _binary(batch.integers["received_at"]),
-        strict=True,
+def _trade_values(batch: RecordBatch) -> tuple[Sequence[bytes], ...]:
+    """The columns of silver that are not part of its key, in pieces of its rows."""
+    columns, flags = batch.columns, batch.flags
+    return (
+        _pieces(batch.floats["price"], batch.floats["size"]),
+        list(map(cql.name, columns["exchange"])),
+        [cql.sized(cql.text_list(tuple(conditions))) for conditions in columns["conditions"]],
+        _pieces(*(flags[name] for name in (*UPDATES, "correctable")), batch.integers["received_at"]),
     )
 
 
-def _quote_values(batch: RecordBatch) -> Iterator[Values]:
-    """QUOTE_VALUES of each quote."""
+def _correction_values(fields: Fields) -> tuple[bytes | None, ...]:
+    """The columns of a correction after its id."""
+    return (
+        fields["trade_id"].encode(), cql.optional_bigint(fields["trade_time"]), fields["kind"].encode(),
+        *(cql.optional_double(fields[name]) for name in ("price", "size")),
+        fields["exchange"].encode(), cql.text_list(tuple(fields["conditions"])),
+        *(cql.boolean(fields[name]) for name in UPDATES), cql.bigint(fields["received_at"]),
+    )  # fmt: skip
+
+
+def _quote_values(batch: RecordBatch) -> tuple[Sequence[bytes], ...]:
+    """QUOTE_VALUES, in pieces of rows."""
     bid, ask = batch.floats["bid"], batch.floats["ask"]
-    numbers = (bid, batch.floats["bid_size"], ask, batch.floats["ask_size"], (bid + ask) / 2, ask - bid)
-    return zip(
-        *map(_binary, numbers),
-        map(str.encode, batch.columns["exchange"]),
-        _binary(batch.integers["received_at"]),
-        strict=True,
+    sizes = batch.floats["bid_size"], batch.floats["ask_size"]
+    return (
+        _pieces(bid, sizes[0], ask, sizes[1], (bid + ask) / 2, ask - bid),
+        list(map(cql.name, batch.columns["exchange"])),
+        _pieces(batch.integers["received_at"]),
     )
 
 
-def _places(batch: RecordBatch, shards: _Shards, *names: str) -> Iterator[tuple[Partition, Key]]:
-    """Partition and key of each row; ``names`` are text columns that end the key."""
-    columns = batch.columns
-    minutes = _binary(batch.integers["event_time"] // 60_000_000 * 60_000)
-    keys = zip(
-        map(str.encode, columns["symbol"]),
-        _binary(batch.integers["event_time"]),
-        _binary(batch.integers["sequence"]),
-        *(map(str.encode, columns[name]) for name in ("source", *names)),
-        strict=True,
-    )
-    return zip(zip(minutes, map(shards.__getitem__, columns["symbol"]), strict=True), keys, strict=True)
+def _rows(insert: Insert, *pieces: Sequence[bytes]) -> Iterator[bytes]:
+    """Rows that are put together from pieces of them, the first of all rows, the second of all, and so on."""
+    return map(b"".join, zip(repeat(insert.head, len(pieces[0])), *pieces, strict=True))
 
 
-def _binary(column: Ints | Floats | Flags) -> list[bytes]:
-    """The values of a column as CQL bigints, doubles or booleans. A whole column turned at once and cut costs
-    a third of packing value by value."""
-    pieces: list[bytes] = column.astype(column.dtype.newbyteorder(">")).view(f"V{column.itemsize}").tolist()
+def _pieces(*columns: "np.ndarray[Any, Any]") -> list[bytes]:
+    """Of each row the values of neighbouring columns, as CQL ints, bigints, doubles or booleans, each after
+    its length. Whole columns turned at once and cut cost a third of packing value by value."""
+    kinds = [column.dtype.newbyteorder(">") for column in columns]
+    lengths = [(f"length {at}", ">i4") for at in range(len(columns))]
+    values = [(f"value {at}", kind) for at, kind in enumerate(kinds)]
+    table = np.empty(len(columns[0]), [field for pair in zip(lengths, values, strict=True) for field in pair])
+    for at, (column, kind) in enumerate(zip(columns, kinds, strict=True)):
+        table[f"length {at}"] = kind.itemsize
+        table[f"value {at}"] = column
+    pieces: list[bytes] = table.view(f"V{table.itemsize}").tolist()
     return pieces

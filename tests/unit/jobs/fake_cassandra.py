@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
+from io import BytesIO
 from typing import Any, NamedTuple
 
 from cassandra.cqltypes import (
@@ -18,9 +20,11 @@ from cassandra.cqltypes import (
     UTF8Type,
 )
 from cassandra.policies import HostStateListener
-from cassandra.query import BatchStatement, PreparedStatement
+from cassandra.protocol import read_binary_string, read_byte, read_short, read_value
+from cassandra.query import PreparedStatement
 
 from jobs.sinks.cassandra_writer import Mutation, composite
+from jobs.sinks.rows import RowBatch
 from schemas.settings import CassandraSettings
 from schemas.tables import table_ddl
 
@@ -52,6 +56,7 @@ class Column(NamedTuple):
     type: Any
 
 
+@cache
 def tables() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Table -> its columns' types and the names of its partition key, from the DDL."""
     found = {}
@@ -81,12 +86,11 @@ class FakeSession:
 
     keyspace = "market"
 
-    def __init__(self, answer: Callable[[BatchStatement], None] = lambda _: None) -> None:
+    def __init__(self, answer: Callable[[RowBatch], None] = lambda _: None) -> None:
         self._tables = tables()
         self._answer = answer
         self.cluster = FakeCluster()
-        self.statements: dict[bytes, PreparedStatement] = {}
-        self.sent: list[BatchStatement] = []
+        self.sent: list[RowBatch] = []
         self.in_flight = 0
         self.most_in_flight = 0
 
@@ -100,19 +104,15 @@ class FakeSession:
         if match[4]:
             columns.append(Column(self.keyspace, match[1], "[timestamp]", LongType))
         key = [names.index(name) for name in partition]
-        statement = PreparedStatement(
-            columns, query.encode(), key, query, self.keyspace, PROTOCOL, None, None
-        )
-        self.statements[statement.query_id] = statement
-        return statement
+        return PreparedStatement(columns, query.encode(), key, query, self.keyspace, PROTOCOL, None, None)
 
-    def execute_async(self, batch: BatchStatement) -> "FakeFuture":
+    def execute_async(self, batch: RowBatch) -> "FakeFuture":
         self.sent.append(batch)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         return FakeFuture(self, batch)
 
-    def settle(self, batch: BatchStatement) -> None:
+    def settle(self, batch: RowBatch) -> None:
         self.in_flight -= 1
         self._answer(batch)
 
@@ -120,7 +120,7 @@ class FakeSession:
 class FakeFuture:
     """Acknowledges when it is asked."""
 
-    def __init__(self, session: FakeSession, batch: BatchStatement) -> None:
+    def __init__(self, session: FakeSession, batch: RowBatch) -> None:
         self._session, self._batch = session, batch
 
     def result(self) -> None:
@@ -136,30 +136,36 @@ def row(statement: PreparedStatement, values: Any) -> dict[str, Any]:
     }
 
 
+def parsed(data: bytes) -> tuple[PreparedStatement, list[bytes | None]]:
+    """Statement and values of a row as it stands in a batch: native protocol v5, 4.1.7."""
+    stream = BytesIO(data)
+    assert read_byte(stream) == 1
+    statement = FakeSession().prepare(read_binary_string(stream).decode())
+    values = [read_value(stream) for _ in range(read_short(stream))]
+    assert not stream.read()
+    return statement, values
+
+
+def table_and_row(data: bytes) -> tuple[str, dict[str, Any]]:
+    """What a row in a batch says."""
+    statement, values = parsed(data)
+    return statement.column_metadata[0].table_name, row(statement, values)
+
+
 def written(mutation: Mutation) -> dict[str, dict[str, Any]]:
     """Table -> the row that a mutation writes to it."""
-    return {
-        insert.statement.column_metadata[0].table_name: row(insert.statement, insert.values)
-        for insert in mutation.inserts
-    }
+    return dict(map(table_and_row, mutation.rows))
 
 
 def sent_rows(session: FakeSession) -> list[tuple[str, dict[str, Any]]]:
     """(table, row) of everything that was sent."""
-    return [
-        (
-            session.statements[query_id].column_metadata[0].table_name,
-            row(session.statements[query_id], values),
-        )
-        for batch in session.sent
-        for _, query_id, values in batch._statements_and_parameters
-    ]
+    return [table_and_row(data) for batch in session.sent for data in batch.rows]
 
 
 def same_bytes(mutation: Mutation) -> None:
     """Asserts that values and routing key are what the driver makes of the same row."""
-    for insert in mutation.inserts:
-        values = list(row(insert.statement, insert.values).values())
-        bound = insert.statement.bind(values)
-        assert list(insert.values) == bound.values
+    for data in mutation.rows:
+        statement, values = parsed(data)
+        bound = statement.bind(list(row(statement, values).values()))
+        assert values == bound.values
         assert composite(mutation.partition) == bound.routing_key

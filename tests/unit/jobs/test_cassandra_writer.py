@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from cassandra import InvalidRequest, OperationTimedOut, Unavailable
-from cassandra.query import BatchStatement, BatchType
+from cassandra.query import BatchType
 
 from jobs.sinks import cassandra_writer
 from jobs.sinks.cassandra_writer import (
@@ -15,13 +15,11 @@ from jobs.sinks.cassandra_writer import (
     MAX_IN_FLIGHT,
     UNMARKED_S,
     CassandraWriter,
-    Insert,
     Mutation,
 )
+from jobs.sinks.rows import Insert, RowBatch
 from schemas.errors import UnavailableError
-from tests.unit.jobs.fake_cassandra import FakeSession
-
-SYMBOLS = "INSERT INTO symbols (part, symbol) VALUES (?, ?)"
+from tests.unit.jobs.fake_cassandra import FakeSession, table_and_row
 
 
 class Time:
@@ -45,13 +43,17 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 
 def mutation(session: FakeSession, partition: int, key: str, size: int = 0) -> Mutation:
-    parts = (partition.to_bytes(4, "big"),), (key.encode(),)
-    insert = Insert(session.prepare(SYMBOLS), (*parts[0], key.encode() + b"." * size))
-    return Mutation(*parts, (insert,))
+    part = partition.to_bytes(4, "big")
+    row = Insert(session, "symbols", ("part", "symbol")).row((part, key.encode() + b"." * size))
+    return Mutation((part,), key, (row,))
 
 
-def keys(batch: BatchStatement) -> list[str]:
-    return [values[1].rstrip(b".").decode() for _, _, values in batch._statements_and_parameters]
+def symbols(batch: RowBatch) -> list[str]:
+    return [table_and_row(row)[1]["symbol"] for row in batch.rows]
+
+
+def keys(batch: RowBatch) -> list[str]:
+    return [symbol.rstrip(".") for symbol in symbols(batch)]
 
 
 def test_rows_of_a_partition_go_together_and_no_others() -> None:
@@ -71,7 +73,7 @@ def test_of_one_key_the_last_mutation_counts() -> None:
     session = FakeSession()
     CassandraWriter(session, 1.0).write([mutation(session, 0, "k", 5), mutation(session, 0, "k", 2)])
     [batch] = session.sent
-    assert [values[1] for _, _, values in batch._statements_and_parameters] == [b"k.."]
+    assert symbols(batch) == ["k.."]
 
 
 def test_batches_are_bounded_in_bytes() -> None:
@@ -108,7 +110,7 @@ def test_what_was_refused_is_sent_again_until_it_is_taken(time: Time) -> None:
     """And only that, at growing intervals up to 5 s."""
     refusals = Counter({"k1": 8, "k3": 1})
 
-    def answer(batch: BatchStatement) -> None:
+    def answer(batch: RowBatch) -> None:
         [key] = keys(batch)
         if refusals[key]:
             refusals[key] -= 1
@@ -127,7 +129,7 @@ def test_what_was_refused_is_sent_again_until_it_is_taken(time: Time) -> None:
 def test_it_gives_up_after_its_time(time: Time, error: Exception) -> None:
     """So that the job fails, and starts again from its checkpoint."""
 
-    def refuse(_: BatchStatement) -> None:
+    def refuse(_: RowBatch) -> None:
         raise error
 
     session = FakeSession(refuse)
@@ -141,7 +143,7 @@ def test_it_gives_up_after_its_time(time: Time, error: Exception) -> None:
 def test_an_error_that_is_not_cassandras_is_not_swallowed() -> None:
     """A mistake of ours is seen at once."""
 
-    def fail(_: BatchStatement) -> None:
+    def fail(_: RowBatch) -> None:
         raise TypeError("ours")
 
     session = FakeSession(fail)
@@ -195,7 +197,7 @@ def test_what_could_not_be_written_again_is_with_the_next_write() -> None:
     """Whose caller then hears whether it could."""
     refusing = False
 
-    def answer(_: BatchStatement) -> None:
+    def answer(_: RowBatch) -> None:
         if refusing:
             raise OperationTimedOut()
 

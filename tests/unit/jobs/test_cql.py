@@ -1,6 +1,7 @@
 """Values in CQL's binary form, read back by the driver's own types."""
 
 from datetime import UTC, datetime
+from io import BytesIO
 from math import inf, isnan, nan
 
 import pytest
@@ -15,6 +16,7 @@ from cassandra.cqltypes import (
     SimpleDateType,
     UTF8Type,
 )
+from cassandra.protocol import read_value
 from cassandra.util import Date
 
 from jobs.sinks import cql
@@ -108,3 +110,22 @@ def test_optional_values() -> None:
     """None is null, 0 is not."""
     assert [cql.optional_double(value) for value in (None, 0.0)] == [None, cql.double(0.0)]
     assert [cql.optional_bigint(value) for value in (None, 0)] == [None, cql.bigint(0)]
+
+
+@pytest.mark.parametrize("value", [b"", b"x", b"\0" * 300])
+def test_a_value_in_a_row_follows_its_length(value: bytes) -> None:
+    """Four bytes of it; an empty value is not null."""
+    stream = BytesIO(cql.sized(value))
+    assert read_value(stream) == value
+    assert not stream.read()
+
+
+def test_null_in_a_row() -> None:
+    """Has a length of its own, and no bytes."""
+    assert read_value(BytesIO(cql.sized(None))) is None
+
+
+@pytest.mark.parametrize("value", ["", "XNAS", "取引"])
+def test_a_name_in_a_row(value: str) -> None:
+    """The text in UTF-8, after its length in bytes."""
+    assert cql.name(value) == cql.sized(value.encode())

@@ -19,7 +19,7 @@ from schemas.registry import our_schemas
 from schemas.tables import trade_shard
 from schemas.topics import Topics
 from tests.unit.jobs.builders import START_US, a_cancel, a_trade
-from tests.unit.jobs.fake_cassandra import FakeSession, sent_rows
+from tests.unit.jobs.fake_cassandra import FakeSession, sent_rows, table_and_row
 
 TOPICS = Topics("market")
 IDS = {topic: number for number, topic in enumerate(TOPICS.record_types, start=1)}
@@ -248,11 +248,7 @@ def test_ticks_of_a_minute_and_shard_are_one_write_whatever_their_tables(
     other = replace(QUOTE, symbol="MSFT", sequence=1)
     write([TOPICS.quotes, TOPICS.trades, TOPICS.quotes], record(QUOTE), record(a_trade()), record(other))
     assert len(session.sent) == 2 + (trade_shard("MSFT") != trade_shard("AAPL"))
-    tables = [
-        {session.statements[query_id].column_metadata[0].table_name for _, query_id, _ in
-         batch._statements_and_parameters}
-        for batch in session.sent
-    ]  # fmt: skip
+    tables = [{table_and_row(row)[0] for row in batch.rows} for batch in session.sent]
     assert {"quotes", "trades_bronze", "trades_silver"} in tables
     latest = [row["symbol"] for table, row in sent_rows(session) if table == "latest_quotes"]
     assert latest == ["AAPL", "MSFT"]
