@@ -52,14 +52,14 @@ class StreamOrders:
             )
             found: list[Ordered] = []
             while left:
-                messages = self._consumer.consume(AT_ONCE, timeout=TIMEOUT_S)
-                if not messages:
+                # Not many at a time: for as many as are asked for the client would wait the whole time.
+                message = self._consumer.poll(TIMEOUT_S)
+                if message is None:
                     raise UnavailableError(f"{self._topic} cannot be read at {self._servers}")
-                for message in messages:
-                    if _is_end(message):
-                        left.discard(message.partition())
-                    else:
-                        found += _read(message)
+                if _is_end(message):
+                    left.discard(message.partition())
+                else:
+                    found += _read(message)
         except KafkaException as error:
             raise UnavailableError(
                 f"cannot read which streams are stopped from {self._topic}: {error.args[0].str()}; is Kafka"

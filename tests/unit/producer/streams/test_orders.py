@@ -36,7 +36,8 @@ class FakeMessage:
 
 
 class FakeConsumer:
-    """A topic of two partitions; each call of ``consume`` gives the next of ``rounds``."""
+    """A topic of two partitions; ``poll`` gives the next message of ``rounds``, ``consume`` what is left of
+    the first of them."""
 
     def __init__(self, *rounds: list[FakeMessage]) -> None:
         self.rounds = list(rounds)
@@ -51,8 +52,17 @@ class FakeConsumer:
     def assign(self, places: list[TopicPartition]) -> None:
         self.assigned = places
 
-    def consume(self, _: int, timeout: float) -> list[FakeMessage]:
-        assert timeout >= 0
+    def poll(self, timeout: float) -> FakeMessage | None:
+        assert timeout > 0
+        if not self.rounds or not self.rounds[0]:
+            return None
+        message = self.rounds[0].pop(0)
+        if not self.rounds[0]:
+            self.rounds.pop(0)
+        return message
+
+    def consume(self, count: int, timeout: float) -> list[FakeMessage]:
+        assert timeout == 0, f"it would wait for {count} messages, however few there are"
         return self.rounds.pop(0) if self.rounds else []
 
     def close(self) -> None:
