@@ -21,6 +21,7 @@ from docker.local.errors import PartFailed
 from docker.local.parts import Part
 from docker.local.settings import PROJECT, Folders
 from docker.local.tail import last_lines
+from docker.local.timers import unhurried
 
 START_SECONDS = 20
 MAX_SOCKET_PATH = 100
@@ -115,7 +116,7 @@ class Supervisor:
         self._conf.write_text(header + programs, encoding="utf-8")
         self._socket.unlink(missing_ok=True)
         log = self._folders.logs / "supervisord.out"
-        with log.open("wb") as output:
+        with log.open("wb") as output, unhurried():
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop everything in order.
             self._daemon = daemon = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._conf)],
