@@ -1,7 +1,8 @@
 """The market at a glance: price, change, day and the last hour of every symbol.
 
 Live symbols come from memory with each answer. The others, those of a replay or a silent market, are read
-from Cassandra and kept for STORED_SECONDS, and a little longer while they are read again.
+from Cassandra and kept for STORED_SECONDS, and a little longer while they are read again. Where they are
+many they are kept for longer: READ_AGAIN_PER_SECOND bounds what they cost.
 """
 
 import asyncio
@@ -24,10 +25,14 @@ POINTS = 60
 STALE_SECONDS = 30.0
 """A symbol that has been silent for longer is marked as stale."""
 STORED_SECONDS = 10.0
-OLDEST_SECONDS = 60.0
-"""Between the two it is read again while the old one is served."""
+OLDEST = 6.0
+"""Times as old: until then it is read again while the old one is served."""
+READ_AGAIN_PER_SECOND = 20
+"""Symbols, of five queries each. Of 5,000 silent ones it would be 500."""
 KEPT_US = 250_000
-"""For so long all who ask the same get the same answer: of 500 symbols it takes 30 ms of a core."""
+"""For so long all who ask the same get the same answer."""
+KEPT_US_PER_SYMBOL = 500
+"""Or so long, where that is more: a symbol takes 60 us of a core, and others want to be answered, too."""
 AT_ONCE = 25
 """Symbols put together before others get their turn on the event loop: about 1 ms."""
 SYMBOLS_AT_ONCE = 8
@@ -51,7 +56,7 @@ class MarketSummary:
         self._metrics = metrics
         self._now = now
         self._stored: dict[str, tuple[int, Part]] = {}
-        self._made: tuple[tuple[str, ...], int, bytes] | None = None
+        self._made: tuple[tuple[str, ...], int, bytes] | None = None  # until when it is given
         self._flights: Flights[Part] = Flights()
         self._answers: Flights[bytes] = Flights()
         self._slots = asyncio.Semaphore(SYMBOLS_AT_ONCE)
@@ -65,7 +70,7 @@ class MarketSummary:
     async def answer(self, symbols: Sequence[str], trades_per_second: float) -> bytes:
         """The JSON of a ``models.MarketSummary``, symbols in the order given."""
         asked = tuple(symbols)
-        if self._made is not None and self._made[0] == asked and self._now() - self._made[1] < KEPT_US:
+        if self._made is not None and self._made[0] == asked and self._now() < self._made[1]:
             self._metrics.count(NAME, "hit")
             return self._made[2]
         making = self._answers.start(asked, lambda: self._make(asked, trades_per_second))
@@ -96,7 +101,7 @@ class MarketSummary:
             "time": to_datetime(now),
         }
         answer = orjson.dumps(body, option=orjson.OPT_UTC_Z)
-        self._made = (asked, now, answer)
+        self._made = (asked, now + max(KEPT_US, KEPT_US_PER_SYMBOL * len(asked)), answer)
         return answer
 
     def _from_memory(self, symbol: str) -> Part | None:
@@ -107,8 +112,9 @@ class MarketSummary:
     async def _fetched(self, symbol: str) -> Part:
         at, stored = self._stored.get(symbol, (0, None))
         age = (self._now() - at) / 1e6
-        if stored is not None and age < OLDEST_SECONDS:
-            if age >= STORED_SECONDS:
+        fresh = max(STORED_SECONDS, len(self._stored) / READ_AGAIN_PER_SECOND)
+        if stored is not None and age < OLDEST * fresh:
+            if age >= fresh:
                 self._flights.start(symbol, lambda: self._read(symbol))
             self._metrics.count(NAME, "hit")
             return stored

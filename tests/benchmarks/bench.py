@@ -60,6 +60,12 @@ def _sustained(live: LiveSystem, probes: Probes, folder: Path) -> dict[str, Any]
 
 SCENES: dict[str, Scene] = {
     "10 symbols, 1,000/s": _rate(10, 1_000),
+    "200 requests/s, 10 symbols, 1,000/s": lambda live, _, __: scenes.reads(
+        live, 10, 1_000, asked_per_s=200, warm=60
+    ),
+    "1,000 WebSocket clients, 500 symbols, 1,000/s": lambda live, _, __: scenes.clients(
+        live, 500, 1_000, count=1_000, warm=60
+    ),
     "50 symbols, 5,000/s": _rate(
         50, 5_000, SIMULATOR_SCENARIOS="price_spike", SIMULATOR_SCENARIO_MINUTES="3"
     ),
@@ -67,12 +73,6 @@ SCENES: dict[str, Scene] = {
     "500 symbols, 5,000/s": _rate(500, 5_000),
     "500 symbols, Zipf, 5,000/s": _rate(500, 5_000, SIMULATOR_ZIPF="1"),
     "5,000 symbols, Zipf, 2,000/s": _rate(5_000, 2_000, SIMULATOR_ZIPF="1"),
-    "200 requests/s, 10 symbols, 1,000/s": lambda live, _, __: scenes.reads(
-        live, 10, 1_000, asked_per_s=200, warm=60
-    ),
-    "1,000 WebSocket clients, 500 symbols, 1,000/s": lambda live, _, __: scenes.clients(
-        live, 500, 1_000, count=1_000, warm=60
-    ),
     "sustained, 50 symbols": _sustained,
     "overload, 50 symbols, 30,000/s": lambda live, probes, _: scenes.overload(live, probes, 50, 30_000, 60),
     "TaskManager killed, 2,000/s": lambda live, probes, _: scenes.recovery(live, probes, 50, 2_000),

@@ -21,6 +21,7 @@ from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
 from hdrh.histogram import HdrHistogram
 from kafka.partitioner.default import murmur2
 
+from producer.settings import SCENARIOS
 from schemas.avro_codec import Decoder
 from schemas.events import Alert, Candle, Trade
 from schemas.intervals import MINUTE_US
@@ -49,9 +50,9 @@ POLL_SHARE = 0.02
 """Of how long a probe has waited already: a system that is behind is not asked three hundred times a second
 by each of them, and what it is found to take is right to so much."""
 GIVE_UP_S = 60.0
-WATCHED = names(1)[0].encode()
-"""A symbol of every market: its partition is the one whose trades are consumed. A quarter of all is enough,
-and costs a quarter."""
+WATCHED = names(1 + SCENARIOS.index("price_spike"))[-1].encode()
+"""A symbol of every market, the one whose price spikes first: its partition is the one whose trades are
+consumed. A quarter of all is enough, and costs a quarter."""
 STORE_PROBES = 4
 QUEUE = 64
 """Trades that wait for a probe; while it is full no further one is sampled, and that is counted."""
@@ -160,6 +161,8 @@ class _TopicProbe:
         self._sample_at = 0.0
         # (symbol, minute) -> event times (s) of its trades so far, in the order of the market
         self._minutes: dict[tuple[bytes, int], list[float]] = defaultdict(list)
+        # (symbol, minute) -> trades of all minutes before it, which versions count, too
+        self._before: dict[tuple[bytes, int], int] = {}
         self._newest_minute = 0
 
     def run(self, stopping: threading.Event) -> None:
@@ -189,6 +192,7 @@ class _TopicProbe:
             self._newest_minute = minute
             for key in [key for key in self._minutes if key[1] < minute - 1]:
                 del self._minutes[key]
+                self._before.pop(key, None)
         self._minutes[message.key(), minute].append(at)
         if now >= self._sample_at:
             self._sample_at = now + SAMPLE_EVERY_S
@@ -208,15 +212,22 @@ class _TopicProbe:
             if not self._bars.full():
                 self._bars.put_nowait(candle)
             return
-        seen = self._minutes.get((message.key(), candle.start // MINUTE_US), ())
+        minute = (message.key(), candle.start // MINUTE_US)
+        seen = self._minutes.get(minute, ())
         if 0 < candle.trades <= len(seen):
+            self._before[minute] = candle.version // 2 - candle.trades
             self._probes.saw(LIVE_BAR, now - seen[candle.trades - 1])
             self._probes.covered(message.key(), seen[candle.trades - 1])
 
     def _take_alert(self, message: Message, now: float) -> None:
+        """An alert is as old as the last trade that the version of its bar has."""
         alert: Alert = self._alert.decode(message.value())
-        if alert.type == "price_spike" and alert.revision == 1:
-            self._probes.saw(ALERT, now - alert.event_time / 1e6)
+        if alert.type != "price_spike" or alert.revision != 1 or not (alert.bar_start and alert.bar_version):
+            return
+        minute = (message.key(), alert.bar_start // MINUTE_US)
+        seen, before = self._minutes.get(minute, ()), self._before.get(minute)
+        if before is not None and 0 < (trades := alert.bar_version // 2 - before) <= len(seen):
+            self._probes.saw(ALERT, now - seen[trades - 1])
 
 
 class _StoreProbe:

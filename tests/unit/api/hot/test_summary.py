@@ -6,7 +6,16 @@ import time
 from typing import Any
 
 from api.hot.bars import from_store
-from api.hot.summary import KEPT_US, OLDEST_SECONDS, STALE_SECONDS, STORED_SECONDS, MarketSummary, Part
+from api.hot.summary import (
+    KEPT_US,
+    KEPT_US_PER_SYMBOL,
+    OLDEST,
+    READ_AGAIN_PER_SECOND,
+    STALE_SECONDS,
+    STORED_SECONDS,
+    MarketSummary,
+    Part,
+)
 from api.quote_store import Known
 from api.summary_models import MarketSummary as Model
 from tests.unit.api.hot.market import model, run
@@ -70,7 +79,7 @@ def test_what_is_not_live_is_read_once_in_a_while_and_marked_as_stale() -> None:
     glance.answer("OLD")
     run(asyncio.sleep(0.01))
     assert glance.loaded == ["OLD", "OLD"]
-    glance.hot.market.micros += int(OLDEST_SECONDS * 1e6)
+    glance.hot.market.micros += int(OLDEST * STORED_SECONDS * 1e6)
     glance.answer("OLD")
     assert glance.loaded == ["OLD", "OLD", "OLD"]
 
@@ -84,6 +93,29 @@ def test_all_who_ask_at_once_get_one_answer() -> None:
     assert glance.answer("AAPL", "OLD")["symbols"][0]["price"] == trade(8).price
     glance.hot.market.micros += KEPT_US
     assert glance.answer("AAPL")["symbols"][0]["price"] == trade(8).price
+
+
+def test_of_thousands_of_symbols_an_answer_is_kept_for_longer() -> None:
+    """Or making them would take all of a processor."""
+    glance = Glance()
+    names = [f"S{number:04d}" for number in range(2 * KEPT_US // KEPT_US_PER_SYMBOL)]
+    first = glance.answer(*names)["time"]
+    glance.hot.market.micros += 2 * KEPT_US - 1
+    assert glance.answer(*names)["time"] == first
+    glance.hot.market.micros += 1
+    assert glance.answer(*names)["time"] != first
+
+
+def test_the_more_symbols_are_silent_the_more_seldom_each_is_read_again() -> None:
+    """What they cost Cassandra is bounded, however many they are."""
+    glance = Glance()
+    names = [f"S{number:04d}" for number in range(int(2 * STORED_SECONDS * READ_AGAIN_PER_SECOND))]
+    glance.answer(*names)
+    for seconds, times in ((STORED_SECONDS, 1), (STORED_SECONDS, 2)):
+        glance.hot.market.micros += int(seconds * 1e6)
+        glance.answer(*names)
+        run(asyncio.sleep(0.01))
+        assert len(glance.loaded) == times * len(names)
 
 
 def test_a_symbol_of_which_nothing_is_known_has_a_line_of_nulls() -> None:
