@@ -113,7 +113,6 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
             horizon=self.horizon_seconds * 1_000_000,
             dedup_memory=self.dedup_memory_seconds * 1_000_000,
             live_every=self.live_every_ms * 1000,
-            slice=self.slice_ms * 1000,
             live=self.live_budget_per_second > 0,
             generation=self.generation,
             max_revised_bars=self.max_revised_bars,

@@ -347,8 +347,8 @@ class SymbolBars:
 
     def _show_later(self, since: int, now: Now, change: Change) -> None:
         if not self.live_timer:
-            # With what ends a slice anyway: by itself, each symbol's would be a batch of its own.
-            self.live_timer = now.rules.end_of_slice(since + now.rules.live_every)
+            # All symbols' together, in one batch: who trades shows its bars with its slices anyway.
+            self.live_timer = now.rules.next_look(since + now.rules.live_every)
             change.timers.append(self.live_timer)
 
     def _candles(self, symbol: str, interval: str, first: int, last: int, now: Now) -> list[Candle]:

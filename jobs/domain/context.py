@@ -20,8 +20,6 @@ class Rules:
     dedup_memory: int = 600_000_000
     live_every: int = 1_000_000
     """Least event time between live versions of the longer intervals; 1m goes out with every slice."""
-    slice: int = 200_000
-    """Length of a slice; 1970 begins one."""
     live: bool = True
     """Whether there are live versions at all: in a replay at full speed nobody sees them, and the watermark
     is so far behind that each would have to look at hundreds of bars before it."""
@@ -32,9 +30,10 @@ class Rules:
     or a bar just before them; their prices and volumes are not concerned. Only bars within the horizon are
     known at all, so this binds only where the horizon is longer than so many minutes."""
 
-    def end_of_slice(self, time: int) -> int:
-        """The least watermark, in whole milliseconds, that ends a slice and is not before a time."""
-        return -(-(time + 1000) // self.slice) * self.slice - 1000
+    def next_look(self, time: int) -> int:
+        """When live bars that are not due before a time are looked at: the least watermark, in whole
+        milliseconds, that ends as much time as live versions are apart. It is the same for all symbols."""
+        return -(-(time + 1000) // self.live_every) * self.live_every - 1000
 
 
 @dataclass(frozen=True, slots=True)

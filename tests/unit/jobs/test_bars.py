@@ -309,8 +309,8 @@ def test_the_last_change_of_a_longer_interval_is_shown_by_a_timer() -> None:
     bars.add(a_trade(0))
     bars.add(a_trade(200_000))
     bars.add(a_trade(400_000))
-    assert bars.advance(1_199_000 - 1) == []
-    shown = bars.advance(1_199_000)  # what ends the slice that the second is over in
+    assert bars.advance(1_999_000 - 1) == []
+    shown = bars.advance(1_999_000)  # what ends the second that they are due in, for all symbols together
     assert {(bar.interval, bar.trades, bar.final) for bar in shown} == {
         (interval, 3, False) for interval in INTERVALS if interval != FIRST_INTERVAL
     }
@@ -471,11 +471,11 @@ def test_live_bars_wait_for_the_budget_and_finals_do_not() -> None:
 
 
 def test_refused_live_bars_are_tried_ever_more_rarely_in_silence() -> None:
-    """After one second, two, four and so on: a day without trades and room takes 17 timers, not 86,400."""
+    """After two seconds, four, eight and so on: a day without trades and room takes 17 timers, not 86,400."""
     bars = SymbolDriver()
     bars.budget.is_open = False
     bars.add(a_trade(0))
-    bars.advance(15 * SECOND_US)
+    bars.advance(16 * SECOND_US)
     assert bars.budget.asked == [6, 1, 6, 6, 6, 6]
     bars.advance(DAY_US)
     assert len(bars.budget.asked) < 20
@@ -509,7 +509,7 @@ def test_the_budget_is_asked_for_what_would_be_shown() -> None:
     bars = SymbolDriver()
     bars.add(a_trade(0))
     bars.add(a_trade(1))
-    bars.advance(1_199_000)
+    bars.advance(1_999_000)
     assert bars.budget.asked == [6, 1, 5]
 
 

@@ -22,9 +22,9 @@ def test_settings_become_rules_in_microseconds() -> None:
     """Each its own."""
     settings = JobSettings(
         grace_ms=700, horizon_seconds=60, dedup_memory_seconds=90, live_every_ms=250, generation=4,
-        live_budget_per_second=0, max_revised_bars=7, slice_ms=100,
+        live_budget_per_second=0, max_revised_bars=7,
     )  # fmt: skip
-    assert settings.rules == Rules(700_000, 60_000_000, 90_000_000, 250_000, 100_000, False, 4, 7)
+    assert settings.rules == Rules(700_000, 60_000_000, 90_000_000, 250_000, False, 4, 7)
 
 
 def test_the_horizon_must_not_exceed_the_dedup_memory() -> None:
