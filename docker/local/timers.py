@@ -20,7 +20,7 @@ def unhurried(slack_ns: int = SLACK_NS) -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl = ctypes.CDLL(None).prctl
     before = prctl(_GET, 0, 0, 0, 0)
     prctl(_SET, ctypes.c_ulong(slack_ns), 0, 0, 0)
     try:

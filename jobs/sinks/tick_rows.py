@@ -34,6 +34,8 @@ SEQUENCE_BITS = 10
 bits until the year 2255."""
 
 Partition = tuple[bytes, bytes]
+_LENGTH = len(cql.sized(b""))
+"""Bytes before each value in a row."""
 _BEFORE_SYMBOL = len(cql.sized(cql.bigint(0)) + cql.sized(cql.int32(0)))
 """Bytes of a minute and a shard in a row."""
 
@@ -51,7 +53,7 @@ class _Shards(dict[str, tuple[bytes, bytes]]):
 
     def __missing__(self, symbol: str) -> tuple[bytes, bytes]:
         shard = cql.int32(trade_shard(symbol))
-        found = self[symbol] = shard, cql.sized(shard) + cql.name(symbol)
+        found = self[symbol] = shard, cql.sized(shard) + cql.sized(symbol.encode())
         return found
 
     def places(self, batch: RecordBatch, *names: str) -> _Places:
@@ -67,8 +69,7 @@ class _Shards(dict[str, tuple[bytes, bytes]]):
             *(map(cql.sized, map(str.encode, columns[name])) for name in names),
             strict=True,
         )
-        length = len(cql.sized(b""))
-        partitions = [(minute[length:], shard) for minute, (shard, _) in zip(minutes, shards, strict=True)]
+        partitions = [(minute[_LENGTH:], shard) for minute, (shard, _) in zip(minutes, shards, strict=True)]
         return _Places(partitions, list(map(b"".join, keys)))
 
 
@@ -174,10 +175,10 @@ def _correction_values(fields: Fields) -> tuple[bytes | None, ...]:
 
 def _quote_values(batch: RecordBatch) -> tuple[Sequence[bytes], ...]:
     """QUOTE_VALUES, in pieces of rows."""
-    bid, ask = batch.floats["bid"], batch.floats["ask"]
-    sizes = batch.floats["bid_size"], batch.floats["ask_size"]
+    floats = batch.floats
+    bid, ask = floats["bid"], floats["ask"]
     return (
-        _pieces(bid, sizes[0], ask, sizes[1], (bid + ask) / 2, ask - bid),
+        _pieces(bid, floats["bid_size"], ask, floats["ask_size"], (bid + ask) / 2, ask - bid),
         list(map(cql.name, batch.columns["exchange"])),
         _pieces(batch.integers["received_at"]),
     )
