@@ -21,7 +21,7 @@ from docker.local.settings import PROJECT
 from tests.support.reading import eventually
 from tests.support.servers import free_ports
 from tests.support.trade_history import Kept, TradeHistory
-from tests.support.trading_provider import TradingProvider, finnhub, polygon
+from tests.support.trading_provider import EVERY_S, TradingProvider, finnhub, polygon
 
 pytestmark = pytest.mark.servers
 MINUTE_US = 60_000_000
@@ -111,10 +111,11 @@ def test_a_bar_goes_on_with_another_source_and_says_so(live_system: Any, tmp_pat
 
 
 def early_in_a_minute() -> None:
-    """So that the change of source falls in the middle of one, with trades of both on either side."""
+    """So that the change of source falls in the middle of one, with trades of both on either side, and what
+    is missed lies within one hour: over the end of one it would be two records."""
     seconds = time.time() % 60
     if seconds > 45:
-        time.sleep(60 - seconds)
+        time.sleep(60 - seconds + STAGE_TRADES * EVERY_S)
 
 
 def bars(api: httpx.Client, symbol: str) -> list[dict[str, Any]]:
