@@ -1,5 +1,9 @@
-"""The way into Cassandra: rows of one partition together in unlogged batches, many batches at once, and no
-return before every one of them is acknowledged.
+"""The way into Cassandra: rows of one node together in unlogged batches, many batches at once, and no return
+before every one of them is acknowledged.
+
+What a request costs, here and in Cassandra, hardly depends on how much is in it, and live bars are of many
+partitions with a row or two each. So a batch has whatever partitions have the same first replica, which can
+coordinate it without asking others to; rows of one partition lie side by side, and are one mutation.
 
 A caller that has returned has stored its rows, so that a checkpoint after it covers them. Rows have
 deterministic keys and are written whole: writing them again changes nothing.
@@ -16,7 +20,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from cassandra import DriverException, RequestExecutionException
@@ -30,8 +34,7 @@ from schemas.errors import UnavailableError
 log = structlog.get_logger()
 
 MAX_BATCH_BYTES = 24 * 1024
-"""Of rows in one batch. A batch of one partition is one mutation, which Cassandra takes at any size up to
-half a commit-log segment; beyond this size larger ones gain nothing and block its threads for longer."""
+"""Of rows in one batch. Larger ones gain nothing, and block Cassandra's threads for longer."""
 
 MAX_IN_FLIGHT = 64
 """Batches sent and not yet acknowledged; the next one waits for the oldest."""
@@ -51,6 +54,9 @@ class Mutation(NamedTuple):
     key: Hashable
     rows: Sequence[bytes]
     """As ``Insert`` makes them."""
+
+
+_Partitions = dict[tuple[bytes, ...], dict[Hashable, Sequence[bytes]]]
 
 
 class CassandraWriter(HostStateListener):
@@ -75,7 +81,7 @@ class CassandraWriter(HostStateListener):
                 self._write_again()
             elif not self._node_away:
                 self._forget_marked()
-            self._send(chain.from_iterable(map(self._batches, groups)))
+            self._send(self._batches(map(_by_partition, groups)))
 
     def on_down(self, host: Host) -> None:  # noqa: ARG002 -- the driver's signature
         """The driver lost a node: what it had not marked is kept until the node is back."""
@@ -164,22 +170,45 @@ class CassandraWriter(HostStateListener):
         else:
             self._unmarked.append((time.monotonic(), batch))
 
-    def _batches(self, mutations: Iterable[Mutation]) -> Iterable[RowBatch]:
-        partitions: dict[tuple[bytes, ...], dict[Hashable, Sequence[bytes]]] = defaultdict(dict)
-        for partition, key, rows in mutations:
-            partitions[partition][key] = rows
-        for partition, mutated in partitions.items():
+    def _batches(self, groups: Iterable[_Partitions]) -> Iterable[RowBatch]:
+        """What is full at once, the others at the end."""
+        open_batches: dict[Any, _OpenBatch] = {}
+        keyspace = self._session.keyspace
+        replicas = self._session.cluster.metadata.get_replicas
+        for partition, mutated in chain.from_iterable(group.items() for group in groups):
             routing_key = composite(partition)
-            batch: list[bytes] = []
-            size = 0
+            node = next(iter(replicas(keyspace, routing_key)), None)
+            batch = open_batches.get(node)
             for rows in mutated.values():
-                batch += rows
-                size += sum(map(len, rows))
-                if size >= MAX_BATCH_BYTES:
-                    yield RowBatch(batch, routing_key, self._session.keyspace)
-                    batch, size = [], 0
-            if batch:
-                yield RowBatch(batch, routing_key, self._session.keyspace)
+                if batch is None:
+                    batch = open_batches[node] = _OpenBatch(routing_key)
+                batch.rows += rows
+                batch.size += sum(map(len, rows))
+                if batch.size >= MAX_BATCH_BYTES:
+                    yield RowBatch(batch.rows, batch.routing_key, keyspace)
+                    del open_batches[node]
+                    batch = None
+        for batch in open_batches.values():
+            yield RowBatch(batch.rows, batch.routing_key, keyspace)
+
+
+class _OpenBatch:
+    """``routing_key``: of its first partition."""
+
+    __slots__ = ("routing_key", "rows", "size")
+
+    def __init__(self, routing_key: bytes) -> None:
+        self.routing_key = routing_key
+        self.rows: list[bytes] = []
+        self.size = 0
+
+
+def _by_partition(mutations: Iterable[Mutation]) -> _Partitions:
+    """Of each partition the rows of each key as the last mutation has them."""
+    partitions: _Partitions = defaultdict(dict)
+    for partition, key, rows in mutations:
+        partitions[partition][key] = rows
+    return partitions
 
 
 _LENGTH = struct.Struct(">H")

@@ -39,8 +39,8 @@ class Insert:
 
 
 class RowBatch(BatchStatement):
-    """Rows of one partition, for a session that speaks ``RowProtocol``. Unlogged, and idempotent: our rows
-    are written whole."""
+    """Rows for a session that speaks ``RowProtocol``. Unlogged, and idempotent: our rows are written whole.
+    ``routing_key``: of a partition whose replicas may coordinate it."""
 
     def __init__(self, rows: list[bytes], routing_key: bytes, keyspace: str) -> None:
         super().__init__(batch_type=BatchType.UNLOGGED)

@@ -72,24 +72,32 @@ def tables() -> dict[str, tuple[dict[str, Any], list[str]]]:
 
 
 class FakeCluster:
-    """Tells nobody of any node by itself."""
+    """So many nodes, of which each partition has two, the first by the last byte of its key. Tells nobody of
+    any node by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: int) -> None:
+        self._nodes = nodes
         self.listeners: list[HostStateListener] = []
+        self.metadata = self
+
+    def get_replicas(self, keyspace: str, key: bytes) -> list[str]:
+        assert keyspace == FakeSession.keyspace
+        return [f"node {(key[-1] + place) % self._nodes}" for place in range(2)] if self._nodes else []
 
     def register_listener(self, listener: HostStateListener) -> None:
         self.listeners.append(listener)
 
 
 class FakeSession:
-    """``answer(batch)`` decides what a batch's future does: it returns, or raises."""
+    """``answer(batch)`` decides what a batch's future does: it returns, or raises. ``nodes``: 0 where the
+    driver does not know which node has what."""
 
     keyspace = "market"
 
-    def __init__(self, answer: Callable[[RowBatch], None] = lambda _: None) -> None:
+    def __init__(self, answer: Callable[[RowBatch], None] = lambda _: None, nodes: int = 1) -> None:
         self._tables = tables()
         self._answer = answer
-        self.cluster = FakeCluster()
+        self.cluster = FakeCluster(nodes)
         self.sent: list[RowBatch] = []
         self.in_flight = 0
         self.most_in_flight = 0

@@ -56,16 +56,26 @@ def keys(batch: RowBatch) -> list[str]:
     return [symbol.rstrip(".") for symbol in symbols(batch)]
 
 
-def test_rows_of_a_partition_go_together_and_no_others() -> None:
-    """In unlogged, idempotent batches that know their replicas."""
-    session = FakeSession()
-    rows = [mutation(session, number % 2, f"k{number}") for number in range(6)]
-    CassandraWriter(session, 1.0).write(rows)
-    assert [keys(batch) for batch in session.sent] == [["k0", "k2", "k4"], ["k1", "k3", "k5"]]
+def test_rows_of_a_node_go_together_by_partition_and_no_others() -> None:
+    """In unlogged, idempotent batches that know a node which has all that is in them; of two groups too, even
+    where their keys are the same."""
+    session = FakeSession(nodes=2)
+    rows = [mutation(session, number % 4, f"k{number}") for number in range(8)]
+    others = [mutation(session, number, f"k{number}", 1) for number in range(2)]
+    CassandraWriter(session, 1.0).write(rows, others)
+    assert [keys(batch) for batch in session.sent] == [["k0", "k4", "k2", "k6", "k0"],
+                                                       ["k1", "k5", "k3", "k7", "k1"]]  # fmt: skip
     for number, batch in enumerate(session.sent):
         assert batch.batch_type == BatchType.UNLOGGED
         assert (batch.routing_key, batch.keyspace) == (number.to_bytes(4, "big"), "market")
         assert batch.is_idempotent
+
+
+def test_without_knowledge_of_nodes_all_goes_together() -> None:
+    """As while the driver has not read them yet."""
+    session = FakeSession(nodes=0)
+    CassandraWriter(session, 1.0).write([mutation(session, number, f"k{number}") for number in range(3)])
+    assert [keys(batch) for batch in session.sent] == [["k0", "k1", "k2"]]
 
 
 def test_of_one_key_the_last_mutation_counts() -> None:
@@ -86,9 +96,20 @@ def test_batches_are_bounded_in_bytes() -> None:
     assert [keys(batch) for batch in session.sent] == [["a", "b"], ["c"], ["d"]]
 
 
+def test_a_batch_that_goes_on_is_of_the_partition_that_it_begins_with() -> None:
+    """Where the one before was full."""
+    session = FakeSession()
+    rows = [mutation(session, number, f"k{number}", MAX_BATCH_BYTES // 2) for number in range(3)]
+    CassandraWriter(session, 1.0).write([*rows, mutation(session, 2, "last", MAX_BATCH_BYTES)])
+    assert [(batch.routing_key[-1], keys(batch)) for batch in session.sent] == [
+        (0, ["k0", "k1"]),
+        (2, ["k2", "last"]),
+    ]
+
+
 def test_no_more_are_in_flight_than_allowed_and_none_when_it_returns() -> None:
     """The next batch waits for the oldest."""
-    session = FakeSession()
+    session = FakeSession(nodes=3 * MAX_IN_FLIGHT)
 
     def rows() -> Iterator[Mutation]:
         for number in range(3 * MAX_IN_FLIGHT):
@@ -116,7 +137,7 @@ def test_what_was_refused_is_sent_again_until_it_is_taken(time: Time) -> None:
             refusals[key] -= 1
             raise OperationTimedOut()
 
-    session = FakeSession(answer)
+    session = FakeSession(answer, nodes=5)
     CassandraWriter(session, 60.0).write([mutation(session, n, f"k{n}") for n in range(5)])
     sent = Counter(keys(batch)[0] for batch in session.sent)
     assert sent == {"k0": 1, "k1": 9, "k2": 1, "k3": 2, "k4": 1}
