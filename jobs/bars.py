@@ -16,7 +16,6 @@ from jobs.flink.bar_function import SLICE_COLUMNS, BarFunction
 from jobs.flink.decode_functions import (
     PROVIDER_BAR,
     QUOTE,
-    TRADE,
     DecodeGaps,
     DecodeProviderBars,
     DecodeQuotes,
@@ -27,24 +26,33 @@ from jobs.flink.keyed import keyed_rows
 from jobs.flink.provider_bar_function import PROVIDER_BAR_COLUMNS, ProviderBarFunction
 from jobs.flink.quote_function import QUOTE_SLICE_COLUMNS, QuoteFunction
 from jobs.flink.records import RECORD
-from jobs.flink.tables import RARE, TICKS, UNHURRIED, sink_table, source_table
+from jobs.flink.tables import RARE, RAW, TICKS, UNHURRIED, sink_table, source_table
+from jobs.flink.trade_format import COLUMNS, trade_values
 from jobs.settings import JobSettings
 from schemas.avro_codec import SchemaJson
 from schemas.topics import Topics
 
+# What the source has decoded, and whose record says the same time.
+PLAIN = "TO_TIMESTAMP_LTZ(event_time / 1000, 3) = record_time"
+
 # Heartbeats have no payload: they have moved the watermark inside the source, and are over.
 DECODED_TRADES = f"""
-    SELECT {", ".join(f"trade.`{name}` AS `{name}`" for name in TRADE)},
+    SELECT {", ".join(f"`{name}`" for name in COLUMNS)}, TRUE AS on_time,
            payload, `partition` AS from_partition, `offset` AS from_offset, record_time, arrived
-    FROM (SELECT decode_trades(payload, record_time, `partition`, `offset`) AS trade, * FROM trades
-          WHERE payload IS NOT NULL)"""
+    FROM trades WHERE {PLAIN}
+    UNION ALL
+    SELECT {", ".join(f"trade.`{name}` AS `{name}`" for name in COLUMNS)}, trade.on_time AS on_time,
+           payload, `partition` AS from_partition, `offset` AS from_offset, record_time, arrived
+    FROM (SELECT decode_trades(payload, record_time, `partition`, `offset`) AS trade,
+                 payload, `partition`, `offset`, record_time, arrived
+          FROM trades WHERE payload IS NOT NULL AND ({PLAIN}) IS NOT TRUE)"""
 
 # The first of each identity, remembered for the state's time to live.
 UNIQUE_TRADES = """
     SELECT * FROM (
         SELECT *, ROW_NUMBER() OVER (PARTITION BY symbol, source, trade_id ORDER BY arrived ASC) AS copy
-        FROM decoded_trades WHERE symbol IS NOT NULL
-    ) WHERE copy = 1"""
+        FROM decoded_trades
+    ) WHERE copy = 1 AND symbol IS NOT NULL"""
 
 # A window drops what comes behind the watermark without a word, so such trades go round it. While there is
 # no watermark yet the window may still have an older, higher one from before a restore. The two branches
@@ -115,15 +123,17 @@ def build(
     the schema ids of what it writes, by the keys of ``Topics.record_types``."""
     topics = Topics(settings.topic_prefix)
     outputs = [topics.candles, topics.alerts, topics.provider_candles, topics.dead_letter]
+    trades = trade_values(ids[topics.trades], settings.clock_skew_us)
     inputs = (
-        (topics.trades, DecodeTrades, TICKS),
-        (topics.quotes, DecodeQuotes, UNHURRIED),  # judged by the second
-        (topics.gaps, DecodeGaps, RARE),
+        (topics.trades, trades, DecodeTrades, TICKS),
+        (topics.quotes, RAW, DecodeQuotes, UNHURRIED),  # judged by the second
+        (topics.gaps, RAW, DecodeGaps, RARE),
     )
     group, delay_ms = topics.job_name("bars"), settings.watermark_delay_ms
-    for topic, decode, gather in inputs:
+    for topic, values, decode, gather in inputs:
         name = topic.rpartition(".")[2]
-        tables.execute_sql(source_table(settings, name, [topic], group, delay_ms, gather=gather))
+        source = source_table(settings, name, [topic], group, delay_ms, gather=gather, values=values)
+        tables.execute_sql(source)
         function = decode_function(decode, settings, schemas)
         tables.create_temporary_function(f"decode_{name}", function)
     tables.execute_sql(sink_table(settings, "records", outputs))

@@ -10,13 +10,14 @@ from threading import Event
 from pydantic import ValidationError
 
 from docker.console import Console
+from docker.local import flink_libraries
 from docker.local.demo import demo_environment
 from docker.local.errors import PartFailed
 from docker.local.fetch import fetch, is_fetched
 from docker.local.java import find_jdk
 from docker.local.leftovers import end_leftovers
 from docker.local.parts import Part
-from docker.local.render import link_flink_libraries, server_environment
+from docker.local.render import server_environment
 from docker.local.replay import replay
 from docker.local.run import run
 from docker.local.settings import LocalSettings
@@ -163,15 +164,13 @@ def _demo(settings: LocalSettings, options: argparse.Namespace, console: Console
 
 
 def _fetch(settings: LocalSettings, console: Console) -> int:
-    if is_fetched(settings.folders):
-        link_flink_libraries(settings.folders)
-        return 0
     jdk = find_jdk(os.environ)
     if jdk is None or shutil.which("mvn") is None:
         raise PartFailed("JDK 17 and Maven are needed to fetch the servers: `make run` says how to get them")
-    console.line("Fetching the servers from Maven ...")
-    fetch(settings.folders, {**os.environ, "JAVA_HOME": str(jdk)}, Event())
-    link_flink_libraries(settings.folders)
+    if not is_fetched(settings.folders):
+        console.line("Fetching the servers from Maven ...")
+        fetch(settings.folders, {**os.environ, "JAVA_HOME": str(jdk)}, Event())
+    flink_libraries.complete(settings.folders, jdk)
     return 0
 
 

@@ -10,8 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
+from docker.local import flink_libraries
 from docker.local.fetch import poms_hash
-from docker.local.render import FLINK_HOME
 from docker.local.settings import Folders
 
 QUIET = "-Xlog:cds=off"
@@ -27,8 +27,9 @@ class ClassArchives:
         made_from = (
             poms_hash(),
             release.read_text(encoding="utf-8") if release.is_file() else str(jdk),
-            str(FLINK_HOME),
-            str((FLINK_HOME / "lib").stat().st_mtime_ns),
+            str(flink_libraries.FLINK_HOME),
+            str((flink_libraries.FLINK_HOME / "lib").stat().st_mtime_ns),
+            flink_libraries.sources_hash(),
         )
         self._key = hashlib.sha256("\n".join(made_from).encode()).hexdigest()[:12]
 

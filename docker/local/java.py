@@ -22,7 +22,8 @@ USUAL_PLACES = (
 
 def find_jdk(environment: Mapping[str, str]) -> Path | None:
     """JAVA_HOME of a JDK 17: the configured one, the one on the PATH, or one in the usual places."""
-    return next((home for home in _candidates(environment) if java_version(home) == VERSION), None)
+    homes = (home for home in _candidates(environment) if (home / "bin" / "javac").is_file())
+    return next((home for home in homes if java_version(home) == VERSION), None)
 
 
 def java_version(home: Path) -> int | None:

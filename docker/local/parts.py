@@ -10,8 +10,8 @@ from pathlib import Path
 from docker.environment import settings_from
 from docker.local.class_archive import ClassArchives
 from docker.local.errors import PartFailed
+from docker.local.flink_libraries import FLINK_HOME
 from docker.local.probes import Probes
-from docker.local.render import FLINK_HOME
 from docker.local.settings import PROJECT, LocalSettings
 from schemas.create import create_tables, create_topics
 from schemas.registry import register_schemas

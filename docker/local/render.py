@@ -4,16 +4,15 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 from dotenv import dotenv_values
 
+from docker.local.flink_libraries import FLINK_HOME
 from docker.local.settings import HOST, PROJECT, Folders, LocalSettings
 from docker.local.web_jars import make_web_jars
 
 SHARED = PROJECT / "docker"
-FLINK_HOME = next(Path(place) for place in find_spec("pyflink").submodule_search_locations)  # type: ignore[union-attr]
 FLINK_LOGGING = ("log4j-console.properties", "log4j-cli.properties", "log4j.properties")
 SYSTEM_MARK = "TICKSTREAM_SYSTEM"
 """In the environment of every process of the local system, and inherited by all that those start: the state
@@ -34,7 +33,6 @@ def render(settings: LocalSettings, jdk: Path) -> None:
         shipped = (FLINK_HOME / "conf" / name).read_text(encoding="utf-8")
         _write(folders, f"flink/{name}", shipped + quiet)
     (folders.run / "tmp").mkdir(exist_ok=True)
-    link_flink_libraries(folders)
     if settings.flink_web_submit:
         make_web_jars(_web_uploads(folders), folders.lib / "flink", jdk)
 
@@ -58,15 +56,6 @@ def server_environment(settings: LocalSettings, environment: Mapping[str, str], 
         "PATH": os.pathsep.join([str(jdk / "bin"), environment.get("PATH", os.defpath)]),
         SYSTEM_MARK: str(folders.root),
     }
-
-
-def link_flink_libraries(folders: Folders) -> None:
-    """Puts the jars of the Python package beside the connector: the classpath of cluster and client."""
-    for jar in (*FLINK_HOME.glob("lib/*.jar"), *FLINK_HOME.glob("opt/flink-python-*.jar")):
-        link = folders.lib / "flink" / jar.name
-        if link.resolve() != jar.resolve():
-            link.unlink(missing_ok=True)
-            link.symlink_to(jar)
 
 
 def _kafka(settings: LocalSettings) -> dict[str, str]:

@@ -9,6 +9,7 @@ from threading import Event
 from types import FrameType
 
 from docker.console import Console
+from docker.local import flink_libraries
 from docker.local.errors import Interrupted
 from docker.local.fetch import fetch, is_fetched
 from docker.local.leftovers import end_leftovers
@@ -46,6 +47,7 @@ def prepare(
             "Fetching Kafka, Cassandra, the schema registry and the Flink connector from Maven (once) ..."
         )
         fetch(folders, {**environment, "JAVA_HOME": str(jdk)}, stopping)
+    flink_libraries.complete(folders, jdk)
     return LocalSystem(plan_of(settings, environment, jdk), console.line, stopping)
 
 

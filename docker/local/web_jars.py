@@ -1,13 +1,12 @@
 """The programs that Flink's Web UI offers under "Submit New Job": a jar for each of our jobs."""
 
 import shutil
-import subprocess
 import uuid
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
-from docker.local.errors import PartFailed
+from docker.local.flink_libraries import compile_java
 from docker.local.settings import PROJECT
 
 SOURCE = PROJECT / "docker/flink/SubmitJob.java"
@@ -22,10 +21,7 @@ def make_web_jars(upload_dir: Path, libraries: Path, jdk: Path) -> None:
     folder.mkdir(parents=True)
     with TemporaryDirectory() as work:
         classes = Path(work)
-        compiler = [str(jdk / "bin/javac"), "-cp", f"{libraries}/*", "-d", work, str(SOURCE)]
-        done = subprocess.run(compiler, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise PartFailed(f"{SOURCE} could not be compiled, which FLINK_WEB_SUBMIT needs:\n{done.stderr}")
+        compile_java([SOURCE], libraries, jdk, classes)
         for job, main_class in MAIN_CLASSES.items():
             # What stands before the underscore is its id, which nobody can guess; the rest is its name.
             with ZipFile(folder / f"{uuid.uuid4()}_{job}.jar", "w") as jar:

@@ -17,6 +17,14 @@ from schemas.errors import ConfigurationError
 SHIPPED = ("jobs", "schemas")
 """Packages that the workers import; they travel with the job."""
 
+LIBRARIES = (
+    "flink-dist-*.jar",
+    "flink-python-*.jar",
+    "flink-sql-connector-kafka-*.jar",
+    "tickstream-jobs-*.jar",
+)
+"""Of Flink, the connector, and what of our jobs runs in the JVM: see jobs/java."""
+
 STATE_CACHE_BYTES = 64 * 1024 * 1024
 """Of state that a worker keeps between two bundles instead of asking for it again. To Beam it is bytes; to
 PyFlink, whose default is 1,000, it is a number of states, which are bounded by the number of symbols."""
@@ -75,7 +83,7 @@ def use_flink_libraries(folder: Path) -> None:
     with a job: each job would load their classes anew, and after some jobs the TaskManager is out of
     metaspace. To be called before anything of PyFlink starts the JVM. Raises ConfigurationError.
     """
-    for jar in ("flink-dist-*.jar", "flink-python-*.jar", "flink-sql-connector-kafka-*.jar"):
+    for jar in LIBRARIES:
         if not any(folder.glob(jar)):
             raise ConfigurationError(f"no {jar} in {folder}: set FLINK_LIB_DIR to the cluster's lib folder")
     os.environ["FLINK_LIB_DIR"] = str(folder.resolve())

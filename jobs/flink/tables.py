@@ -1,10 +1,10 @@
 """Kafka topics as Flink tables.
 
-Values are raw bytes both ways: decoding and encoding are ours, so that a record that is no Avro becomes a
-dead letter and not a failed job.
+Values are bytes both ways: decoding and encoding are ours, so that a record that is no Avro becomes a dead
+letter and not a failed job.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from schemas.settings import KafkaSettings
@@ -31,6 +31,17 @@ RARE = Gather(1, 500)
 """Of a topic with little but heartbeats: at each of them."""
 
 
+class Values(NamedTuple):
+    """What a source makes of the values of its records: ``columns`` by name with their types in SQL, by the
+    format that ``options`` name. One of them is the value as it came, ``payload``."""
+
+    columns: Mapping[str, str]
+    options: Mapping[str, str]
+
+
+RAW = Values({"payload": "BYTES"}, {"value.format": "raw"})
+
+
 def source_table(  # noqa: PLR0913 -- what a source is made of
     settings: KafkaSettings,
     name: str,
@@ -39,6 +50,7 @@ def source_table(  # noqa: PLR0913 -- what a source is made of
     watermark_delay_ms: int | None = None,
     *,
     gather: Gather = TICKS,
+    values: Values = RAW,
 ) -> str:
     """DDL of topics as a source. Event time is the record's timestamp, which keeps a watermark of each
     partition inside the source; without a delay there is none. ``arrived`` orders the dedup. Null values are
@@ -48,9 +60,11 @@ def source_table(  # noqa: PLR0913 -- what a source is made of
         if watermark_delay_ms is not None
         else ""
     )
+    columns = ", ".join(f"`{column}` {type_}" for column, type_ in values.columns.items())
+    options = ", ".join(f"'{key}' = '{value}'" for key, value in values.options.items())
     return f"""
         CREATE TABLE {name} (
-            payload BYTES,
+            {columns},
             topic STRING METADATA VIRTUAL,
             `partition` INT METADATA VIRTUAL,
             `offset` BIGINT METADATA VIRTUAL,
@@ -66,7 +80,7 @@ def source_table(  # noqa: PLR0913 -- what a source is made of
             'properties.fetch.min.bytes' = '{gather.bytes}',
             'properties.fetch.max.wait.ms' = '{gather.ms}',
             'scan.startup.mode' = 'earliest-offset',
-            'value.format' = 'raw'
+            {options}
         )"""
 
 

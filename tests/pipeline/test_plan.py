@@ -1,15 +1,13 @@
 """What Flink's planner makes of the jobs' SQL: each record is decoded, deduplicated and written once."""
 
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-
-from tests.support.servers import Servers
 
 pytestmark = pytest.mark.servers
 PROJECT = Path(__file__).parents[2]
@@ -17,17 +15,12 @@ EXECUTION = "== Optimized Execution Plan =="
 
 
 @pytest.fixture(scope="module")
-def plans(request: pytest.FixtureRequest) -> dict[str, str]:
+def plans(planner_environment: Mapping[str, str]) -> dict[str, str]:
     """Views of the bars job, and the store job -> the plan that is executed; explained in one JVM."""
-    environment = dict(os.environ)
-    if environment.get("TICKSTREAM_TEST_SERVERS") != "1":
-        request.getfixturevalue("kafka")  # with the first server the jars are there too
-        servers: Servers = request.getfixturevalue("servers")
-        environment = servers.environment
     explained = subprocess.run(
         [sys.executable, "-m", "tests.pipeline.explain_plans"],
         cwd=PROJECT,
-        env=environment,
+        env=planner_environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -44,8 +37,9 @@ def operators(plan: str) -> list[str]:
 
 
 def test_a_trade_is_decoded_and_deduplicated_once_for_both_branches(plans: dict[str, str]) -> None:
-    """The late branch takes the dedup that the other one has; one source, one exchange before it. Gaps have
-    a source and a decoding of their own."""
+    """The late branch takes the dedup that the other one has; one exchange before it, and one source, whose
+    records go to Python only where it has not decoded them itself. Gaps have a source and a decoding of their
+    own."""
     plan = plans["slices"]
     assert plan.count("decode_trades(") == 1
     assert plan.count("decode_gaps(") == 1
@@ -53,8 +47,12 @@ def test_a_trade_is_decoded_and_deduplicated_once_for_both_branches(plans: dict[
     assert operators(plan).count("TableSourceScan") == 2
     assert operators(plan).count("Deduplicate") == 1
     assert "Rank(" not in plan
-    [reused] = re.findall(r"Reused\(reference_id=\[(\d+)\]\)", plan)
-    assert f"(reuse_id=[{reused}])" in next(line for line in plan.splitlines() if "Deduplicate(" in line)
+    lines = plan.splitlines()
+    before_python = lines[next(at for at, line in enumerate(lines) if "decode_trades(" in line) + 1]
+    assert "IS NOT TRUE AND payload IS NOT NULL" in before_python
+    for reused in re.findall(r"Reused\(reference_id=\[(\d+)\]\)", plan):
+        [whole] = [line for line in lines if f"(reuse_id=[{reused}])" in line]
+        assert "Deduplicate(" in whole or "default_database, trades," in whole
 
 
 def test_dedup_keeps_the_first_of_each_identity_and_no_more(plans: dict[str, str]) -> None:
@@ -67,10 +65,12 @@ def test_dedup_keeps_the_first_of_each_identity_and_no_more(plans: dict[str, str
 
 
 def test_the_two_branches_divide_every_trade_between_them(plans: dict[str, str]) -> None:
-    """The late one is whatever is not true for the other, an unknown watermark included."""
-    on_time, late = re.findall(r"where=\[(.*CURRENT_WATERMARK.*)\]\)", plans["slices"])
-    assert "on_time AND" in on_time
-    assert late == f"{on_time} IS NOT TRUE"
+    """The late one is whatever is not true for the other, an unknown watermark included; what is no trade has
+    no symbol, and is in neither."""
+    known = re.escape(" AND symbol IS NOT NULL")
+    on_time, late = re.findall(rf"where=\[\((.*CURRENT_WATERMARK.*){known}\)\]\)", plans["slices"])
+    assert on_time.startswith("on_time AND")
+    assert late == f"({on_time}) IS NOT TRUE"
 
 
 def test_slices_are_summed_before_they_are_exchanged(plans: dict[str, str]) -> None:

@@ -15,9 +15,10 @@ def usual_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def install(home: Path, version: str) -> Path:
     """A JDK as far as we look at it."""
     (home / "bin").mkdir(parents=True)
-    java = home / "bin/java"
-    java.write_text("#!/bin/sh\n", encoding="utf-8")
-    java.chmod(0o755)
+    for name in ("java", "javac"):
+        program = home / "bin" / name
+        program.write_text("#!/bin/sh\n", encoding="utf-8")
+        program.chmod(0o755)
     (home / "release").write_text(f'IMPLEMENTOR="Somebody"\nJAVA_VERSION="{version}"\n', encoding="utf-8")
     return home
 
@@ -41,6 +42,13 @@ def test_a_newer_default_is_passed_over(tmp_path: Path) -> None:
     newer = install(tmp_path / "jdk-25", "25.0.1")
     home = install(tmp_path / "jvm/temurin-17-jdk", "17.0.9")
     assert find_jdk({"JAVA_HOME": str(newer), "PATH": str(newer / "bin")}) == home
+
+
+def test_one_without_a_compiler_is_passed_over(tmp_path: Path) -> None:
+    """A JRE runs servers, and cannot make our jar."""
+    runtime, home = install(tmp_path / "jre", "17.0.9"), install(tmp_path / "jvm/java-17", "17.0.9")
+    (runtime / "bin/javac").unlink()
+    assert find_jdk({"JAVA_HOME": str(runtime), "PATH": str(runtime / "bin")}) == home
 
 
 def test_no_17_anywhere_is_none(tmp_path: Path) -> None:

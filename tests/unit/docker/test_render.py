@@ -7,9 +7,10 @@ from zipfile import ZipFile
 import pytest
 import yaml
 
+from docker.local import flink_libraries
 from docker.local.java import find_jdk
 from docker.local.parts import JOBS
-from docker.local.render import FLINK_HOME, SYSTEM_MARK, render, server_environment
+from docker.local.render import SYSTEM_MARK, render, server_environment
 from docker.local.settings import PROJECT, LocalSettings
 
 NO_JDK = Path("/nonexistent")
@@ -69,6 +70,7 @@ def test_the_web_ui_offers_our_jobs_if_asked_to(settings: LocalSettings) -> None
     jdk = find_jdk(os.environ)
     assert jdk is not None
     settings = settings.model_copy(update={"flink_web_submit": True})
+    flink_libraries.complete(settings.folders, jdk)
     render(settings, jdk)
     render(settings, jdk)
     rendered = yaml.safe_load((settings.folders.conf / "flink/config.yaml").read_text(encoding="utf-8"))
@@ -80,16 +82,6 @@ def test_the_web_ui_offers_our_jobs_if_asked_to(settings: LocalSettings) -> None
             manifest = archive.read("META-INF/MANIFEST.MF").decode()
             main_class = manifest.split("Main-Class: ")[1].splitlines()[0]
             assert f"{main_class}.class" in archive.namelist()
-
-
-def test_flink_finds_all_its_jars_in_one_folder(settings: LocalSettings) -> None:
-    """Cluster and client share this classpath; an outdated link is replaced."""
-    outdated = settings.folders.lib / "flink" / next(FLINK_HOME.glob("lib/flink-dist-*.jar")).name
-    outdated.symlink_to("/nowhere.jar")
-    render(settings, NO_JDK)
-    names = {path.name.rsplit("-", 1)[0] for path in (settings.folders.lib / "flink").glob("*.jar")}
-    assert {"flink-dist", "flink-python", "flink-table-runtime"} <= names
-    assert all(path.is_file() for path in (settings.folders.lib / "flink").iterdir())
 
 
 def test_every_part_finds_the_servers_and_carries_the_mark(settings: LocalSettings, tmp_path: Path) -> None:

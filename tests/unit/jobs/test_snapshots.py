@@ -10,7 +10,7 @@ from jobs.settings import JobSettings
 from jobs.snapshots import Snapshots, checkpoint_uri, local_path, savepoint_uri, state_name
 from schemas.errors import ConfigurationError
 
-STATE, STORE_STATE = "layout4-generation0", "layout6-generation0"
+STATE, STORE_STATE = "layout5-generation0", "layout6-generation0"
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_what_earlier_runs_left_can_be_dropped(snapshots: Snapshots) -> None:
     savepoint(snapshots, "stop", 20)
     kept = checkpoint(snapshots, "now", 1, 30)
     (kept.parent / "shared").mkdir()
-    for folder in ("first/chk-3", "layout4-generation7/x/chk-1", "layout1-generation0/y/chk-1"):
+    for folder in ("first/chk-3", "layout5-generation7/x/chk-1", "layout1-generation0/y/chk-1"):
         _snapshot(snapshots.checkpoints / folder, 40, complete=True)
-    for folder in ("savepoint-first", "layout4-generation7/savepoint-x"):
+    for folder in ("savepoint-first", "layout5-generation7/savepoint-x"):
         _snapshot(snapshots.savepoints / folder, 40, complete=True)
     snapshots.drop_all_but("now")
     assert files(snapshots.checkpoints) == {f"{STATE}/now/chk-1/_metadata", f"{STATE}/now/chk-1/state"}
@@ -108,7 +108,7 @@ def test_flink_writes_where_the_newest_is_looked_for(tmp_path: Path) -> None:
 def test_bars_of_another_generation_begin_without_state(tmp_path: Path) -> None:
     """They are rebuilt from Kafka; what was stored need not be stored again."""
     settings = JobSettings(generation=4)
-    assert state_name(settings, "market.bars") == "layout4-generation4"
+    assert state_name(settings, "market.bars") == "layout5-generation4"
     assert state_name(settings, "market.store") == STORE_STATE
     old = checkpoint(of(tmp_path, generation=3), "a", 1, 10)
     assert of(tmp_path, generation=3).newest() == old
