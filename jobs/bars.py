@@ -1,10 +1,10 @@
 """The ``bars`` job: trades and quotes in; candles of every interval and alerts out. Bars of providers in, the
 same with indicators out. Kafka to Kafka; it never touches Cassandra.
 
-trades -> decode -> dedup -+-> on time: slices of 0.2 s, summed in SQL -+-> bars, by symbol ---+-> records
+trades -> decode -> dedup -+-> on time: slices of 0.2 s, summed in SQL -+-> bars, of a symbol -+-> records
                            +-> late, corrections: each by itself -------+                      |
 gaps -> decode ------------------------- each by itself ----------------+                      |
-quotes -> decode ----------+-> on time: slices of 1 s ------------------+-> quotes, by symbol -+
+quotes -> decode ----------+-> on time: slices of 1 s ------------------+-> quotes ------------+
                            +-> late: each by itself --------------------+
 bars of providers -> decode -> indicators, by symbol and provider ------------> records
 """
@@ -22,11 +22,12 @@ from jobs.flink.decode_functions import (
     DecodeTrades,
     decode_function,
 )
-from jobs.flink.keyed import keyed_rows
+from jobs.flink.keyed import keyed_rows, process
 from jobs.flink.provider_bar_function import PROVIDER_BAR_COLUMNS, ProviderBarFunction
 from jobs.flink.quote_function import QUOTE_SLICE_COLUMNS, QuoteFunction
 from jobs.flink.records import RECORD
-from jobs.flink.tables import RARE, RAW, TICKS, UNHURRIED, sink_table, source_table
+from jobs.flink.symbol_groups import group_of
+from jobs.flink.tables import PROMPT, RARE, RAW, UNHURRIED, sink_table, source_table
 from jobs.flink.trade_format import COLUMNS, trade_values
 from jobs.settings import JobSettings
 from schemas.avro_codec import SchemaJson
@@ -125,7 +126,7 @@ def build(
     outputs = [topics.candles, topics.alerts, topics.provider_candles, topics.dead_letter]
     trades = trade_values(ids[topics.trades], settings.clock_skew_us)
     inputs = (
-        (topics.trades, trades, DecodeTrades, TICKS),
+        (topics.trades, trades, DecodeTrades, PROMPT),
         (topics.quotes, RAW, DecodeQuotes, UNHURRIED),  # judged by the second
         (topics.gaps, RAW, DecodeGaps, RARE),
     )
@@ -139,18 +140,11 @@ def build(
     tables.execute_sql(sink_table(settings, "records", outputs))
     create_views(tables, settings.slice_ms)
 
-    bars = (
-        keyed_rows(tables, "slices", SLICE_COLUMNS)
-        .process(BarFunction(settings, ids), RECORD)
-        .name("bars")
-        .uid("symbols")
-    )
-    quotes = (
-        keyed_rows(tables, "quote_slices", QUOTE_SLICE_COLUMNS)
-        .process(QuoteFunction(settings, ids), RECORD)
-        .name("quotes")
-        .uid("symbol_quotes")
-    )
+    group = group_of(settings.symbol_groups)
+    slices = keyed_rows(tables, "slices", group, SLICE_COLUMNS)
+    bars = process(slices, BarFunction(settings, ids), RECORD).name("bars").uid("symbols")
+    slices = keyed_rows(tables, "quote_slices", group, QUOTE_SLICE_COLUMNS)
+    quotes = process(slices, QuoteFunction(settings, ids), RECORD).name("quotes").uid("symbol_quotes")
     statements = tables.create_statement_set()
     others = provider_bars(tables, settings, schemas, ids)
     statements.add_insert("records", tables.from_data_stream(bars.union(quotes, others)))
@@ -168,12 +162,9 @@ def provider_bars(
     function = decode_function(DecodeProviderBars, settings, schemas)
     tables.create_temporary_function("decode_provider_bars", function)
     tables.execute_sql(f"CREATE TEMPORARY VIEW decoded_provider_bars AS {DECODED_PROVIDER_BARS}")
-    return (
-        keyed_rows(tables, "decoded_provider_bars", PROVIDER_BAR_COLUMNS)
-        .process(ProviderBarFunction(settings, ids), RECORD)
-        .name("provider_bars")
-        .uid("provider_bars")
-    )
+    rows = keyed_rows(tables, "decoded_provider_bars", "series", PROVIDER_BAR_COLUMNS)
+    records = process(rows, ProviderBarFunction(settings, ids), RECORD)
+    return records.name("provider_bars").uid("provider_bars")
 
 
 def create_views(tables: StreamTableEnvironment, slice_ms: int) -> None:

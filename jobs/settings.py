@@ -40,11 +40,18 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
     max_parallelism: int = Field(
         128, ge=1, description="upper bound of parallelism; fixed for a state's life"
     )
+    symbol_groups: int = Field(
+        16,
+        ge=1,
+        le=256,
+        description="groups of symbols that are kept under one key; some times as many as parallel instances,"
+        " and a number of its own for each state: change it together with GENERATION",
+    )
     checkpoint_interval_ms: Milliseconds = Field(5000, description="time between checkpoints")
     buffer_timeout_ms: Milliseconds = Field(10, description="longest wait of a record for its network buffer")
     bundle_time_ms: Milliseconds = Field(50, description="longest wait of a record for its Python batch")
     bundle_size: int = Field(2000, ge=1, description="records of a full Python batch")
-    watermark_interval_ms: Milliseconds = Field(50, description="time between watermarks")
+    watermark_interval_ms: Milliseconds = Field(20, description="time between watermarks")
     watermark_delay_ms: int = Field(20, ge=0, description="watermark = greatest record time - this")
     slice_ms: int = Field(
         200,

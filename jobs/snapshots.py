@@ -52,7 +52,7 @@ class Snapshots:
 
     def _refuse_older_layout(self) -> None:
         generation = self.state.partition("-")[2]
-        older = [f"layout{layout}-{generation}/" for layout in range(2, BARS_LAYOUT)]
+        older = [f"layout*-{generation}/"]
         if generation == "generation0":
             older.append("")  # layout 1 had no folder of its own
         found = [
@@ -63,8 +63,9 @@ class Snapshots:
         ]
         if found:
             raise ConfigurationError(
-                f"the state in {found[0]} was written by an older version and cannot be read:"
-                f" raise GENERATION by one, and the bars are rebuilt from Kafka and win over the old ones"
+                f"the state in {found[0]} was written by an older version, or with another SYMBOL_GROUPS, and"
+                f" cannot be read: raise GENERATION by one, and the bars are rebuilt from Kafka and win over"
+                f" the old ones"
             )
 
     def drop_all_but(self, job_id: str) -> None:
@@ -79,7 +80,7 @@ class Snapshots:
 def state_name(settings: JobSettings, job: str) -> str:
     """Folder of the state that a job can go on from. Bars of another generation begin without any."""
     if _makes_bars(job):
-        return f"layout{BARS_LAYOUT}-generation{settings.generation}"
+        return f"layout{BARS_LAYOUT}.{settings.symbol_groups}-generation{settings.generation}"
     return f"layout{STORE_LAYOUT}-generation0"
 
 

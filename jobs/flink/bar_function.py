@@ -19,6 +19,7 @@ from jobs.domain.totals import Slice
 from jobs.flink.markets import Markets
 from jobs.flink.records import Records
 from jobs.flink.state_mapping import StateMapping
+from jobs.flink.symbol_groups import GroupTimers, SymbolEntries
 from jobs.flink.worker import prepare_worker
 from jobs.settings import JobSettings
 from schemas.events import Alert, Candle
@@ -32,12 +33,12 @@ SLICE_COLUMNS = ("symbol", "source", "event_time", "first_key", "last_key", "hig
 which is a slice by itself. ``delay`` is the least time (us) from an event to its being decoded."""
 
 BARS, ANOMALIES = "bars", "anomalies"
-"""Entries of the state of a symbol. In one map what a batch has changed is one request to the TaskManager for
-each symbol; as two values it would be four."""
+"""Entries of a symbol in the state of its group."""
 
 
 class BarFunction(KeyedProcessFunction):
-    """Slices of a symbol in, encoded candles, alerts and dead letters out. Timers are in event time."""
+    """Slices of a group of symbols in, encoded candles, alerts and dead letters out. Timers are in event
+    time."""
 
     def __init__(self, settings: JobSettings, schema_ids: Mapping[str, int]) -> None:
         self._settings = settings
@@ -46,12 +47,11 @@ class BarFunction(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         prepare_worker()
         settings = self._settings
-        self._state = StateMapping(runtime_context, "symbol")
-        self._memory = Memory(
-            indicators=StateMapping(runtime_context, "indicators"),
-            trades=StateMapping(runtime_context, "trades"),
-            cache=IndicatorCache(),
-        )
+        self._state = StateMapping(runtime_context, "symbols")
+        self._timers = GroupTimers(self._state)
+        self._indicators = StateMapping(runtime_context, "indicators")
+        self._trades = StateMapping(runtime_context, "trades")
+        self._cache = IndicatorCache()
         self._shelf = bar_state.BookShelf()
         self._rules = settings.rules
         self._markets = Markets(settings)
@@ -62,8 +62,9 @@ class BarFunction(KeyedProcessFunction):
 
     def process_element(self, row: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         symbol, log = row[0], row[16]
-        now = self._now(symbol, ctx.timer_service().current_watermark() * 1000, row[2])
-        book = self._shelf.load(symbol, self._state.get(BARS))
+        timers, state = ctx.timer_service(), SymbolEntries(self._state, symbol)
+        now = self._now(symbol, timers.current_watermark() * 1000, row[2])
+        book = self._shelf.load(symbol, state.get(BARS))
         try:
             if log is not None and trade_log.is_correction(log):
                 seen, change = None, book.correct(symbol, log, now)
@@ -74,8 +75,8 @@ class BarFunction(KeyedProcessFunction):
         except TooLateError as error:
             yield self._records.letter("too_late", f"{symbol}: {error}", row[17], row[18], row[19])
             return
-        self._state[BARS] = self._shelf.dump(symbol, book)
-        anomalies = self._load_anomalies(symbol, now)
+        state[BARS] = self._shelf.dump(symbol, book)
+        anomalies = self._load_anomalies(symbol, state, now)
         timer = anomalies.next_timer()
         alerts = []
         if log is not None and coverage.is_gap(log):
@@ -84,24 +85,26 @@ class BarFunction(KeyedProcessFunction):
             alerts += anomalies.on_slice(seen, _minute_of(seen.event_time, change.candles), now.clock)
             self._observe(row, now.clock)
         yield from self._results(symbol, change, anomalies, alerts, now)
-        self._state[ANOMALIES] = anomalies.dump()
+        state[ANOMALIES] = anomalies.dump()
         due = anomalies.next_timer()
         for at in (*change.timers, *([due] if due is not None and due != timer else [])):
-            ctx.timer_service().register_event_time_timer(-(-at // 1000))
+            self._timers.register(symbol, at, timers)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        symbol = ctx.get_current_key()
-        now = self._now(symbol, timestamp * 1000, timestamp * 1000)
-        book = self._shelf.load(symbol, self._state.get(BARS))
-        change = book.advance(symbol, now)
-        self._state[BARS] = self._shelf.dump(symbol, book)
-        anomalies = self._load_anomalies(symbol, now)
-        yield from self._results(symbol, change, anomalies, [], now)
-        yield from map(self._records.alert, anomalies.on_watermark(timestamp * 1000, now.clock))
-        self._state[ANOMALIES] = anomalies.dump()
-        due = anomalies.next_timer()
-        for at in (*change.timers, *([due] if due is not None and due > timestamp * 1000 else [])):
-            ctx.timer_service().register_event_time_timer(-(-at // 1000))
+        timers, at = ctx.timer_service(), timestamp * 1000
+        for symbol in self._timers.due(timestamp):
+            state = SymbolEntries(self._state, symbol)
+            now = self._now(symbol, at, at)
+            book = self._shelf.load(symbol, state.get(BARS))
+            change = book.advance(symbol, now)
+            state[BARS] = self._shelf.dump(symbol, book)
+            anomalies = self._load_anomalies(symbol, state, now)
+            yield from self._results(symbol, change, anomalies, [], now)
+            yield from map(self._records.alert, anomalies.on_watermark(at, now.clock))
+            state[ANOMALIES] = anomalies.dump()
+            due = anomalies.next_timer()
+            for time_us in (*change.timers, *([due] if due is not None and due > at else [])):
+                self._timers.register(symbol, time_us, timers)
 
     def _now(self, symbol: str, watermark: int, event_time: int) -> Now:
         """What the domain may know, at ``event_time`` of the symbol's market."""
@@ -111,13 +114,17 @@ class BarFunction(KeyedProcessFunction):
             clock=clock,
             rules=self._rules,
             market=self._markets.market(symbol),
-            memory=self._memory,
+            memory=Memory(
+                indicators=SymbolEntries(self._indicators, symbol),
+                trades=SymbolEntries(self._trades, symbol),
+                cache=self._cache,
+            ),
             may_show=partial(self._budget.may_show, symbol, (clock - event_time) / 1e6),
         )
 
-    def _load_anomalies(self, symbol: str, now: Now) -> SymbolAnomalies:
+    def _load_anomalies(self, symbol: str, state: SymbolEntries, now: Now) -> SymbolAnomalies:
         thresholds = self._markets.thresholds(symbol)
-        return SymbolAnomalies.load(self._state.get(ANOMALIES), thresholds, now.market.calendar)
+        return SymbolAnomalies.load(state.get(ANOMALIES), thresholds, now.market.calendar)
 
     def _results(
         self, symbol: str, change: Change, anomalies: SymbolAnomalies, alerts: list[Alert], now: Now

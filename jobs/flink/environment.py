@@ -25,6 +25,9 @@ LIBRARIES = (
 )
 """Of Flink, the connector, and what of our jobs runs in the JVM: see jobs/java."""
 
+STATE_CACHE_ENTRIES = 4_000
+"""Of each group of symbols, which has two for each of its symbols, and some."""
+
 STATE_CACHE_BYTES = 64 * 1024 * 1024
 """Of state that a worker keeps between two bundles instead of asking for it again. To Beam it is bytes; to
 PyFlink, whose default is 1,000, it is a number of states, which are bounded by the number of symbols."""
@@ -61,6 +64,8 @@ def configuration(settings: JobSettings, job: str, restore_from: str | None = No
         "python.fn-execution.bundle.size": str(settings.bundle_size),
         "python.fn-execution.arrow.batch.size": str(settings.bundle_size),
         "python.state.cache-size": str(STATE_CACHE_BYTES),
+        "python.map-state.read-cache-size": str(STATE_CACHE_ENTRIES),
+        "python.map-state.write-cache-size": str(STATE_CACHE_ENTRIES),
         "python.executable": settings.python_executable or sys.executable,
         "python.client.executable": sys.executable,
         "python.files": ",".join(shipped_files()),

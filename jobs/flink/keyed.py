@@ -1,7 +1,9 @@
-"""Rows of a table as a stream that is keyed by one of their columns."""
+"""Rows of a table as a stream that is keyed, and what Python makes of it."""
 
 from pyflink.common import TypeInformation, Types
-from pyflink.datastream.data_stream import KeyedStream
+from pyflink.datastream import DataStream, KeyedProcessFunction
+from pyflink.datastream.data_stream import KeyedStream, _get_one_input_stream_operator
+from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFunction
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 from pyflink.table.types import (
@@ -24,8 +26,8 @@ _TYPES: dict[type[DataType], TypeInformation] = {
 }
 
 
-def keyed_rows(tables: StreamTableEnvironment, view: str, columns: tuple[str, ...]) -> KeyedStream:
-    """Some columns of a view as rows, keyed by the first one, which is text.
+def keyed_rows(tables: StreamTableEnvironment, view: str, key: str, columns: tuple[str, ...]) -> KeyedStream:
+    """Some columns of a view as rows, keyed by an expression in SQL, which is text.
 
     What ``key_by`` does with a Python operator of its own, for which each row goes to Python and back and
     waits for a batch twice, is done in SQL: a stream is keyed once its rows are pairs of key and value.
@@ -33,8 +35,20 @@ def keyed_rows(tables: StreamTableEnvironment, view: str, columns: tuple[str, ..
     quoted = [f"`{name}`" for name in columns]
     types = tables.from_path(view).get_schema()
     value = Types.ROW([_TYPES[type(types.get_field_data_type(name))] for name in columns])
-    pairs = tables.sql_query(f"SELECT {quoted[0]}, ROW({', '.join(quoted)}) FROM {view}")  # noqa: S608
+    pairs = tables.sql_query(f"SELECT {key}, ROW({', '.join(quoted)}) FROM {view}")  # noqa: S608
     stream = tables.to_append_stream(pairs, Types.ROW([Types.STRING(), value]))
     selector = get_gateway().jvm.KeyByKeySelector()
     key_type = Types.ROW([Types.STRING()]).get_java_type_info()
     return KeyedStream(stream._j_data_stream.keyBy(selector, key_type), value, stream)
+
+
+def process(stream: KeyedStream, function: KeyedProcessFunction, output: TypeInformation) -> DataStream:
+    """What ``stream.process`` does, by an operator whose Python batches end with each watermark: see
+    jobs/java."""
+    shipped, output_type = _get_one_input_stream_operator(
+        stream, function, UserDefinedDataStreamFunction.KEYED_PROCESS, output
+    )
+    stream_of_java = stream._j_data_stream
+    input_type = stream_of_java.getTransformation().getOutputType()
+    operator = get_gateway().jvm.tickstream.PromptKeyedProcess(shipped, input_type)
+    return DataStream(stream_of_java.transform("KEYED PROCESS", output_type, operator))

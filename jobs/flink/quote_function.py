@@ -12,6 +12,7 @@ from jobs.flink.bar_function import ANOMALIES, now_us
 from jobs.flink.markets import Markets
 from jobs.flink.records import Records
 from jobs.flink.state_mapping import StateMapping
+from jobs.flink.symbol_groups import SymbolEntries
 from jobs.settings import JobSettings
 from schemas.topics import Topics
 
@@ -20,14 +21,14 @@ QUOTE_SLICE_COLUMNS = ("symbol", "latest", "quotes", "crossed")
 
 
 class QuoteFunction(KeyedProcessFunction):
-    """Slices of quotes of a symbol in, encoded alerts out."""
+    """Slices of quotes of a group of symbols in, encoded alerts out."""
 
     def __init__(self, settings: JobSettings, schema_ids: Mapping[str, int]) -> None:
         self._settings = settings
         self._schema_ids = schema_ids
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._state = StateMapping(runtime_context, "symbol_quotes")
+        self._state = StateMapping(runtime_context, "symbols")
         self._markets = Markets(self._settings)
         self._records = Records(Topics(self._settings.topic_prefix), self._schema_ids)
 
@@ -37,7 +38,8 @@ class QuoteFunction(KeyedProcessFunction):
         ctx: KeyedProcessFunction.Context,  # noqa: ARG002 -- Flink's signature
     ) -> Iterator[Row]:
         symbol, latest, quotes, crossed = row
-        anomalies = QuoteAnomalies.load(self._state.get(ANOMALIES), self._markets.thresholds(symbol))
+        state = SymbolEntries(self._state, symbol)
+        anomalies = QuoteAnomalies.load(state.get(ANOMALIES), self._markets.thresholds(symbol))
         alerts = anomalies.on_quotes(quote_key.unpack(symbol, latest), quotes, crossed, now_us())
-        self._state[ANOMALIES] = anomalies.dump()
+        state[ANOMALIES] = anomalies.dump()
         yield from map(self._records.alert, alerts)

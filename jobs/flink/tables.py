@@ -25,6 +25,8 @@ class Gather(NamedTuple):
 
 
 TICKS = Gather(FETCH_BYTES, 50)
+PROMPT = Gather(FETCH_BYTES, 20)
+"""Of a topic of which no Python batch is made."""
 UNHURRIED = Gather(FETCH_BYTES, 250)
 """For what nobody waits for."""
 RARE = Gather(1, 500)

@@ -8,12 +8,16 @@ from schemas.intervals import INTERVALS, MINUTE_US
 MOST = 15.0
 """Times ``every``: so seldom is the longest bar written."""
 
+MOST_A_SECOND = 200
+"""Live bars of a minute, of all symbols. Each is two rows that will be written again; of some hundred symbols
+they would cost Cassandra more than all trades. What is newest the API has from Kafka."""
+
 
 class LiveBars:
     """Lets every final bar through, and of each live one the newest version, at most once in ``every``
     seconds if it is of a minute, of a longer one in as many times that as it has minutes, up to MOST: what
     changes it less is not worth a write of its own, and rows that are rewritten often cost Cassandra
-    compaction.
+    compaction. With so many symbols that it would be MOST_A_SECOND and more, all of them wait longer.
 
     What comes sooner is held, and goes with the first batch after its time unless something newer has taken
     its place: a day's bar may be final hours after the last trade, but its last minute's is soon, and brings
@@ -21,14 +25,15 @@ class LiveBars:
     """
 
     def __init__(self, every: float, clock: Callable[[], float]) -> None:
-        self._every = {
-            interval: every * min(MOST, length / MINUTE_US) for interval, length in INTERVALS.items()
-        }
+        self._every = every
+        self._times = {interval: min(MOST, length / MINUTE_US) for interval, length in INTERVALS.items()}
         self._clock = clock
         self._written: dict[tuple[str, str], tuple[int, float]] = {}
         """(symbol, interval) -> (start of the live bar last written, when)"""
         self._held: dict[str, dict[str, Candle]] = {interval: {} for interval in INTERVALS}
         """interval -> symbol -> the live bar that came too soon; the one held longest first"""
+        self._symbols: set[str] = set()
+        """Of which a live bar of a minute has been written."""
 
     def due(self, candles: Iterable[Candle]) -> list[Candle]:
         """The candles to write now: every final version, and of each live bar the greatest one."""
@@ -48,7 +53,7 @@ class LiveBars:
         for interval, held in self._held.items():
             while held:
                 symbol = next(iter(held))
-                if now - self._written[symbol, interval][1] < self._every[interval]:
+                if now - self._written[symbol, interval][1] < self._pause(interval):
                     break
                 yield held.pop(symbol)
 
@@ -60,9 +65,14 @@ class LiveBars:
                 del held[symbol]
             return True
         start, at = self._written.get(key, (None, 0.0))
-        if start == candle.start and now - at < self._every[interval]:
+        if start == candle.start and now - at < self._pause(interval):
             held[symbol] = candle
             return False
         held.pop(symbol, None)
         self._written[key] = (candle.start, now)
+        if interval == "1m":
+            self._symbols.add(symbol)
         return True
+
+    def _pause(self, interval: str) -> float:
+        return max(self._every, len(self._symbols) / MOST_A_SECOND) * self._times[interval]

@@ -194,6 +194,24 @@ def test_a_bar_is_final_when_the_watermark_has_passed_its_grace(flink: FakeFlink
     assert [(bar.interval, bar.final, bar.version) for bar in final] == [("1m", True, 3)]
 
 
+def test_symbols_of_a_group_have_bars_and_timers_of_their_own(flink: FakeFlink) -> None:
+    """One that trades a minute later is final a minute later, at the same key."""
+    flink.element(row(0, price=1.5))
+    flink.element(("MSFT", *row(7, price=2.5)[1:]))
+    flink.element(("NVDA", *row(MINUTE_US, price=3.5)[1:]))
+    final_ms = (START_US + MINUTE_US) // 1000 + 500
+
+    def finals(at_ms: int) -> list[tuple[str, float | None, int]]:
+        decoder = Decoder(Candle, lambda _: None, KNOWN)
+        bars = [decoder.decode(record[2]) for record in flink.advance(at_ms)]
+        return [(bar.symbol, bar.close, bar.trades) for bar in bars if bar.final and bar.interval == "1m"]
+
+    assert finals(final_ms) == [("AAPL", 1.5, 1), ("MSFT", 2.5, 1)]
+    assert finals(final_ms + 60_000) == [("NVDA", 3.5, 1)]
+    flink.element(("MSFT", *row(2 * MINUTE_US, price=4.5)[1:]))
+    assert finals(final_ms + 2 * 60_000) == [("MSFT", 4.5, 1)]
+
+
 def test_state_is_kept_between_elements_and_timers(flink: FakeFlink) -> None:
     """And no timer is left after the last bar is final."""
     flink.element(row(0))

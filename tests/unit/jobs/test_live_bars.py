@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from jobs.sinks.live_bars import LiveBars
+from jobs.sinks.live_bars import MOST_A_SECOND, LiveBars
 from schemas.events import Candle
 from schemas.intervals import MINUTE_US
 
@@ -49,6 +49,21 @@ def test_what_came_too_soon_is_written_with_a_later_batch() -> None:
     assert bars.due([other]) == [replace(day, version=6), other]
     clock.now = 45.0
     assert bars.due([]) == []
+
+
+def test_with_many_symbols_all_of_them_wait_longer() -> None:
+    """So that no more are written in a second than may be, whatever the number of symbols; final ones are."""
+    clock = Clock()
+    bars = LiveBars(1.0, clock)
+    symbols = [replace(LIVE, symbol=f"S{number}") for number in range(3 * MOST_A_SECOND)]
+    assert len(bars.due(symbols)) == len(symbols)
+    clock.now = 2.9
+    assert bars.due([replace(each, version=4) for each in symbols]) == []
+    assert bars.due([replace(symbols[0], version=7, final=True)]) == [
+        replace(symbols[0], version=7, final=True)
+    ]
+    clock.now = 3.0
+    assert len(bars.due([])) == len(symbols) - 1
 
 
 @pytest.mark.parametrize(
