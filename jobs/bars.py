@@ -33,6 +33,9 @@ from jobs.settings import JobSettings
 from schemas.avro_codec import SchemaJson
 from schemas.topics import Topics
 
+# A filter on what Python has decoded takes the one before Python along, behind it: each heartbeat is a batch
+# then, which the watermark waits for. So trades are filtered behind dedup, and what is no gap by the bars.
+
 # What the source has decoded, and whose record says the same time.
 PLAIN = "TO_TIMESTAMP_LTZ(event_time / 1000, 3) = record_time"
 
@@ -83,7 +86,7 @@ LATE_SLICES = """
 
 # Of a gap there is nothing to sum. Its topic has heartbeats of its own: no watermark passes what it tells.
 GAP_SLICES = """
-    SELECT gap.symbol AS symbol, gap.source AS source, gap.event_time AS event_time,
+    SELECT COALESCE(gap.symbol, '') AS symbol, gap.source AS source, gap.event_time AS event_time,
            CAST(NULL AS STRING) AS first_key, CAST(NULL AS STRING) AS last_key,
            CAST(NULL AS DOUBLE) AS high, CAST(NULL AS DOUBLE) AS low,
            CAST(0 AS BIGINT) AS volume_units, CAST(0 AS BIGINT) AS volume_billionths,
@@ -93,8 +96,7 @@ GAP_SLICES = """
            FALSE AS correctable, gap.log AS log,
            `partition` AS from_partition, `offset` AS from_offset, payload
     FROM (SELECT decode_gaps(payload, record_time, `partition`, `offset`) AS gap, * FROM gaps
-          WHERE payload IS NOT NULL)
-    WHERE gap.symbol IS NOT NULL"""
+          WHERE payload IS NOT NULL)"""
 
 DECODED_QUOTES = f"""
     SELECT {", ".join(f"quote.`{name}` AS `{name}`" for name in QUOTE)}, record_time

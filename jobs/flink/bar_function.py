@@ -62,6 +62,8 @@ class BarFunction(KeyedProcessFunction):
 
     def process_element(self, row: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         symbol, log = row[0], row[16]
+        if not symbol:
+            return  # what was decoded is no gap for these bars
         timers, state = ctx.timer_service(), SymbolEntries(self._state, symbol)
         now = self._now(symbol, timers.current_watermark() * 1000, row[2])
         book = self._shelf.load(symbol, state.get(BARS))

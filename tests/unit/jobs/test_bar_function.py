@@ -194,6 +194,12 @@ def test_a_bar_is_final_when_the_watermark_has_passed_its_grace(flink: FakeFlink
     assert [(bar.interval, bar.final, bar.version) for bar in final] == [("1m", True, 3)]
 
 
+def test_what_is_no_gap_makes_nothing(flink: FakeFlink) -> None:
+    """Not even state."""
+    assert flink.element(("", *gap_row(a_gap(0, 1))[1:])) == []
+    assert flink.maps["symbols"].entries == {}
+
+
 def test_symbols_of_a_group_have_bars_and_timers_of_their_own(flink: FakeFlink) -> None:
     """One that trades a minute later is final a minute later, at the same key."""
     flink.element(row(0, price=1.5))
