@@ -128,6 +128,16 @@ def flink_environment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def planner_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The environment of a process that brings up a JVM with Flink in it, and needs no server."""
+    if uses_running_servers():
+        return dict(os.environ)
+    request.getfixturevalue("kafka")  # with the first server the jars are there too
+    servers: Servers = request.getfixturevalue("servers")
+    return servers.environment
+
+
+@pytest.fixture(scope="session")
 def live_system(stage: Stage, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> LiveSystem:
     """The whole system as ``make run`` starts it, in larger batches and with half the trades: tests ask what
     is right, not how soon.

@@ -21,7 +21,7 @@ def trade_values(schema_id: int, clock_skew_us: int) -> Values:
     dated ``clock_skew_us`` ahead of its receipt."""
     options = {
         "schema-id": schema_id,
-        "fields": ";".join(fields()),
+        "fields": ";".join(_fields()),
         "symbol-pattern": SYMBOL.pattern,
         "longest-name": MAX_NAME_LENGTH,
         "largest-amount": MAX_AMOUNT,
@@ -33,7 +33,7 @@ def trade_values(schema_id: int, clock_skew_us: int) -> Values:
     )
 
 
-def fields() -> list[str]:
+def _fields() -> list[str]:
     """The fields of a trade in the order of our schema, ``name:type``."""
     return [f"{field['name']}:{_type(field['type'])}" for field in parsed_schema(Trade)["fields"]]
 

@@ -172,7 +172,7 @@ class CassandraWriter(HostStateListener):
 
     def _batches(self, groups: Iterable[_Partitions]) -> Iterable[RowBatch]:
         """What is full at once, the others at the end."""
-        open_batches: dict[Any, _OpenBatch] = {}
+        open_batches: dict[Any, RowBatch] = {}
         keyspace = self._session.keyspace
         replicas = self._session.cluster.metadata.get_replicas
         for partition, mutated in chain.from_iterable(group.items() for group in groups):
@@ -181,26 +181,13 @@ class CassandraWriter(HostStateListener):
             batch = open_batches.get(node)
             for rows in mutated.values():
                 if batch is None:
-                    batch = open_batches[node] = _OpenBatch(routing_key)
-                batch.rows += rows
-                batch.size += sum(map(len, rows))
+                    batch = open_batches[node] = RowBatch([], routing_key, keyspace)
+                batch.extend(rows)
                 if batch.size >= MAX_BATCH_BYTES:
-                    yield RowBatch(batch.rows, batch.routing_key, keyspace)
+                    yield batch
                     del open_batches[node]
                     batch = None
-        for batch in open_batches.values():
-            yield RowBatch(batch.rows, batch.routing_key, keyspace)
-
-
-class _OpenBatch:
-    """``routing_key``: of its first partition."""
-
-    __slots__ = ("routing_key", "rows", "size")
-
-    def __init__(self, routing_key: bytes) -> None:
-        self.routing_key = routing_key
-        self.rows: list[bytes] = []
-        self.size = 0
+        yield from open_batches.values()
 
 
 def _by_partition(mutations: Iterable[Mutation]) -> _Partitions:

@@ -28,12 +28,10 @@ class LiveBars:
         self._every = every
         self._times = {interval: min(MOST, length / MINUTE_US) for interval, length in INTERVALS.items()}
         self._clock = clock
-        self._written: dict[tuple[str, str], tuple[int, float]] = {}
-        """(symbol, interval) -> (start of the live bar last written, when)"""
+        self._written: dict[str, dict[str, tuple[int, float]]] = {interval: {} for interval in INTERVALS}
+        """interval -> symbol -> (start of the live bar last written, when)"""
         self._held: dict[str, dict[str, Candle]] = {interval: {} for interval in INTERVALS}
         """interval -> symbol -> the live bar that came too soon; the one held longest first"""
-        self._symbols: set[str] = set()
-        """Of which a live bar of a minute has been written."""
 
     def due(self, candles: Iterable[Candle]) -> list[Candle]:
         """The candles to write now: every final version, and of each live bar the greatest one."""
@@ -53,26 +51,24 @@ class LiveBars:
         for interval, held in self._held.items():
             while held:
                 symbol = next(iter(held))
-                if now - self._written[symbol, interval][1] < self._pause(interval):
+                if now - self._written[interval][symbol][1] < self._pause(interval):
                     break
                 yield held.pop(symbol)
 
     def _is_due(self, candle: Candle, now: float) -> bool:
-        symbol, interval = key = (candle.symbol, candle.interval)
-        held = self._held[interval]
+        symbol, interval = candle.symbol, candle.interval
+        held, written = self._held[interval], self._written[interval]
         if candle.final:
             if symbol in held and held[symbol].start <= candle.start:
                 del held[symbol]
             return True
-        start, at = self._written.get(key, (None, 0.0))
+        start, at = written.get(symbol, (None, 0.0))
         if start == candle.start and now - at < self._pause(interval):
             held[symbol] = candle
             return False
         held.pop(symbol, None)
-        self._written[key] = (candle.start, now)
-        if interval == "1m":
-            self._symbols.add(symbol)
+        written[symbol] = (candle.start, now)
         return True
 
     def _pause(self, interval: str) -> float:
-        return max(self._every, len(self._symbols) / MOST_A_SECOND) * self._times[interval]
+        return max(self._every, len(self._written["1m"]) / MOST_A_SECOND) * self._times[interval]

@@ -45,9 +45,16 @@ class RowBatch(BatchStatement):
     def __init__(self, rows: list[bytes], routing_key: bytes, keyspace: str) -> None:
         super().__init__(batch_type=BatchType.UNLOGGED)
         self.rows = self._statements_and_parameters = rows
+        self.size = sum(map(len, rows))
+        """Of its rows, in bytes."""
         self.routing_key = routing_key
         self.keyspace = keyspace
         self.is_idempotent = True
+
+    def extend(self, rows: Sequence[bytes]) -> None:
+        """Takes in further rows."""
+        self.rows.extend(rows)
+        self.size += sum(map(len, rows))
 
 
 class RowProtocol(ProtocolHandler):

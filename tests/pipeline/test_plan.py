@@ -50,9 +50,12 @@ def test_a_trade_is_decoded_and_deduplicated_once_for_both_branches(plans: dict[
     lines = plan.splitlines()
     before_python = lines[next(at for at, line in enumerate(lines) if "decode_trades(" in line) + 1]
     assert "IS NOT TRUE AND payload IS NOT NULL" in before_python
-    for reused in re.findall(r"Reused\(reference_id=\[(\d+)\]\)", plan):
-        [whole] = [line for line in lines if f"(reuse_id=[{reused}])" in line]
-        assert "Deduplicate(" in whole or "default_database, trades," in whole
+    source, dedup = sorted(re.findall(r"Reused\(reference_id=\[(\d+)\]\)", plan), key=int)
+    [whole] = [line for line in lines if f"(reuse_id=[{source}])" in line]
+    assert "TableSourceScan(" in whole
+    assert "default_database, trades," in whole
+    [whole] = [line for line in lines if f"(reuse_id=[{dedup}])" in line]
+    assert "Deduplicate(" in whole
 
 
 def test_dedup_keeps_the_first_of_each_identity_and_no_more(plans: dict[str, str]) -> None:

@@ -257,6 +257,8 @@ def test_ticks_of_a_minute_and_shard_are_one_mutation_whatever_their_tables(
     assert tables == {"quotes", "trades_bronze", "trades_silver"}
     latest = [row["symbol"] for table, row in sent_rows(session) if table == "latest_quotes"]
     assert latest == ["AAPL", "MSFT"]
+    elsewhere = {table for place, (table, _) in zip(places, rows, strict=True) if place == (None, None)}
+    assert elsewhere == {"latest_quotes"}
 
 
 @pytest.mark.parametrize("topic", stored_topics(TOPICS))
