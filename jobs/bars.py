@@ -144,7 +144,7 @@ def build(
 
     group = group_of(settings.symbol_groups)
     slices = keyed_rows(tables, "slices", group, SLICE_COLUMNS)
-    bars = process(slices, BarFunction(settings, ids), RECORD).name("bars").uid("symbols")
+    bars = process(slices, BarFunction(settings, ids), RECORD, SLICE_COLUMNS).name("bars").uid("symbols")
     slices = keyed_rows(tables, "quote_slices", group, QUOTE_SLICE_COLUMNS)
     quotes = process(slices, QuoteFunction(settings, ids), RECORD).name("quotes").uid("symbol_quotes")
     statements = tables.create_statement_set()

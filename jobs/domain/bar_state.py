@@ -17,7 +17,6 @@ trades little it reaches as far back as dedup memory at most. A gap takes about 
 the horizon.
 """
 
-from collections import OrderedDict
 from typing import Any
 
 import msgpack
@@ -94,32 +93,6 @@ def load(data: bytes | None) -> SymbolBars:
             for start, end, events, late, final, settled, missed in bars
         ]
     return book
-
-
-class BookShelf:
-    """Books of this process, each beside the bytes that it was dumped to, so that it need not be read again.
-
-    Only where the state is those very bytes is the book used, so it cannot change anything. A book that was
-    taken and not put back is gone, whatever was done to it. Bounded: the one that was put back first goes
-    first. A book takes about 10 kB.
-    """
-
-    def __init__(self, capacity: int = 2_000) -> None:
-        self._capacity = capacity
-        self._books: OrderedDict[str, tuple[bytes, SymbolBars]] = OrderedDict()
-
-    def load(self, symbol: str, data: bytes | None) -> SymbolBars:
-        """The book of a symbol; the same as the function ``load`` gives, and with its errors."""
-        kept = self._books.pop(symbol, None)
-        return kept[1] if kept is not None and kept[0] == data else load(data)
-
-    def dump(self, symbol: str, book: SymbolBars) -> bytes:
-        """The state's bytes. The book must not be changed any more but by who loads it again."""
-        data = dump(book)
-        self._books[symbol] = data, book
-        if len(self._books) > self._capacity:
-            self._books.popitem(last=False)
-        return data
 
 
 def _sparse(totals: Totals) -> Totals | None:

@@ -341,9 +341,10 @@ class SymbolBars:
             self.due.clear()
             self.live_shown_at = self.watermark
         else:
-            # Ever more rarely in silence: a replay passes days of it in a second.
-            silence = max(0, self.watermark - self.greatest_event_time - now.rules.live_every)
-            self._show_later(max(self.watermark, self.greatest_event_time) + silence, now, change)
+            # Ever more rarely: of thousands of symbols few can be shown, and a replay passes days of silence
+            # in a second.
+            waited = self.watermark - (self.live_shown_at or self.greatest_event_time)
+            self._show_later(self.watermark + max(0, waited - now.rules.live_every), now, change)
 
     def _show_later(self, since: int, now: Now, change: Change) -> None:
         if not self.live_timer:

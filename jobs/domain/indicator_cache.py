@@ -12,7 +12,7 @@ class IndicatorCache:
     the one used least recently goes first. An entry of the default indicators takes about 4 kB.
     """
 
-    def __init__(self, capacity: int = 12_000) -> None:
+    def __init__(self, capacity: int = 36_000) -> None:
         self._capacity = capacity
         self._entries: OrderedDict[tuple[str, str], tuple[object, State]] = OrderedDict()
 

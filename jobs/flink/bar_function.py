@@ -12,10 +12,13 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from jobs.domain import bar_state, coverage, order_key, trade_log
 from jobs.domain.amounts import join
 from jobs.domain.anomalies import LatencyMonitor, SliceSeen, SymbolAnomalies
+from jobs.domain.bars import SymbolBars
 from jobs.domain.context import Change, Memory, Now, TooLateError
 from jobs.domain.indicator_cache import IndicatorCache
 from jobs.domain.live_budget import LiveBudget
+from jobs.domain.shelf import Shelf
 from jobs.domain.totals import Slice
+from jobs.flink.keyed import Merge
 from jobs.flink.markets import Markets
 from jobs.flink.records import Records
 from jobs.flink.state_mapping import StateMapping
@@ -25,12 +28,18 @@ from jobs.settings import JobSettings
 from schemas.events import Alert, Candle
 from schemas.topics import Topics
 
-SLICE_COLUMNS = ("symbol", "source", "event_time", "first_key", "last_key", "high", "low",
-                 "volume_units", "volume_billionths", "notional_units", "notional_billionths",
-                 "trades", "events", "skewed", "delay", "correctable", "log", "from_partition", "from_offset",
-                 "payload")  # fmt: skip
-"""Of a slice as it comes from SQL. ``payload`` is null but for a late trade, a correction or a gap, each of
-which is a slice by itself. ``delay`` is the least time (us) from an event to its being decoded."""
+SLICE_COLUMNS = {
+    "symbol": Merge.KEY, "source": Merge.KEY, "event_time": Merge.MINUTE,
+    "first_key": Merge.LEAST, "last_key": Merge.GREATEST, "high": Merge.GREATEST, "low": Merge.LEAST,
+    "volume_units": Merge.SUM, "volume_billionths": Merge.SUM,
+    "notional_units": Merge.SUM, "notional_billionths": Merge.SUM,
+    "trades": Merge.SUM, "events": Merge.SUM, "skewed": Merge.SUM, "delay": Merge.LEAST,
+    "correctable": Merge.KEY, "log": Merge.LINES,
+    "from_partition": Merge.GREATEST, "from_offset": Merge.GREATEST, "payload": Merge.ALONE,
+}  # fmt: skip
+"""Of a slice as it comes from SQL, and how several of a symbol that wait for Python become one, as SQL made
+them of trades. ``payload`` is null but for a late trade, a correction or a gap, each of which is a slice by
+itself. ``delay`` is the least time (us) from an event to its being decoded."""
 
 BARS, ANOMALIES = "bars", "anomalies"
 """Entries of a symbol in the state of its group."""
@@ -52,7 +61,9 @@ class BarFunction(KeyedProcessFunction):
         self._indicators = StateMapping(runtime_context, "indicators")
         self._trades = StateMapping(runtime_context, "trades")
         self._cache = IndicatorCache()
-        self._shelf = bar_state.BookShelf()
+        self._books: Shelf[SymbolBars] = Shelf()
+        self._anomalies: Shelf[SymbolAnomalies] = Shelf()
+        self._read: set[str] = set()
         self._rules = settings.rules
         self._markets = Markets(settings)
         self._records = Records(Topics(settings.topic_prefix), self._schema_ids)
@@ -64,9 +75,10 @@ class BarFunction(KeyedProcessFunction):
         symbol, log = row[0], row[16]
         if not symbol:
             return  # what was decoded is no gap for these bars
+        self._read_group(ctx.get_current_key())
         timers, state = ctx.timer_service(), SymbolEntries(self._state, symbol)
         now = self._now(symbol, timers.current_watermark() * 1000, row[2])
-        book = self._shelf.load(symbol, state.get(BARS))
+        book = self._load_book(symbol, state)
         try:
             if log is not None and trade_log.is_correction(log):
                 seen, change = None, book.correct(symbol, log, now)
@@ -77,7 +89,7 @@ class BarFunction(KeyedProcessFunction):
         except TooLateError as error:
             yield self._records.letter("too_late", f"{symbol}: {error}", row[17], row[18], row[19])
             return
-        state[BARS] = self._shelf.dump(symbol, book)
+        self._save_book(symbol, state, book)
         anomalies = self._load_anomalies(symbol, state, now)
         timer = anomalies.next_timer()
         alerts = []
@@ -87,23 +99,24 @@ class BarFunction(KeyedProcessFunction):
             alerts += anomalies.on_slice(seen, _minute_of(seen.event_time, change.candles), now.clock)
             self._observe(row, now.clock)
         yield from self._results(symbol, change, anomalies, alerts, now)
-        state[ANOMALIES] = anomalies.dump()
+        self._save_anomalies(symbol, state, anomalies)
         due = anomalies.next_timer()
         for at in (*change.timers, *([due] if due is not None and due != timer else [])):
             self._timers.register(symbol, at, timers)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        self._read_group(ctx.get_current_key())
         timers, at = ctx.timer_service(), timestamp * 1000
         for symbol in self._timers.due(timestamp):
             state = SymbolEntries(self._state, symbol)
             now = self._now(symbol, at, at)
-            book = self._shelf.load(symbol, state.get(BARS))
+            book = self._load_book(symbol, state)
             change = book.advance(symbol, now)
-            state[BARS] = self._shelf.dump(symbol, book)
+            self._save_book(symbol, state, book)
             anomalies = self._load_anomalies(symbol, state, now)
             yield from self._results(symbol, change, anomalies, [], now)
             yield from map(self._records.alert, anomalies.on_watermark(at, now.clock))
-            state[ANOMALIES] = anomalies.dump()
+            self._save_anomalies(symbol, state, anomalies)
             due = anomalies.next_timer()
             for time_us in (*change.timers, *([due] if due is not None and due > at else [])):
                 self._timers.register(symbol, time_us, timers)
@@ -124,9 +137,31 @@ class BarFunction(KeyedProcessFunction):
             may_show=partial(self._budget.may_show, symbol, (clock - event_time) / 1e6),
         )
 
+    def _read_group(self, group: str) -> None:
+        """Asks for all that is known of a group when it comes for the first time: one by one, each entry of
+        each symbol would be a question that the batch waits for."""
+        if group not in self._read:
+            self._read.add(group)
+            self._state.read_all()
+            self._indicators.read_all()
+
+    def _load_book(self, symbol: str, state: SymbolEntries) -> SymbolBars:
+        data = state.get(BARS)
+        return self._books.take(symbol, data) or bar_state.load(data)
+
+    def _save_book(self, symbol: str, state: SymbolEntries, book: SymbolBars) -> None:
+        state[BARS] = data = bar_state.dump(book)
+        self._books.put(symbol, data, book)
+
     def _load_anomalies(self, symbol: str, state: SymbolEntries, now: Now) -> SymbolAnomalies:
-        thresholds = self._markets.thresholds(symbol)
-        return SymbolAnomalies.load(state.get(ANOMALIES), thresholds, now.market.calendar)
+        data = state.get(ANOMALIES)
+        return self._anomalies.take(symbol, data) or SymbolAnomalies.load(
+            data, self._markets.thresholds(symbol), now.market.calendar
+        )
+
+    def _save_anomalies(self, symbol: str, state: SymbolEntries, anomalies: SymbolAnomalies) -> None:
+        state[ANOMALIES] = data = anomalies.dump()
+        self._anomalies.put(symbol, data, anomalies)
 
     def _results(
         self, symbol: str, change: Change, anomalies: SymbolAnomalies, alerts: list[Alert], now: Now

@@ -64,6 +64,7 @@ def configuration(settings: JobSettings, job: str, restore_from: str | None = No
         "python.fn-execution.bundle.size": str(settings.bundle_size),
         "python.fn-execution.arrow.batch.size": str(settings.bundle_size),
         "python.state.cache-size": str(STATE_CACHE_BYTES),
+        "python.map-state.iterate-response-batch-size": str(STATE_CACHE_ENTRIES),
         "python.map-state.read-cache-size": str(STATE_CACHE_ENTRIES),
         "python.map-state.write-cache-size": str(STATE_CACHE_ENTRIES),
         "python.executable": settings.python_executable or sys.executable,

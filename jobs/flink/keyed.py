@@ -1,5 +1,8 @@
 """Rows of a table as a stream that is keyed, and what Python makes of it."""
 
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
 from pyflink.common import TypeInformation, Types
 from pyflink.datastream import DataStream, KeyedProcessFunction
 from pyflink.datastream.data_stream import KeyedStream, _get_one_input_stream_operator
@@ -26,7 +29,23 @@ _TYPES: dict[type[DataType], TypeInformation] = {
 }
 
 
-def keyed_rows(tables: StreamTableEnvironment, view: str, key: str, columns: tuple[str, ...]) -> KeyedStream:
+class Merge(StrEnum):
+    """What becomes of a column when rows become one while they wait for Python; nulls have no part in it."""
+
+    KEY = "KEY"
+    """Equal, or the rows stay apart."""
+    MINUTE = "MINUTE"
+    """A time (us) of the same minute, or they stay apart; the earliest."""
+    LEAST = "LEAST"
+    GREATEST = "GREATEST"
+    SUM = "SUM"
+    LINES = "LINES"
+    """One below the other."""
+    ALONE = "ALONE"
+    """A row that has it stays apart from all others."""
+
+
+def keyed_rows(tables: StreamTableEnvironment, view: str, key: str, columns: Iterable[str]) -> KeyedStream:
     """Some columns of a view as rows, keyed by an expression in SQL, which is text.
 
     What ``key_by`` does with a Python operator of its own, for which each row goes to Python and back and
@@ -42,13 +61,23 @@ def keyed_rows(tables: StreamTableEnvironment, view: str, key: str, columns: tup
     return KeyedStream(stream._j_data_stream.keyBy(selector, key_type), value, stream)
 
 
-def process(stream: KeyedStream, function: KeyedProcessFunction, output: TypeInformation) -> DataStream:
-    """What ``stream.process`` does, by an operator whose Python batches end with each watermark: see
-    jobs/java."""
+def process(
+    stream: KeyedStream,
+    function: KeyedProcessFunction,
+    output: TypeInformation,
+    merging: Mapping[str, Merge] | None = None,
+) -> DataStream:
+    """What ``stream.process`` does, by an operator that begins its Python batches with a watermark and rests
+    after each: see jobs/java. ``merging``: of all columns, how rows that wait meanwhile become one; None:
+    each stays as it is."""
     shipped, output_type = _get_one_input_stream_operator(
         stream, function, UserDefinedDataStreamFunction.KEYED_PROCESS, output
     )
     stream_of_java = stream._j_data_stream
     input_type = stream_of_java.getTransformation().getOutputType()
-    operator = get_gateway().jvm.tickstream.PromptKeyedProcess(shipped, input_type)
+    java = get_gateway().jvm
+    rules = java.java.util.ArrayList()
+    for rule in (merging or {}).values():
+        rules.add(rule.value)
+    operator = java.tickstream.PacedKeyedProcess(shipped, input_type, rules)
     return DataStream(stream_of_java.transform("KEYED PROCESS", output_type, operator))

@@ -52,6 +52,9 @@ class FakeMapState:
     def keys(self) -> Iterator[str]:
         return iter(self.entries)
 
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        return iter(self.entries.items())
+
 
 class FakeFlink:
     """One key's state, watermark (ms) and timers, as the function is given them."""

@@ -75,22 +75,3 @@ def test_state_of_another_layout_is_refused() -> None:
     """Rather than misread."""
     with pytest.raises(ValueError, match=r"layout 99 cannot be read by this version \(it reads 3\)"):
         bar_state.load(msgpack.packb([99, "whatever"]))
-
-
-def test_the_shelf_gives_a_book_once_and_only_for_its_own_bytes() -> None:
-    """What was taken and not put back is read again, as is what another state says."""
-    shelf = bar_state.BookShelf(capacity=1)
-    book = SymbolBars(watermark=5)
-    data = shelf.dump("AAPL", book)
-    assert data == bar_state.dump(book)
-    assert shelf.load("AAPL", data) is book
-    again = shelf.load("AAPL", data)
-    assert again == book
-    assert again is not book
-    shelf.dump("AAPL", book)
-    assert shelf.load("AAPL", bar_state.dump(SymbolBars(watermark=6))).watermark == 6
-    assert shelf.load("AAPL", None) == SymbolBars()
-    shelf.dump("AAPL", book)
-    shelf.dump("MSFT", again)
-    assert shelf.load("AAPL", data) is not book
-    assert shelf.load("MSFT", data) is again
