@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from docker.environment import settings_from
+from docker.local import flink_commands
 from docker.local.class_archive import ClassArchives
 from docker.local.errors import PartFailed
-from docker.local.flink_libraries import FLINK_HOME
 from docker.local.probes import Probes
 from docker.local.settings import PROJECT, LocalSettings
 from schemas.create import create_tables, create_topics
@@ -80,7 +80,6 @@ def parts_of(
     jobs = tuple(topics.job_name(job) for job in JOBS)
     java = str(jdk / "bin" / "java")
     python = (sys.executable, "-m")
-    metrics_port = "metrics.reporter.prom.port={}"
     everything = (
         Step("kafka format", lambda: _format_kafka(settings, java)),
         Part(
@@ -130,30 +129,18 @@ def parts_of(
         ),
         Part(
             "jobmanager",
-            (
-                str(FLINK_HOME / "bin/jobmanager.sh"),
-                "start-foreground",
-                "-D",
-                metrics_port.format(settings.flink_metrics_port),
-            ),
+            flink_commands.jobmanager(settings, java, archives.flags("jobmanager")),
             lambda: probes.answers(f"{settings.flink_url}/overview"),
             ports=("FLINK_UI_PORT", "FLINK_RPC_PORT", "FLINK_METRICS_PORT"),
             address=settings.flink_url,
-            environment={"JVM_ARGS": " ".join(archives.flags("jobmanager"))},
         ),
         Part(
             "taskmanager",
-            (
-                str(FLINK_HOME / "bin/taskmanager.sh"),
-                "start-foreground",
-                "-D",
-                metrics_port.format(settings.taskmanager_metrics_port),
-            ),
+            flink_commands.taskmanager(settings, java, (*SOONER_WARM, *archives.flags("taskmanager"))),
             lambda: probes.has_taskmanager(settings.flink_url),
             ports=("TASKMANAGER_METRICS_PORT",),
             stop_seconds=60,
             niceness=YIELDING,
-            environment={"JVM_ARGS": " ".join((*SOONER_WARM, *archives.flags("taskmanager")))},
         ),
         Step("topics", lambda: _make_topics(environment), needs=("registry",)),
         Step(

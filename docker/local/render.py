@@ -50,7 +50,8 @@ def server_environment(settings: LocalSettings, environment: Mapping[str, str], 
         "QUARKUS_HTTP_PORT": str(settings.registry_port),
         "FLINK_CONF_DIR": str(folders.conf / "flink"),
         "FLINK_LOG_DIR": str(folders.logs / "flink"),
-        "FLINK_PID_DIR": str(folders.run),
+        "FLINK_PLUGINS_DIR": str(FLINK_HOME / "plugins"),
+        "FLINK_OPT_DIR": str(FLINK_HOME / "opt"),
         "FLINK_IDENT_STRING": "tickstream",
         "JAVA_HOME": str(jdk),
         "PATH": os.pathsep.join([str(jdk / "bin"), environment.get("PATH", os.defpath)]),
@@ -77,8 +78,6 @@ def _flink(settings: LocalSettings) -> dict[str, str | int | bool]:
     }
     return {
         **(submission if settings.flink_web_submit else {}),
-        # Where a JVM that crashes says why; else that is left in the folder where the system was started.
-        "env.java.opts.taskmanager": f"-XX:ErrorFile={settings.folders.logs}/taskmanager-crash-%p.txt",
         "jobmanager.rpc.address": HOST,
         "jobmanager.rpc.port": settings.flink_rpc_port,
         "jobmanager.bind-host": HOST,

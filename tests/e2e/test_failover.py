@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from docker.local.settings import PROJECT
+from tests.support.ports import free_ports
 from tests.support.reading import eventually
-from tests.support.servers import free_ports
 from tests.support.trade_history import Kept, TradeHistory
 from tests.support.trading_provider import EVERY_S, TradingProvider, finnhub, polygon
 

@@ -18,8 +18,9 @@ from docker.local.parts import JOBS
 from jobs.cluster import FlinkCluster, Job
 from schemas.errors import UnavailableError
 from schemas.topics import Topics
+from tests.support.ports import free_ports
 from tests.support.reading import eventually
-from tests.support.servers import LiveSystem, free_ports
+from tests.support.servers import LiveSystem
 
 pytestmark = pytest.mark.servers
 PARTS = {"kafka", "registry", "cassandra", "jobmanager", "taskmanager", "jobs", "producer", "api"}

@@ -24,6 +24,7 @@ from schemas.intervals import INTERVALS
 from schemas.settings import KafkaSettings
 from schemas.tables import gold_bucket
 from tests.support.jobs_run import running_jobs
+from tests.support.ports import free_ports
 from tests.support.provider_answers import yahoo_answer
 from tests.support.reading import (
     dead_letters,
@@ -43,7 +44,6 @@ from tests.support.recordings import (
     write_recording,
 )
 from tests.support.replays import Done, Replays
-from tests.support.servers import free_ports
 
 pytestmark = pytest.mark.servers
 RECORDED = PROJECT.parent / "shared/data/binance_spot_20240809"

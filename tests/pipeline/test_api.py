@@ -24,12 +24,12 @@ from tests.support.api import (
     a_trade,
     candle_json,
     eventually,
-    free_port,
     get,
     running_api,
     trade_json,
     utc,
 )
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.servers
 REPLAYED = int(datetime(2024, 8, 9, tzinfo=UTC).timestamp()) * 1_000_000
@@ -428,7 +428,7 @@ def test_it_starts_without_cassandra_and_survives_an_outage(
     cassandra: CassandraSettings, history: list[Candle]
 ) -> None:
     """503 with a reason while there is no storage; right answers by itself when it comes, and comes back."""
-    port = free_port()
+    [port] = free_ports(1)
     path = "/api/v1/candles/HIST"
     with (
         Proxy(port, (cassandra.cassandra_hosts.split(",")[0], cassandra.cassandra_port)) as proxy,

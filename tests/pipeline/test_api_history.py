@@ -22,11 +22,11 @@ from tests.support.api import (
     a_trade,
     candle_json,
     eventually,
-    free_port,
     get,
     running_api,
     utc,
 )
+from tests.support.ports import free_ports
 from tests.unit.api.fake_market import NOW, Market, final_bars, history_app
 
 pytestmark = pytest.mark.servers
@@ -237,7 +237,7 @@ def test_a_download_that_loses_its_storage_is_no_whole_file() -> None:
     market.broken_after = 2
 
     async def run() -> None:
-        config = uvicorn.Config(history_app(market), port=free_port(), log_config=None, lifespan="off")
+        config = uvicorn.Config(history_app(market), port=free_ports(1)[0], log_config=None, lifespan="off")
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve())
         while not server.started:

@@ -15,7 +15,7 @@ from schemas.settings import CassandraSettings, TopicSettings
 from schemas.topics import Topics
 from tests.pipeline.test_publisher import Producer, read
 from tests.support.api import eventually, running_api
-from tests.support.servers import free_ports
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.servers
 

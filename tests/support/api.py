@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from schemas.tables import (
     trade_minute,
     trade_shard,
 )
+from tests.support.ports import free_ports
 
 CANDLE_FIELDS = (
     "symbol", "interval", "start", "end", "open", "high", "low", "close", "volume", "notional", "vwap",
@@ -162,13 +162,6 @@ def gap_json(gap: Gap) -> dict[str, Any]:
     return dataclasses.asdict(gap) | times
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
     """Waits until ``check`` holds."""
     deadline = time.monotonic() + seconds
@@ -188,7 +181,7 @@ def running_api(
     """``python -m api`` as a user starts it, and a client of it. ``tls``: what the client trusts, where the
     environment has a certificate; ``log``: a file for what it writes, which a pipe could not hold if it is
     much."""
-    port = free_port()
+    [port] = free_ports(1)
     settings = {
         "API_PORT": str(port),
         "CASSANDRA_HOSTS": cassandra.cassandra_hosts,

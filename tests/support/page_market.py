@@ -33,7 +33,8 @@ from api.web.assets import load_assets
 from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
 from schemas.intervals import INTERVALS
 from schemas.symbols import one_spelling
-from tests.support.api import alert_json, candle_json, free_port, trade_json, utc
+from tests.support.api import alert_json, candle_json, trade_json, utc
+from tests.support.ports import free_ports
 
 T = TypeVar("T")
 MINUTE = 60_000_000
@@ -62,7 +63,7 @@ class Market:
         self.hub = Hub(2_000)
         self._sockets: set[WebSocket] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._port = free_port()
+        [self._port] = free_ports(1)
         self.address = f"http://127.0.0.1:{self._port}/"
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None

@@ -10,7 +10,7 @@ from docker.local.replay import Replayed, replay
 from docker.local.settings import LocalSettings
 from schemas.create import create_tables
 from schemas.settings import CassandraSettings, KafkaSettings
-from tests.support.servers import free_ports
+from tests.support.ports import free_ports
 
 
 @dataclass(frozen=True, slots=True)

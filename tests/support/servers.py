@@ -6,7 +6,6 @@ It grows with what the tests ask for: single servers first, started in this proc
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,11 +14,12 @@ from threading import Event
 
 from docker.console import Console
 from docker.local.run import prepare
-from docker.local.settings import HOST, PROJECT, LocalSettings
+from docker.local.settings import PROJECT, LocalSettings
 from docker.local.supervisor import ProcessState, Supervisor
 from docker.local.system import LocalSystem
 from docker.settings_reference import settings_classes
 from schemas.settings import CassandraSettings
+from tests.support.ports import free_ports
 from tests.support.reading import eventually
 
 RUNNING = "Tickstream is running"
@@ -156,15 +156,3 @@ def local_settings(folder: Path) -> LocalSettings:
 def local_environment(settings: LocalSettings) -> dict[str, str]:
     """The environment in which the runner reads exactly these settings."""
     return clean_environment() | {name.upper(): str(value) for name, value in settings}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -10,7 +10,7 @@ from typing import Any, Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
-from tests.support.servers import free_ports
+from tests.support.ports import free_ports
 
 EVERY_S = 0.1
 """Time between two trades."""

@@ -9,7 +9,7 @@ import pytest
 from docker.local.errors import PreflightError
 from docker.local.preflight import check_machine, disk_problems, memory_problems, port_problems
 from docker.local.settings import LocalSettings
-from tests.support.servers import free_ports
+from tests.support.ports import free_ports
 
 
 def test_a_taken_port_is_named_with_its_setting_and_its_owner() -> None:

@@ -20,7 +20,7 @@ from schemas.errors import PoisonError
 from schemas.events import Gap, ProviderBar, Quote, Trade
 from schemas.producer_state import ProducerState
 from schemas.stream_orders import StreamOrder
-from tests.support.servers import free_ports
+from tests.support.ports import free_ports
 from tests.unit.producer.fakes import START_US, FakeClock, fake_runtime
 
 S = 1_000_000
