@@ -23,8 +23,9 @@ MIB = 1024 * 1024
 def jobmanager(settings: LocalSettings, java: str, options: tuple[str, ...]) -> tuple[str, ...]:
     """``options`` are the JVM's, besides memory, logs and what the configuration names."""
     config = _config()
-    total, metaspace = settings.jobmanager_memory_mb, _mb(config["jobmanager"]["memory"]["jvm-metaspace"])
-    heap = int((total - metaspace - _overhead_mb(total) - FRAMEWORK_MB) * MIB)
+    memory, total = config["jobmanager"]["memory"], settings.jobmanager_memory_mb
+    metaspace = _mb(memory["jvm-metaspace"]["size"])
+    heap = (total - metaspace - FRAMEWORK_MB) * MIB - _overhead(total)
     return (
         java,
         *options,
@@ -41,11 +42,10 @@ def taskmanager(settings: LocalSettings, java: str, options: tuple[str, ...]) ->
     """The same."""
     config = _config()
     memory, slots = config["taskmanager"]["memory"], config["taskmanager"]["numberOfTaskSlots"]
-    total, metaspace = settings.taskmanager_memory_mb, _mb(memory["jvm-metaspace"])
-    network = int(memory["network"]["max"].removesuffix("m"))
-    direct = FRAMEWORK_MB + network
-    overhead = int(_overhead_mb(total) * MIB)
-    heap = (total - metaspace - _mb(memory["managed"]) - direct) * MIB - overhead
+    total, metaspace = settings.taskmanager_memory_mb, _mb(memory["jvm-metaspace"]["size"])
+    direct, managed = FRAMEWORK_MB + _mb(memory["network"]["max"]), _mb(memory["managed"]["size"])
+    overhead = _overhead(total)
+    heap = (total - metaspace - managed - direct) * MIB - overhead
     return (
         java,
         *options,
@@ -78,13 +78,14 @@ def _config() -> dict[str, Any]:
     return config
 
 
-def _mb(size: dict[str, str]) -> int:
-    return int(size["size"].removesuffix("m"))
+def _mb(size: str) -> int:
+    return int(size.removesuffix("m"))
 
 
-def _overhead_mb(total: int) -> float:
+def _overhead(total_mb: int) -> int:
+    """In bytes."""
     least, most = OVERHEAD_MB
-    return min(max(total * OVERHEAD_SHARE, least), most)
+    return int(min(max(total_mb * OVERHEAD_SHARE, least), most) * MIB)
 
 
 def _memory(heap: int, metaspace_mb: int) -> tuple[str, ...]:

@@ -229,8 +229,11 @@ def a_backfill_fills_the_gaps(
     trades = acknowledged(ledger, filled)
     assert len(trades) > len(acknowledged(ledger))
     bars_equal(api, symbol, trades)
-    # One more bar where the gap of the start began in the minute before the first trade.
-    eventually(lambda: {bar["observed"] for bar in bars(api, symbol)} == {1.0}, 30, "all observed")
+    # One more than before where the gap of the start began in the minute before the first trade.
+    minutes = {at // MINUTE_US for at, _, _ in trades}
+    eventually(
+        lambda: [bar["observed"] for bar in bars(api, symbol)] == [1.0] * len(minutes), 30, "all observed"
+    )
     after = {bar["start"]: bar for bar in bars(api, symbol)}
     assert all(after[bar["start"]]["version"] > bar["version"] for bar in before if bar["observed"] < 1)
     eventually(

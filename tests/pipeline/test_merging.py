@@ -6,18 +6,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from docker.local.settings import PROJECT
 from jobs.flink.bar_function import SLICE_COLUMNS
 from jobs.flink.keyed import Merge
 from schemas.intervals import MINUTE_US
 from tests.unit.jobs.builders import START_US
 
 pytestmark = pytest.mark.servers
-PROJECT = Path(__file__).parents[2]
 SLICES = 3_000
 Row = list[Any]
 

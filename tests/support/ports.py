@@ -3,7 +3,8 @@
 import random
 import socket
 
-HOST = "127.0.0.1"
+from docker.local.settings import HOST
+
 PORTS = range(20_000, 32_000)
 """Below those that the system gives to whoever asks for any: between the choice of a port and its use many
 do."""

@@ -1,6 +1,5 @@
 """Flink's servers are started as Flink's scripts would start them."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterable
@@ -10,20 +9,12 @@ import pytest
 
 from docker.local import flink_commands, flink_libraries
 from docker.local.flink_libraries import FLINK_HOME
-from docker.local.java import find_jdk
 from docker.local.render import render
 from docker.local.settings import Folders, LocalSettings
 
 IN_OUR_FILE = {"network", "managed", "jvm-metaspace", "numberOfTaskSlots", "jobmanager"}
 """Sizes that the configuration says itself, or that the JobManager only shows."""
 RESULT = "BASH_JAVA_UTILS_EXEC_RESULT:"
-
-
-@pytest.fixture
-def jdk() -> Path:
-    found = find_jdk(os.environ)
-    assert found is not None
-    return found
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Flink finds all its jars in one folder, and what of the jobs is Java is compiled once."""
 
-import os
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -9,7 +8,6 @@ import pytest
 from docker.local import flink_libraries
 from docker.local.errors import PartFailed
 from docker.local.flink_libraries import FLINK_HOME, SOURCES, complete
-from docker.local.java import find_jdk
 from docker.local.settings import Folders
 
 
@@ -17,13 +15,6 @@ from docker.local.settings import Folders
 def folders(tmp_path: Path) -> Folders:
     (tmp_path / "lib/flink").mkdir(parents=True)
     return Folders(tmp_path / "state", tmp_path / "lib")
-
-
-@pytest.fixture
-def jdk() -> Path:
-    found = find_jdk(os.environ)
-    assert found is not None
-    return found
 
 
 def ours(folders: Folders) -> Path:
