@@ -9,7 +9,7 @@ import asyncio
 import json
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -46,14 +46,21 @@ REST = "trade -> REST"
 SAMPLE_EVERY_S = 0.5
 """One trade in so much time is followed to Cassandra and to REST."""
 POLL_S = 0.003
-POLL_SHARE = 0.02
+POLL_SHARE = 0.05
 """Of how long a probe has waited already: a system that is behind is not asked three hundred times a second
 by each of them, and what it is found to take is right to so much."""
+FIRST_LOOK = 0.5
+"""Of the shortest wait of the last LATELY: what probes ask is work for the system that they measure. What is
+there sooner is found to take so long: more than it does, never less."""
+LATELY = 8
+LATEST_FIRST_S = 2.0
 GIVE_UP_S = 60.0
 WATCHED = names(1 + SCENARIOS.index("price_spike"))[-1].encode()
 """A symbol of every market, the one whose price spikes first: its partition is the one whose trades are
 consumed. A quarter of all is enough, and costs a quarter."""
 STORE_PROBES = 4
+MINUTE = b"\x041m"
+"""What every record of a bar of a minute has among its bytes: most others need not be decoded."""
 QUEUE = 64
 """Trades that wait for a probe; while it is full no further one is sampled, and that is counted."""
 
@@ -82,9 +89,9 @@ class Probes:
             self._covered = {}
             self.not_sampled = self.given_up = 0
 
-    def saw(self, what: str, seconds: float) -> None:
+    def saw(self, what: str, seconds: float, times: int = 1) -> None:
         with self._lock:
-            record(self._times[what], seconds * 1e6)
+            record(self._times[what], seconds * 1e6, times)
 
     def covered(self, symbol: bytes, at: float) -> None:
         """The bars of a symbol hold its trades up to ``at`` (s since 1970)."""
@@ -135,9 +142,37 @@ def _each(queue: Queue, follow: Callable[..., None], stopping: threading.Event) 
             continue
 
 
-def _pause(waited: float) -> float:
-    """How long a probe does not ask that has waited for so long."""
-    return max(POLL_S, waited * POLL_SHARE)
+class _Patience:
+    """When a probe looks for something that is not there yet."""
+
+    def __init__(self) -> None:
+        self._lately: deque[float] = deque(maxlen=LATELY)
+
+    def begin(self) -> "_Wait":
+        """Of the next thing."""
+        first = FIRST_LOOK * min(self._lately, default=0.0)
+        return _Wait(self._lately, min(first, LATEST_FIRST_S))
+
+
+class _Wait:
+    """For one thing. ``pause``: seconds until the next look, None once it is in vain."""
+
+    def __init__(self, lately: deque[float], first: float) -> None:
+        self._lately = lately
+        self._began = time.monotonic()
+        self.first = first
+
+    @property
+    def waited(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def pause(self) -> float | None:
+        waited = self.waited
+        return None if waited > GIVE_UP_S else max(POLL_S, waited * POLL_SHARE)
+
+    def found(self) -> None:
+        self._lately.append(self.waited)
 
 
 class _TopicProbe:
@@ -164,6 +199,7 @@ class _TopicProbe:
         # (symbol, minute) -> trades of all minutes before it, which versions count, too
         self._before: dict[tuple[bytes, int], int] = {}
         self._newest_minute = 0
+        self._trade_times: Counter[float] = Counter()  # of what came together
 
     def run(self, stopping: threading.Event) -> None:
         known = self._consumer.list_topics(timeout=10).topics
@@ -180,13 +216,16 @@ class _TopicProbe:
         while not stopping.is_set():
             messages = self._consumer.consume(500, 0.005)
             now = time.time()
+            self._trade_times.clear()
             for message in messages:
                 if message.error() is None and message.value() is not None:
                     take[message.topic()](message, now)
+            for at, trades in self._trade_times.items():
+                self._probes.saw(KAFKA, now - at, trades)
 
     def _take_trade(self, message: Message, now: float) -> None:
         at = message.timestamp()[1] / 1e3
-        self._probes.saw(KAFKA, now - at)
+        self._trade_times[at] += 1
         minute = int(at) // 60
         if minute > self._newest_minute:
             self._newest_minute = minute
@@ -204,6 +243,8 @@ class _TopicProbe:
                     self._probes.not_sampled += 1
 
     def _take_candle(self, message: Message, now: float) -> None:
+        if MINUTE not in message.value():
+            return
         candle: Candle = self._candle.decode(message.value())
         if candle.interval != "1m":
             return
@@ -239,6 +280,7 @@ class _StoreProbe:
         self._stopping = stopping
         self._reads = [session.prepare(query) for query in (SILVER, BRONZE)]
         self._gold = session.prepare(GOLD)
+        self._trades, self._bars = _Patience(), _Patience()
 
     def follow(self, trade: Trade) -> None:
         key = (
@@ -250,8 +292,14 @@ class _StoreProbe:
             trade.source,
             trade.trade_id,
         )
-        for read in self._reads:
-            self._until(lambda read=read: self._session.execute(read, key).one() is not None)  # type: ignore[misc]
+        left = list(self._reads)
+
+        def stored() -> bool:
+            while left and self._session.execute(left[-1], key).one() is not None:
+                left.pop()
+            return not left
+
+        self._until(stored, self._trades)
         self._probes.saw(STORED, time.time() - trade.event_time / 1e6)
 
     def follow_bar(self, bar: Candle) -> None:
@@ -261,17 +309,18 @@ class _StoreProbe:
             row = self._session.execute(self._gold, key).one()
             return row is not None and bool(row[0])
 
-        self._until(final)
+        self._until(final, self._bars)
         self._probes.saw(STORED_BAR, time.time() - bar.end / 1e6)
 
-    def _until(self, there: Callable[[], bool]) -> None:
-        began = time.monotonic()
+    def _until(self, there: Callable[[], bool], patience: _Patience) -> None:
+        wait = patience.begin()
+        time.sleep(wait.first)
         while not there() and not self._stopping.is_set():
-            waited = time.monotonic() - began
-            if waited > GIVE_UP_S:
+            if (pause := wait.pause) is None:
                 self._probes.given_up += 1
                 return
-            time.sleep(_pause(waited))
+            time.sleep(pause)
+        wait.found()
 
 
 class _RestProbe:
@@ -282,6 +331,7 @@ class _RestProbe:
         self._probes = probes
         self._trades = trades
         self._stopping = stopping
+        self._patience = _Patience()
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -298,15 +348,16 @@ class _RestProbe:
         connection.close()
 
     async def _follow(self, connection: HttpConnection, trade: Trade) -> None:
-        began = time.monotonic()
+        wait = self._patience.begin()
+        await asyncio.sleep(wait.first)
         while not self._stopping.is_set():
             status, body = await connection.get(f"/api/v1/quotes/{trade.symbol}")
             last = json.loads(body).get("last_time") if status == 200 else None
             if last and datetime.fromisoformat(last).timestamp() * 1e6 >= trade.event_time - 1:
                 self._probes.saw(REST, time.time() - trade.event_time / 1e6)
+                wait.found()
                 return
-            waited = time.monotonic() - began
-            if waited > GIVE_UP_S:
+            if (pause := wait.pause) is None:
                 self._probes.given_up += 1
                 return
-            await asyncio.sleep(_pause(waited))
+            await asyncio.sleep(pause)

@@ -19,9 +19,9 @@ def histogram() -> HdrHistogram:
     return HdrHistogram(1, LONGEST_US, 3)
 
 
-def record(values: HdrHistogram, micros: float) -> None:
-    """Counts one duration; a longer one than a minute as a minute."""
-    values.record_value(min(LONGEST_US, max(1, int(micros))))
+def record(values: HdrHistogram, micros: float, times: int = 1) -> None:
+    """Counts one duration, so many times; a longer one than a minute as a minute."""
+    values.record_value(min(LONGEST_US, max(1, int(micros))), times)
 
 
 def percentiles(values: HdrHistogram) -> dict[str, float]:
