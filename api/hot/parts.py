@@ -66,6 +66,7 @@ def hot_parts(
     quote_cache = QuoteCache(live.latest, candles, stored.bid_ask, live.continuity, metrics)
     live.watch(candles.add)
     live.watch(quote_cache.add)
+    live.watch_ticks(quote_cache.take)
     return HotParts(
         candles=candles,
         pages=HotPages(candles, settings.api_settled_seconds, now),

@@ -5,7 +5,7 @@ The same parts as Cassandra has, so the same snapshot follows from either.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from api.cached import Flights
@@ -14,7 +14,7 @@ from api.hot.bars import Held
 from api.hot.candles import PRICES, CandleCache
 from api.live.continuity import Continuity
 from api.live.latest import Latest
-from api.live.messages import Incoming
+from api.live.messages import Incoming, Ticks
 from api.metrics import CacheMetrics
 from api.quote_store import BARS, DAYS, RECENT_US, BidAsk, Known, LastTrade
 from api.store import Span
@@ -22,7 +22,7 @@ from schemas.topics import MAX_CLOCK_AHEAD_MS
 
 NAME = "quotes"
 MAX_ENTRIES = 100_000
-"""Symbols; further ones are Cassandra's."""
+"""Symbols, and what comes with the last of them; further ones are Cassandra's."""
 
 
 class QuoteCache:
@@ -62,10 +62,18 @@ class QuoteCache:
         """Takes note of what the feed brought since it was interrupted last."""
         self._follow()
         channel, symbol = incoming.key[:2]
+        self._note(channel, (symbol,))
+
+    def take(self, ticks: Ticks) -> None:
+        """The same of trades or quotes that came together."""
+        self._follow()
+        self._note(ticks.channel, ticks.symbols)
+
+    def _note(self, channel: str, symbols: Sequence[str]) -> None:
         if channel == "trades" and len(self._traded) < MAX_ENTRIES:
-            self._traded.add(symbol)
+            self._traded.update(symbols)
         elif channel == "quotes" and len(self._quoted) < MAX_ENTRIES:
-            self._quoted.add(symbol)
+            self._quoted.update(symbols)
 
     async def known(self, symbol: str) -> Known | None:
         """What Cassandra knows or newer; None where only Cassandra can tell."""

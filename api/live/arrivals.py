@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from api.live.messages import Incoming, from_event
+from api.live.messages import Incoming, Ticks, from_event
 from api.metrics import LiveMetrics
 from schemas.avro_codec import Decoder
 from schemas.errors import PoisonError
@@ -50,9 +50,10 @@ class Arrivals:
             topics.alerts: EventReader(decoder((Alert,)), check_alert),
         }
 
-    def read(self, records: Sequence[Any]) -> list[Incoming]:
-        """The events of records without errors, in their order; heartbeats and what is refused left out."""
-        found: list[Incoming | None] = [None] * len(records)
+    def read(self, records: Sequence[Any]) -> list[Incoming | Ticks]:
+        """The events of records without errors; heartbeats and what is refused left out. Those of a partition
+        are in their order; trades or quotes of a batch stand together where the first of them was."""
+        found: list[Incoming | Ticks | None] = [None] * len(records)
         positions: dict[str, list[int]] = defaultdict(list)
         for position, record in enumerate(records):
             positions[record.topic()].append(position)
@@ -61,26 +62,38 @@ class Arrivals:
             events = self._batch(topic, of_topic) if topic in self._ticks else self._each(topic, of_topic)
             for number, incoming in events:
                 found[places[number]] = incoming
-        batch = [incoming for incoming in found if incoming is not None]
-        for channel, count in Counter(incoming.key[0] for incoming in batch).items():
+        batch = [arrived for arrived in found if arrived is not None]
+        counts: Counter[str] = Counter()
+        for arrived in batch:
+            if isinstance(arrived, Ticks):
+                counts[arrived.channel] += len(arrived)
+            else:
+                counts[arrived.key[0]] += 1
+        for channel, count in counts.items():
             self._metrics.feed_events.labels(channel).inc(count)
             self._metrics.events.add(channel, count)
         return batch
 
-    def _batch(self, topic: str, records: Sequence[Any]) -> Iterator[tuple[int, Incoming]]:
-        """Trades with their corrections, or quotes; with where each stood."""
+    def _batch(self, topic: str, records: Sequence[Any]) -> Iterator[tuple[int, Incoming | Ticks]]:
+        """Trades with their corrections, or quotes; with where each stood. All together, where a correction
+        or what must not be shown is not among them."""
         event_type, reader = self._ticks[topic]
         times_ms = np.fromiter((record.timestamp()[1] for record in records), np.int64, len(records))
         batch = reader.read([record.value() for record in records], times_ms)
         for error in batch.poison.values():
             self._refuse(topic, error)
         received = batch.integers["received_at"]
-        dated = ((received >= EARLIEST_US) & (received < LATEST_US)).tolist()
-        for position, event, has_date in zip(batch.positions, _events(event_type, batch), dated, strict=True):
+        dated = (received >= EARLIEST_US) & (received < LATEST_US)
+        ticks = Ticks(event_type, _shaped(batch))
+        if dated.all() and not batch.corrections:
+            if ticks:
+                yield batch.positions[0], ticks
+            return
+        for row, (position, has_date) in enumerate(zip(batch.positions, dated.tolist(), strict=True)):
             if has_date:
-                yield position, from_event(event)
+                yield position, ticks.incoming(row)
             else:
-                self._refuse(topic, PoisonError("implausible_time", f"received at {event.received_at} us"))
+                self._refuse(topic, PoisonError("implausible_time", f"received at {received[row]} us"))
         for position, fields in batch.corrections.items():
             correction = Correction(**fields | {"conditions": tuple(fields["conditions"])})
             if (incoming := self._shown(topic, correction)) is not None:
@@ -109,10 +122,8 @@ class Arrivals:
         self._refused(topic, error)
 
 
-def _events(event_type: type[Trade] | type[Quote], batch: RecordBatch) -> Iterator[Trade | Quote]:
-    """The valid rows of a batch."""
-    columns = dict(batch.columns)
-    if "conditions" in columns:
-        columns["conditions"] = list(map(tuple, columns["conditions"]))
-    names = event_type.__dataclass_fields__
-    return map(event_type, *(columns[name] for name in names))
+def _shaped(batch: RecordBatch) -> Mapping[str, Sequence[Any]]:
+    """The columns of a batch as the fields of events have them."""
+    if "conditions" not in batch.columns:
+        return batch.columns
+    return {**batch.columns, "conditions": list(map(tuple, batch.columns["conditions"]))}

@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from api.live.arrivals import Arrivals
 from api.live.continuity import Continuity
 from api.live.deliveries import Deliveries
-from api.live.messages import Incoming
+from api.live.messages import Incoming, Ticks
 from api.metrics import LiveMetrics
 from api.times import Now
 from schemas.avro_codec import Decoder
@@ -32,7 +32,8 @@ from schemas.settings import KafkaSettings
 from schemas.topics import Topics
 
 log = structlog.get_logger()
-Publish = Callable[[Sequence[Incoming]], Awaitable[None]]
+Arrived = Sequence[Incoming | Ticks]
+Publish = Callable[[Arrived], Awaitable[None]]
 
 MOST_RECORDS = 500
 """In one batch."""
@@ -75,7 +76,7 @@ class Feed:
         reader = _Reader(self._settings, self._metrics, self.continuity, self._client, self._stopped)
         reader.deliveries = self.deliveries
 
-        def hand_over(batch: Sequence[Incoming]) -> None:
+        def hand_over(batch: Arrived) -> None:
             """Returns when the event loop has taken the batch in."""
             taken = asyncio.run_coroutine_threadsafe(_published(batch), loop)
             while not self._stopped.is_set():
@@ -87,7 +88,7 @@ class Feed:
                     return None
             return None
 
-        async def _published(batch: Sequence[Incoming]) -> None:
+        async def _published(batch: Arrived) -> None:
             await self._publish(batch)
 
         # A daemon: while the registry is away it may wait in a look-up, which must not hold up the exit.
@@ -131,7 +132,7 @@ class _Reader:
         self._look_at = 0.0
         self._said: set[tuple[str, str]] = set()
 
-    def run(self, hand_over: Callable[[Sequence[Incoming]], None]) -> None:
+    def run(self, hand_over: Callable[[Arrived], None]) -> None:
         """Reads until ``stopped``; ``hand_over`` may wait."""
         consumer = self._client(
             {
@@ -161,7 +162,7 @@ class _Reader:
         finally:
             consumer.close()
 
-    def _step(self, consumer: Any, hand_over: Callable[[Sequence[Incoming]], None]) -> None:
+    def _step(self, consumer: Any, hand_over: Callable[[Arrived], None]) -> None:
         if time.monotonic() >= self._look_at:
             self._look(consumer)
         if not self._assigned:
@@ -173,13 +174,14 @@ class _Reader:
         records = [first, *consumer.consume(MOST_RECORDS - 1, GATHER_SECONDS)]
         spans = () if self.deliveries is None else self.deliveries.begin(records)
         batch = self._read(records)
-        self._check_gaps(records)
+        clocks = self._check_gaps(records)
         if batch:
             self._measure(batch)
             hand_over(batch)
         for span in spans:
             span.end()
-        self._tick(records)
+        for partition, timestamp_ms in clocks.items():
+            self._continuity.ticked(partition, timestamp_ms)
 
     def _look(self, consumer: Any) -> None:
         """Assigns partitions that are not assigned yet, from their ends on."""
@@ -210,25 +212,26 @@ class _Reader:
             self._look_at += LOOK_SECONDS - RETRY_SECONDS
         self._found()
 
-    def _check_gaps(self, records: Sequence[Any]) -> None:
+    def _check_gaps(self, records: Sequence[Any]) -> dict[int, int]:
         """Each partition goes on where it was, or something was missed: the topic was cut off at its end by
-        retention while we were away, or is not the same one any more."""
+        retention while we were away, or is not the same one any more. Returns the timestamp of the newest
+        record of each partition of trades."""
         positions = self._continuity.positions
+        clocks: dict[int, int] = {}
         for record in records:
             if record.error():
                 self._continuity.interrupt()
                 continue
-            place, offset = (record.topic(), record.partition()), record.offset()
+            topic, partition, offset = record.topic(), record.partition(), record.offset()
+            place = topic, partition
             if positions.get(place, offset) != offset:
                 self._continuity.interrupt()
             positions[place] = offset + 1
+            if topic == self._clock_topic:
+                clocks[partition] = record.timestamp()[1]
+        return clocks
 
-    def _tick(self, records: Sequence[Any]) -> None:
-        for record in records:
-            if record.topic() == self._clock_topic and not record.error():
-                self._continuity.ticked(record.partition(), record.timestamp()[1])
-
-    def _read(self, records: Sequence[Any]) -> list[Incoming]:
+    def _read(self, records: Sequence[Any]) -> Arrived:
         """The events of records; without heartbeats and what must not be shown."""
         good = []
         for record in records:
@@ -243,9 +246,10 @@ class _Reader:
     def _refused(self, topic: str, error: PoisonError) -> None:
         self._say_once("feed_record_refused", f"{topic}: {error.reason}", example=error.detail)
 
-    def _measure(self, batch: Sequence[Incoming]) -> None:
+    def _measure(self, batch: Arrived) -> None:
         """How old the newest trade of the batch is, and the newest version of a bar."""
-        newest = {type(incoming.event): incoming.event for incoming in batch}
+        events = (each.event(-1) if isinstance(each, Ticks) else each.event for each in batch)
+        newest = {type(event): event for event in events}
         if isinstance(trade := newest.get(Trade), Trade):
             age_s = max(0.0, (self._continuity.now() - trade.event_time) / 1e6)
             self._metrics.feed_delay.observe(age_s)

@@ -1,6 +1,6 @@
 """Events as clients get them: one JSON text for all of them, with the names and spelling of REST."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, cast
 
 import orjson
@@ -46,6 +46,37 @@ class Incoming(Generic[E]):
             except orjson.JSONEncodeError as error:
                 raise PoisonError("not_avro", f"it cannot be written as JSON: {error}") from error
         return self._data
+
+
+class Ticks:
+    """Trades or quotes that came together, in columns: an event is made of a row when somebody wants it, and
+    of most nobody ever does.
+
+    ``symbols`` and ``orders`` (event time and sequence) have a value for each row; ``priced`` tells which
+    trades may set a price, of quotes all.
+    """
+
+    __slots__ = ("_columns", "_type", "channel", "orders", "priced", "symbols")
+
+    def __init__(self, event_type: type[Trade] | type[Quote], columns: Mapping[str, Sequence[Any]]) -> None:
+        """``columns``: those of the type's fields, at least one row of them."""
+        self._type = event_type
+        self._columns = [columns[name] for name in event_type.__dataclass_fields__]
+        self.symbols: Sequence[str] = columns["symbol"]
+        self.channel = CHANNELS[event_type]
+        self.orders = list(zip(columns["event_time"], columns["sequence"], strict=True))
+        self.priced = columns["updates_open_close"] if event_type is Trade else [True] * len(self.symbols)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def event(self, row: int) -> Trade | Quote:
+        """The event of a row."""
+        return self._type(*(column[row] for column in self._columns))
+
+    def incoming(self, row: int) -> Incoming:
+        """The same with its key."""
+        return from_event(self.event(row))
 
 
 class Message:
@@ -242,3 +273,5 @@ SHAPES: Mapping[type[Event], Shape] = {
     Alert: ("alert", lambda alert: ("alerts", alert.symbol), _alert),
 }
 """Type of event -> the type of its message, its key, and the fields of its data."""
+
+CHANNELS: Mapping[type[Trade] | type[Quote], str] = {Trade: "trades", Quote: "quotes"}

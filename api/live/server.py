@@ -13,7 +13,7 @@ from api.live.current import CurrentBars, ReadBar
 from api.live.deliveries import Deliveries
 from api.live.feed import Feed
 from api.live.gate import Gate
-from api.live.hub import Hub, Tap
+from api.live.hub import Hub, Tap, TicksTap
 from api.live.latest import Latest
 from api.live.origins import is_allowed
 from api.live.protocol import Subscribe, error
@@ -72,6 +72,10 @@ class LiveServer:
     def watch(self, tap: Tap) -> None:
         """Calls ``tap`` with every event that comes, on the event loop; it must be quick."""
         self._hub.taps.append(tap)
+
+    def watch_ticks(self, tap: TicksTap) -> None:
+        """Calls ``tap`` likewise with trades or quotes that come together, which no other tap gets."""
+        self._hub.ticks_taps.append(tap)
 
     def read_bars(self, read: ReadBar) -> None:
         """To be called before ``run``: where snapshots have bars from of which nothing has come yet."""

@@ -3,13 +3,14 @@
 import pytest
 
 from api.hot.bars import from_store
+from api.hot.candles import SETTLE_SECONDS
 from api.hot.quotes import QuoteCache
 from api.live.latest import Latest
 from api.live.messages import from_event
 from api.quote_store import BidAsk, Known, LastTrade, snapshot, to_quote
 from schemas.events import Candle, Event, Quote, Trade
 from tests.unit.api.hot.market import Market, model, run
-from tests.unit.api.live.events import NOON, candle, correction, quote, trade
+from tests.unit.api.live.events import NOON, candle, correction, quote, ticks, trade
 
 
 def last_trade(event: Trade) -> LastTrade:
@@ -46,6 +47,10 @@ class Hot:
             self.market.cache.add(incoming)
             self.cache.add(incoming)
             self.latest.add(incoming)
+
+    def feed_together(self, *events: Trade | Quote) -> None:
+        self.cache.take(ticks(*events))
+        self.latest.take(ticks(*events))
 
     def known(self) -> Known | None:
         return run(self.cache.known("AAPL"))
@@ -93,6 +98,20 @@ def test_after_the_first_question_nothing_is_read(hot: Hot) -> None:
     assert known is not None
     assert (known.trade, known.bid_ask) == (last_trade(trade(6)), row(quote(8)))
     assert (len(hot.market.reads), hot.asked, hot.results()) == (reads, [], {"fill": 1, "hit": 1})
+
+
+def test_what_comes_together_is_known_likewise(hot: Hot) -> None:
+    """Trades, and quotes."""
+    hot.market.continuity.interrupt()
+    hot.market.wait(SETTLE_SECONDS)
+    hot.feed(candle(6), day(0, 5))
+    assert hot.known() is None
+    hot.feed_together(trade(11), trade(12))
+    hot.feed_together(quote(11), quote(13))
+    known = hot.known()
+    assert known is not None
+    assert (known.trade, known.bid_ask) == (last_trade(trade(12)), row(quote(13)))
+    assert hot.asked == []
 
 
 def test_a_cancelled_trade_is_cassandras_until_the_next_one_comes(hot: Hot) -> None:

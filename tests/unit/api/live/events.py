@@ -1,6 +1,6 @@
 """Events as they come from Kafka, each with something of its own in every field."""
 
-from api.live.messages import Incoming, Message, from_event, to_message
+from api.live.messages import Incoming, Message, Ticks, from_event, to_message
 from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
 from schemas.intervals import INTERVALS
 
@@ -54,6 +54,14 @@ def alert(number: int = 0, symbol: str = "AAPL") -> Alert:
 
 def incoming(*events: Event) -> list[Incoming]:
     return [from_event(event) for event in events]
+
+
+def ticks(*events: Trade | Quote) -> Ticks:
+    """Events of one type that came together."""
+    kind = type(events[0])
+    return Ticks(
+        kind, {name: [getattr(event, name) for event in events] for name in kind.__dataclass_fields__}
+    )
 
 
 def message(seq: int, event: Event, at: float = 0.0) -> Message:

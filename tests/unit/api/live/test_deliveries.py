@@ -1,21 +1,21 @@
 """Traces that the producer has begun, going on in the live feed."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 from opentelemetry.trace import SpanKind
 from prometheus_client import CollectorRegistry
 
 from api.live.deliveries import Deliveries
-from api.live.feed import Feed
-from api.live.messages import Incoming
+from api.live.feed import Arrived, Feed
 from api.metrics import LiveMetrics
+from schemas.events import Event
 from schemas.settings import KafkaSettings
 from schemas.tracing import RecordHeaders, Tracing, TracingSettings, headers_of, open_tracing
 from tests.support.collector import Collector, running_collector
 from tests.unit.api.live.events import NOON, trade
-from tests.unit.api.live.test_feed import Client, Record, quick, record
+from tests.unit.api.live.test_feed import Client, Record, each_event, quick, record
 
 __all__ = ["quick"]
 UNSAMPLED = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")]
@@ -34,12 +34,12 @@ def tracing_to(collector: Collector, part: str, ratio: float) -> Tracing:
     return tracing
 
 
-def deliver(client: Client, tracing: Tracing, until: Callable[[list[Incoming]], bool]) -> None:
+def deliver(client: Client, tracing: Tracing, until: Callable[[list[Event]], bool]) -> None:
     """Runs a feed until a condition holds."""
-    taken: list[Incoming] = []
+    taken: list[Event] = []
 
-    async def collect(batch: Sequence[Incoming]) -> None:
-        taken.extend(batch)
+    async def collect(batch: Arrived) -> None:
+        taken.extend(each_event(batch))
 
     async def play() -> None:
         feed = Feed(

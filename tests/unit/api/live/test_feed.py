@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from api.live import feed as feed_module
 from api.live.continuity import Continuity
-from api.live.feed import Feed
-from api.live.messages import Incoming
+from api.live.feed import Arrived, Feed, Publish
+from api.live.messages import Ticks
 from api.metrics import LiveMetrics
 from schemas.avro_codec import Encoder, SchemaJson, schema_text
 from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
@@ -134,19 +134,27 @@ class Run(NamedTuple):
         return [entry for entry in self.logs if entry["event"] == event]
 
 
+def each_event(batch: Arrived) -> Iterator[Event]:
+    for each in batch:
+        if isinstance(each, Ticks):
+            yield from map(each.event, range(len(each)))
+        else:
+            yield each.event
+
+
 def run(
     client: Client,
     until: Callable[[list[Event]], bool],
-    publish: Callable[[Sequence[Incoming]], Awaitable[None]] | None = None,
+    publish: Publish | None = None,
 ) -> Run:
     """Runs a feed until a condition holds, and stops it."""
     events: list[Event] = []
     metrics = LiveMetrics(CollectorRegistry())
 
-    async def collect(batch: Sequence[Incoming]) -> None:
+    async def collect(batch: Arrived) -> None:
         if publish is not None:
             await publish(batch)
-        events.extend(incoming.event for incoming in batch)
+        events.extend(each_event(batch))
 
     async def play() -> Continuity:
         feed = Feed(SETTINGS, collect, metrics, lambda: NOON + 500_000, client)
@@ -188,6 +196,22 @@ def test_every_kind_of_event_is_handed_on_in_order() -> None:
     assert done.metrics.feed_events.labels("trades")._value.get() == 2
     assert done.metrics.feed_connected._value.get() == 1
     assert [entry["log_level"] for entry in done.logs] == ["info"]
+
+
+@pytest.mark.parametrize("other", [None, correction(2)], ids=["alone", "with_a_correction"])
+def test_trades_of_a_batch_are_handed_on_together(other: Event | None) -> None:
+    """A correction keeps its place among them: it may be about the one before."""
+    events: list[Event] = [trade(1), *([other] if other else []), *(trade(number) for number in range(3, 50))]
+    batches: list[Arrived] = []
+
+    async def publish(batch: Arrived) -> None:
+        batches.append(batch)
+
+    records = [record("p.trades", event) for event in events]
+    done = run(Client(everything(), records), lambda seen: len(seen) == len(events), publish)
+    assert done.events == events
+    assert [len(batch) for batch in batches] == [len(events) if other else 1]
+    assert done.metrics.feed_events.labels("trades")._value.get() == len(events)
 
 
 def test_what_the_jobs_refuse_is_not_shown() -> None:
@@ -290,7 +314,7 @@ def test_a_fault_in_handing_on_does_not_end_the_feed() -> None:
     client = Client(everything(), [record("p.trades", trade(1))])
     calls = 0
 
-    async def publish(_: Sequence[Incoming]) -> None:
+    async def publish(_: Arrived) -> None:
         nonlocal calls
         calls += 1
         if calls == 1:
@@ -306,12 +330,12 @@ def test_one_batch_at_a_time() -> None:
     """What the event loop has not taken yet stays in Kafka's client, which is bounded."""
     client = Client(everything(), [record("p.trades", trade(1))])
 
-    async def publish(batch: Sequence[Incoming]) -> None:
-        if batch[0].event == trade(1):
+    async def publish(batch: Arrived) -> None:
+        if next(each_event(batch)) == trade(1):
             client.records.extend(record("p.trades", trade(number)) for number in range(2, 1_002))
             await asyncio.sleep(0.2)
             assert len(client.records) == 1_000
-        assert len(batch) <= feed_module.MOST_RECORDS
+        assert len(list(each_event(batch))) <= feed_module.MOST_RECORDS
 
     done = run(client, lambda seen: len(seen) == 1_001, publish)
     assert done.events == [trade(number) for number in range(1, 1_002)]
@@ -343,7 +367,7 @@ def test_losing_kafka_or_a_batch_interrupts() -> None:
     client = Client(everything(), [placed(("p.trades", 0), 100, trade(1))])
     epochs = []
 
-    async def publish(_: Sequence[Incoming]) -> None:
+    async def publish(_: Arrived) -> None:
         epochs.append(1)
         if len(epochs) == 1:
             client.records.append(placed(("p.trades", 0), 101, trade(2)))

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Collection
 
+import pytest
+
 from api.live.hub import MOST_EVENTS, Hub
 from api.live.messages import ALL_ALERTS, Key
 from api.live.outbox import Outbox
-from schemas.events import Event
-from tests.unit.api.live.events import alert, candle, correction, incoming, quote, trade
+from schemas.events import Event, Quote, Trade
+from tests.unit.api.live.events import alert, candle, correction, incoming, quote, ticks, trade
 
 TRADES, BARS = ("trades", "AAPL"), ("candles", "AAPL", "1m")
 
@@ -20,6 +22,10 @@ def hub_with(*events: Event, remembered: int = 100) -> Hub:
 
 def publish(hub: Hub, *events: Event) -> None:
     asyncio.run(hub.publish(incoming(*events)))
+
+
+def publish_together(hub: Hub, *events: Trade | Quote) -> None:
+    asyncio.run(hub.publish([ticks(*events)]))
 
 
 def listener(hub: Hub, *keys: Key) -> Outbox:
@@ -37,7 +43,7 @@ def missed(hub: Hub, seq: int, *keys: Key) -> list[int] | str:
     return found if isinstance(found, str) else [message.seq for message in found]
 
 
-def turns_of_others(hub: Hub, trades: int) -> int:
+def turns_of_others(hub: Hub, trades: int, *, together: bool = False) -> int:
     """How often somebody else on the loop runs while so many trades are published."""
     turns = 0
 
@@ -49,7 +55,8 @@ def turns_of_others(hub: Hub, trades: int) -> int:
 
     async def run() -> None:
         counting = asyncio.create_task(count())
-        await hub.publish(incoming(*(trade(number) for number in range(trades))))
+        events = [trade(number) for number in range(trades)]
+        await hub.publish([ticks(*events)] if together else incoming(*events))
         counting.cancel()
 
     asyncio.run(run())
@@ -162,4 +169,70 @@ def test_events_that_nobody_gets_do_not_wait_for_the_others_on_the_loop() -> Non
     """A busy loop must not hold up what fills the caches; whoever listens has his turn in between."""
     heard = Hub(100)
     listener(heard, TRADES)
-    assert [turns_of_others(hub, MOST_EVENTS * 4) for hub in (Hub(100), heard)] == [0, 4]
+    for together in (False, True):
+        turns = [turns_of_others(hub, MOST_EVENTS * 4, together=together) for hub in (Hub(100), heard)]
+        assert turns == [0, 4]
+
+
+def test_trades_that_come_together_are_what_they_are_one_by_one() -> None:
+    """The same numbers, the same texts, to the same clients, now and later."""
+    events = [trade(1), trade(2, "MSFT"), trade(3, "MSFT"), trade(4), trade(5, "MSFT"), trade(6)]
+    found = []
+    for publish_all in (publish, publish_together):
+        hub = Hub(100)
+        outbox = listener(hub, TRADES)
+        publish_all(hub, *events)
+        publish_all(hub, *events)
+        texts = [message.text for message in outbox.take(100, 0.0)]
+        again = [hub.missed(hub.epoch, seq, [TRADES, ("trades", "MSFT")]) for seq in range(13)]
+        assert all(not isinstance(each, str) for each in again)
+        found.append((hub.seq, texts, [[message.text for message in each] for each in again]))  # type: ignore[union-attr]
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 6
+
+
+@pytest.mark.parametrize("remembered", range(1, 14))
+def test_of_trades_that_came_together_the_last_are_remembered(remembered: int) -> None:
+    """As many as of those that came one by one, wherever that is among them."""
+    events = [trade(number, symbol) for number, symbol in enumerate(("AAPL", "MSFT", "MSFT", "MSFT"))]
+    found = []
+    for publish_all in (publish, publish_together):
+        hub = Hub(remembered)
+        listener(hub, TRADES)
+        for _ in range(3):
+            publish_all(hub, *events)
+        found.append([missed(hub, seq, TRADES, ("trades", "MSFT")) for seq in range(14)])
+    assert found[0] == found[1]
+
+
+def test_who_comes_while_trades_are_handed_out_gets_each_once() -> None:
+    """What he asks to have again, and what comes behind it."""
+    hub = Hub(1_000)
+    listener(hub, TRADES)
+    late, again = Outbox(1_000, 100), []
+
+    async def join() -> None:
+        found = hub.missed(hub.epoch, 0, [TRADES])
+        assert not isinstance(found, str)
+        again.extend(message.seq for message in found)
+        hub.listen(late, [TRADES])
+
+    async def run() -> None:
+        joining = asyncio.create_task(join())
+        await hub.publish([ticks(*(trade(number) for number in range(MOST_EVENTS * 3)))])
+        await joining
+
+    asyncio.run(run())
+    assert 0 < len(again) < MOST_EVENTS * 3
+    assert [*again, *got(late)] == list(range(1, MOST_EVENTS * 3 + 1))
+
+
+def test_taps_learn_of_what_comes_together_first() -> None:
+    """All of it, before it is numbered."""
+    hub = Hub(100)
+    tapped = []
+    hub.taps.append(tapped.append)  # type: ignore[arg-type]
+    hub.ticks_taps.append(lambda each: tapped.append((each.channel, len(each), hub.seq)))  # type: ignore[arg-type, return-value]
+    publish_together(hub, quote(1), quote(2))
+    assert tapped == [("quotes", 2, 0)]
+    assert hub.latest.quote("AAPL").event == quote(2)  # type: ignore[union-attr]

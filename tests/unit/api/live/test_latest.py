@@ -2,7 +2,7 @@
 
 from api.live.latest import Latest
 from schemas.events import Event
-from tests.unit.api.live.events import alert, candle, correction, incoming, quote, trade
+from tests.unit.api.live.events import alert, candle, correction, incoming, quote, ticks, trade
 
 
 def latest(*events: Event) -> Latest:
@@ -35,6 +35,25 @@ def test_the_last_price_is_set_by_trades_that_may_set_one() -> None:
     found = known.trade("AAPL")
     assert found is not None
     assert found.event == trade(1)
+
+
+def test_of_what_comes_together_the_newest_is_known() -> None:
+    """By the same rules, beside what was known before."""
+    together, one_by_one = Latest(), Latest()
+    for events in (
+        [trade(3), trade(5), trade(4), trade(9, updates_open_close=False), trade(1, "MSFT")],
+        [trade(4, price=1.0), trade(2, "MSFT"), trade(2, "MSFT", price=2.0), trade(7, "GOOG")],
+        [quote(5), quote(4)],
+        [quote(3)],
+    ):
+        together.take(ticks(*events))
+        for each in incoming(*events):
+            one_by_one.add(each)
+    for symbol in ("AAPL", "MSFT", "GOOG"):
+        expected = one_by_one.trade(symbol), one_by_one.quote(symbol)
+        found = together.trade(symbol), together.quote(symbol)
+        assert [each and each.event for each in found] == [each and each.event for each in expected]
+    assert together.trade("AAPL").event == trade(5)  # type: ignore[union-attr]
 
 
 def test_a_corrected_trade_is_no_longer_known() -> None:
