@@ -5,7 +5,7 @@ open batch before a checkpoint's barrier passes, so a checkpoint covers only wha
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,6 +23,10 @@ from schemas.avro_codec import Decoder, Encoder, SchemaJson
 from schemas.events import DeadLetter, Event
 from schemas.registry import RegistryLookup
 from schemas.topics import Topics
+
+PART = 400
+"""Ticks that are made rows of at a time, and sent: some batches of each node. With fewer, reading them takes
+longer than need be, and rows of one partition are in more mutations."""
 
 
 class WriteRecords(ScalarFunction):
@@ -63,22 +67,41 @@ class WriteRecords(ScalarFunction):
         positions: dict[str, list[int]] = defaultdict(list)
         for position, topic in enumerate(topics):
             positions[topic].append(position)
-        poison: dict[str, Poison] = {topic: {} for topic in positions}
-        groups: dict[Hashable, list[Iterable[Mutation]]] = defaultdict(list)
-        for topic, places in positions.items():
-            mutations = self._mutations(topic, records, places, poison[topic])
-            groups[self._stores[topic].partitions].append(mutations)
-        self._writer.write(*map(chain.from_iterable, groups.values()))
+        poison: list[tuple[str, list[int], Poison]] = []
+        self._writer.write_parts(self._parts(records, positions, poison))
         letters: list[bytes | None] = [None] * len(payloads)
-        for topic, errors in poison.items():
+        for topic, places, errors in poison:
             for place, error in errors.items():
-                position = positions[topic][place]
+                position = places[place]
                 letter = DeadLetter(
                     error.reason, error.detail, "store", topic, records.partitions[position],
                     records.offsets[position], carried(records.payloads[position]),
                 )  # fmt: skip
                 letters[position] = self._encode_letter.encode(letter)
         return letters
+
+    def _parts(
+        self,
+        records: Records,
+        positions: Mapping[str, list[int]],
+        poison: list[tuple[str, list[int], Poison]],
+    ) -> Iterator[Iterable[Iterable[Mutation]]]:
+        """What is made and sent at a time: ticks in parts, with the last ones all else. Adds to ``poison`` of
+        each topic and positions in the batch what is refused of them."""
+        groups: dict[Hashable, list[Iterable[Mutation]]] = defaultdict(list)
+
+        def mutations(topic: str, places: list[int]) -> Iterable[Mutation]:
+            errors: Poison = {}
+            poison.append((topic, places, errors))
+            return self._mutations(topic, records, places, errors)
+
+        for topic, places in positions.items():
+            left = places
+            while self._stores[topic].divisible and len(left) > 2 * PART:
+                yield [mutations(topic, left[:PART])]
+                left = left[PART:]
+            groups[self._stores[topic].partitions].append(mutations(topic, left))
+        yield map(chain.from_iterable, groups.values())
 
     def _mutations(
         self, topic: str, records: Records, positions: list[int], poison: Poison

@@ -40,6 +40,10 @@ class Store(Protocol):
     def partitions(self) -> Hashable:
         """Which its rows go to: of two stores where these are equal, rows may share a batch."""
 
+    @property
+    def divisible(self) -> bool:
+        """Whether it does not matter which of two records with the same key is written last."""
+
     def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
         """The rows of the valid records; adds the others to ``poison``."""
 
@@ -48,6 +52,7 @@ class TickStore:
     """Trades or quotes, which are read as columns. ``rows``: those of the valid and of the refused."""
 
     partitions = "a minute and a shard of the symbols"
+    divisible = True
 
     def __init__(
         self,
@@ -70,6 +75,8 @@ class EventRows(Protocol):
 class EventStore:
     """Events that are taken one by one: they are few beside trades and quotes. ``due``: which of those that
     are valid are written now."""
+
+    divisible = False
 
     def __init__(
         self,

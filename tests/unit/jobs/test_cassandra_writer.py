@@ -120,6 +120,21 @@ def test_no_more_are_in_flight_than_allowed_and_none_when_it_returns() -> None:
     assert (session.most_in_flight, session.in_flight) == (MAX_IN_FLIGHT, 0)
 
 
+def test_a_part_is_on_its_way_before_the_next_is_made() -> None:
+    """And nothing is waited for until all are."""
+    session = FakeSession()
+    seen = []
+
+    def parts() -> Iterator[list[list[Mutation]]]:
+        for number in range(3):
+            seen.append((len(session.sent), session.in_flight))
+            yield [[mutation(session, number, f"k{number}")]]
+
+    CassandraWriter(session, 1.0).write_parts(parts())
+    assert seen == [(0, 0), (1, 1), (2, 2)]
+    assert ([keys(batch) for batch in session.sent], session.in_flight) == ([["k0"], ["k1"], ["k2"]], 0)
+
+
 def test_nothing_to_write() -> None:
     """A batch of heartbeats sends nothing."""
     session = FakeSession()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jobs.flink import write_function
-from jobs.flink.write_function import WriteRecords
+from jobs.flink.write_function import PART, WriteRecords
 from jobs.letters import MOST_PAYLOAD_BYTES
 from jobs.settings import JobSettings
 from jobs.sinks.stores import stored_topics
@@ -135,6 +135,23 @@ def test_quotes_are_stored_and_poison_comes_back(write: Write, session: FakeSess
         ("quotes", 1, -0.5),
         ("latest_quotes", 1, -0.5),
     ]
+
+
+@pytest.mark.parametrize("good", [2 * PART, 3 * PART + 5])
+def test_many_ticks_are_stored_in_parts(write: Write, session: FakeSession, good: int) -> None:
+    """Each once, in their order; letters where their records are, in whichever part that was. Bars, whose
+    last version has to stay, are written together, with what is left of the ticks."""
+    trades = [record(a_trade(sequence=number, trade_id=str(number))) for number in range(good)]
+    bars = [record(replace(CANDLE, version=version, final=False)) for version in (2, 4, 6)]
+    payloads = [*trades, b"no Avro", *bars, record(a_trade(sequence=good, trade_id=str(good)))]
+    topics = [TOPICS.candles if each in bars else TOPICS.trades for each in payloads]
+    letters = write(topics, *payloads)
+    assert [position for position, letter in enumerate(letters) if letter] == [good]
+    rows = sent_rows(session)
+    for table in ("trades_bronze", "trades_silver"):
+        assert [row["sequence"] for name, row in rows if name == table] == list(range(good + 1))
+    versions = [row["version"] for table, row in rows if table == "trades_gold_1m"]
+    assert versions == [6]
 
 
 def test_candles_are_stored_and_poison_comes_back(write: Write, session: FakeSession) -> None:
