@@ -48,10 +48,10 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
         " and a number of its own for each state: change it together with GENERATION",
     )
     checkpoint_interval_ms: Milliseconds = Field(5000, description="time between checkpoints")
-    buffer_timeout_ms: Milliseconds = Field(10, description="longest wait of a record for its network buffer")
-    bundle_time_ms: Milliseconds = Field(50, description="longest wait of a record for its Python batch")
+    buffer_timeout_ms: Milliseconds = Field(5, description="longest wait of a record for its network buffer")
+    bundle_time_ms: Milliseconds = Field(20, description="longest wait of a record for its Python batch")
     bundle_size: int = Field(2000, ge=1, description="records of a full Python batch")
-    watermark_interval_ms: Milliseconds = Field(20, description="time between watermarks")
+    watermark_interval_ms: Milliseconds = Field(10, description="time between watermarks")
     watermark_delay_ms: int = Field(20, ge=0, description="watermark = greatest record time - this")
     slice_ms: int = Field(
         200,

@@ -18,15 +18,16 @@ with Kafka's default of 1 MiB, and 12,000 with 128 KiB."""
 class Gather(NamedTuple):
     """Kafka answers when it has so much, or after so long. With few records what comes from all partitions
     in that time is one Python batch; with many nothing waits. A question costs Kafka and us some tenths of a
-    millisecond, a batch several milliseconds, however little there is in it."""
+    millisecond, a batch some milliseconds, however little there is in it."""
 
     bytes: int
     ms: int
 
 
-TICKS = Gather(FETCH_BYTES, 50)
-PROMPT = Gather(FETCH_BYTES, 20)
-"""Of a topic of which no Python batch is made."""
+TICKS = Gather(FETCH_BYTES, 20)
+PROMPT = Gather(FETCH_BYTES, 10)
+"""Of a topic of which no Python batch is made. Its watermark, which slices wait for, comes when the last of
+its partitions has answered."""
 UNHURRIED = Gather(FETCH_BYTES, 250)
 """For what nobody waits for."""
 RARE = Gather(1, 500)

@@ -9,17 +9,17 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.types.Row;
 
 /**
- * PyFlink's keyed operator, but for when its batches begin and end: with a watermark, and after a rest.
+ * PyFlink's keyed operator, but for when its batches begin and end: a moment after the first row of a window, and
+ * after a rest.
  *
- * <p>The slices of a window come together, and the watermark that has closed it right behind them, so nothing
- * more is to be waited for then. As shipped the operator holds the watermark back until the batch is full or
- * its time is over.
+ * <p>The slices of a window come together, so there is little to wait for. As shipped the operator begins a batch
+ * with each row, and holds it and the watermark behind it back until the batch is full or its time is over.
  *
- * <p>After a batch it rests for as long as that has taken, or the one before if that was shorter. Meanwhile rows wait, and those that may become one
- * (see {@link WaitingRows}) do. With little to do that is not felt, as batches take less time than lies between
- * two watermarks; the more symbols trade, or the fewer processors are left, the more trades are in a row that
- * Python gets. So Python takes half of its thread's time at most, and how many symbols there are decides how
- * often their bars are shown, and not whether they fall behind.
+ * <p>After a batch it rests for as long as that has taken, or the one before if that was shorter. Meanwhile rows
+ * wait, and those that may become one (see {@link WaitingRows}) do. With little to do that is not felt, as batches
+ * take less time than lies between two windows; the more symbols trade, or the fewer processors are left, the more
+ * trades are in a row that Python gets. So Python takes half of its thread's time at most, and how many symbols
+ * there are decides how often their bars are shown, and not whether they fall behind.
  *
  * <p>What waits is in no checkpoint: a barrier finds nothing waiting.
  */
@@ -27,8 +27,11 @@ public final class PacedKeyedProcess<OUT> extends ExternalPythonKeyedProcessOper
     private static final long serialVersionUID = 2;
     private static final long MILLISECOND = 1_000_000;
     private static final long LONGEST_REST = 5000 * MILLISECOND;
-    /** So long a row waits for a watermark to take it along. */
-    private static final long PATIENCE = 50 * MILLISECOND;
+    /**
+     * So long the first row waits for the others of its window. A watermark takes rows along, too, but theirs has to
+     * wait for the topic of gaps, whose heartbeats are rare.
+     */
+    private static final long PATIENCE = 5 * MILLISECOND;
 
     private static final int MOST_ROWS = 10_000;
 
