@@ -1,19 +1,16 @@
 """Slices that wait for Python become one, and nothing of them is lost."""
 
-import json
 import random
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
 import pytest
 
-from docker.local.settings import PROJECT
 from jobs.flink.bar_function import SLICE_COLUMNS
 from jobs.flink.keyed import Merge
 from schemas.intervals import MINUTE_US
+from tests.support.jvm_program import answer_of
 from tests.unit.jobs.builders import START_US
 
 pytestmark = pytest.mark.servers
@@ -70,22 +67,11 @@ def _in_order(row: Row) -> Row:
     return row
 
 
-def through_the_operator(rows: list[Row], environment: Mapping[str, str]) -> list[Row]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.pipeline.run_merging"],
-        cwd=PROJECT, env=environment, input=json.dumps(rows), capture_output=True, text=True, timeout=300,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    received: list[Row] = json.loads(done.stdout[done.stdout.index("[[") :])
-    return received
-
-
 def test_python_gets_fewer_slices_that_add_up_to_the_same(planner_environment: Mapping[str, str]) -> None:
     """They wait while the worker starts; what may not be merged comes as it was."""
     chance = random.Random(5)
     sent = [a_slice(chance, number) for number in range(SLICES)]
-    received = through_the_operator(sent, planner_environment)
+    received: list[Row] = answer_of("tests.pipeline.run_merging", planner_environment, sent)
     assert len(received) < SLICES / 2
     assert merged(received) == merged(sent)
     payload = list(SLICE_COLUMNS).index("payload")

@@ -2,32 +2,20 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
+from tests.support.jvm_program import answer_of
+
 pytestmark = pytest.mark.servers
-PROJECT = Path(__file__).parents[2]
 EXECUTION = "== Optimized Execution Plan =="
 
 
 @pytest.fixture(scope="module")
 def plans(planner_environment: Mapping[str, str]) -> dict[str, str]:
     """Views of the bars job, and the store job -> the plan that is executed; explained in one JVM."""
-    explained = subprocess.run(
-        [sys.executable, "-m", "tests.pipeline.explain_plans"],
-        cwd=PROJECT,
-        env=planner_environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert explained.returncode == 0, explained.stderr
-    plans = json.loads(explained.stdout[explained.stdout.index("{") :])
+    plans = answer_of("tests.pipeline.explain_plans", planner_environment)
     return {job: plan[plan.index(EXECUTION) :] for job, plan in plans.items()}
 
 

@@ -1,13 +1,9 @@
 """What the source decodes in the JVM is what DecodeTrades makes of it, or it is left to DecodeTrades."""
 
-import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isnan
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,24 +17,19 @@ from schemas.avro_codec import HEADER, Decoder
 from schemas.errors import PoisonError
 from schemas.events import Trade
 from schemas.validation import MAX_AMOUNT, MAX_NAME_LENGTH
+from tests.support.jvm_program import answer_of
 from tests.unit.jobs.builders import START_US, a_cancel, a_trade
 from tests.unit.jobs.payloads import KNOWN, TRADE_ID, UNKNOWN_ID, payload, without_symbol
 
 pytestmark = pytest.mark.servers
-PROJECT = Path(__file__).parents[2]
 TIMELY = [name for name in COLUMNS if name != "delay"]
 """Columns that say nothing about when a record is read."""
 
 
 def read(values: list[bytes | None], environment: Mapping[str, str]) -> list[dict[str, Any]]:
     """As the source does it."""
-    given = json.dumps([None if value is None else value.hex() for value in values])
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.pipeline.read_trades"],
-        cwd=PROJECT, env=environment, input=given, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    rows: list[dict[str, Any]] = json.loads(done.stdout[done.stdout.index("[{") :])
+    given = [None if value is None else value.hex() for value in values]
+    rows: list[dict[str, Any]] = answer_of("tests.pipeline.read_trades", environment, given)
     return rows
 
 
