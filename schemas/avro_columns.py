@@ -19,6 +19,7 @@ LONGEST_LIST = 16
 """Items of a list; a record with more is decoded by itself."""
 
 _WORD = 8
+_CONTINUES = 0x80
 _CONTINUED = np.uint64(0x8080808080808080)
 _DIGITS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONES = np.uint64(0x0101010101010101)
@@ -78,13 +79,20 @@ class _Batch:
         self.ends = np.cumsum(lengths)
         self.good = lengths >= HEADER.size
         self.at = np.minimum(self.ends - lengths + HEADER.size, self.ends)
-        padded = np.frombuffer(self._data + bytes(_WORD), np.uint8)
-        self._bytes = padded
-        self._words = np.lib.stride_tricks.sliding_window_view(padded, _WORD)
+        padded = self._data + bytes(_WORD)
+        self._bytes = np.frombuffer(padded, np.uint8)
+        # The eight bytes from each place on.
+        self._words: NDArray[np.uint64] = np.ndarray((len(self._data) + 1,), "<u8", padded, strides=(1,))
 
     def long(self) -> NDArray[np.int64]:
         """Numbers as Avro writes them: seven bits a byte, and all but the last byte with the eighth set."""
-        words = self._words[self.at].view("<u8").ravel()
+        first = self._bytes[self.at]
+        if (first < _CONTINUES).all():  # a byte each, as lengths of texts are
+            self._move(1)
+            small = first.astype(np.int64)
+            unpacked: NDArray[np.int64] = (small >> 1) ^ -(small & 1)
+            return unpacked
+        words = self._words[self.at]
         last = ~words & _CONTINUED
         self.good &= last != 0
         own = last ^ (last - np.uint64(1))  # all bits up to the end of the last byte
@@ -99,7 +107,7 @@ class _Batch:
         return numbers
 
     def double(self) -> NDArray[np.float64]:
-        numbers: NDArray[np.float64] = self._words[self.at].view("<f8").ravel()
+        numbers: NDArray[np.float64] = self._words[self.at].view("<f8")
         self._move(_WORD)
         return numbers
 

@@ -88,8 +88,8 @@ class Latest:
     def take(self, ticks: Ticks) -> None:
         """Takes in trades or quotes that came together."""
         newest: dict[str, int] = {}
-        orders, channel = ticks.orders, ticks.channel
-        for row, (symbol, priced) in enumerate(zip(ticks.symbols, ticks.priced, strict=True)):
+        orders, channel = ticks.orders(), ticks.channel
+        for row, (symbol, priced) in enumerate(zip(ticks.symbols, ticks.priced(), strict=True)):
             if priced and (symbol not in newest or orders[row] >= orders[newest[symbol]]):
                 newest[symbol] = row
         known: dict[Key, _Newest[Any]] = self._trades if channel == "trades" else self._quotes

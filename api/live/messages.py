@@ -52,31 +52,36 @@ class Ticks:
     """Trades or quotes that came together, in columns: an event is made of a row when somebody wants it, and
     of most nobody ever does.
 
-    ``symbols`` and ``orders`` (event time and sequence) have a value for each row; ``priced`` tells which
-    trades may set a price, of quotes all.
+    ``symbols`` has a value for each row.
     """
 
-    __slots__ = ("_columns", "_type", "channel", "orders", "priced", "symbols")
+    __slots__ = ("_columns", "_type", "channel", "symbols")
 
     def __init__(self, event_type: type[Trade] | type[Quote], columns: Mapping[str, Sequence[Any]]) -> None:
         """``columns``: those of the type's fields, at least one row of them."""
         self._type = event_type
-        self._columns = [columns[name] for name in event_type.__dataclass_fields__]
+        self._columns = {name: columns[name] for name in event_type.__dataclass_fields__}
         self.symbols: Sequence[str] = columns["symbol"]
         self.channel = CHANNELS[event_type]
-        self.orders = list(zip(columns["event_time"], columns["sequence"], strict=True))
-        self.priced = columns["updates_open_close"] if event_type is Trade else [True] * len(self.symbols)
 
     def __len__(self) -> int:
         return len(self.symbols)
 
     def event(self, row: int) -> Trade | Quote:
         """The event of a row."""
-        return self._type(*(column[row] for column in self._columns))
+        return self._type(*(column[row] for column in self._columns.values()))
 
     def incoming(self, row: int) -> Incoming:
         """The same with its key."""
         return from_event(self.event(row))
+
+    def orders(self) -> Sequence[tuple[int, int]]:
+        """Event time and sequence of each row."""
+        return list(zip(self._columns["event_time"], self._columns["sequence"], strict=True))
+
+    def priced(self) -> Sequence[bool]:
+        """Which trades may set a price; of quotes all."""
+        return self._columns["updates_open_close"] if self._type is Trade else [True] * len(self)
 
 
 class Message:
