@@ -70,11 +70,11 @@ SCENES: dict[str, Scene] = {
         50, 5_000, SIMULATOR_SCENARIOS="price_spike", SIMULATOR_SCENARIO_MINUTES="3"
     ),
     "50 symbols, Zipf, 5,000/s": _rate(50, 5_000, SIMULATOR_ZIPF="1"),
+    "sustained, 50 symbols": _sustained,
+    "overload, 50 symbols, 30,000/s": lambda live, probes, _: scenes.overload(live, probes, 50, 30_000, 60),
     "500 symbols, 5,000/s": _rate(500, 5_000),
     "500 symbols, Zipf, 5,000/s": _rate(500, 5_000, SIMULATOR_ZIPF="1"),
     "5,000 symbols, Zipf, 2,000/s": _rate(5_000, 2_000, SIMULATOR_ZIPF="1"),
-    "sustained, 50 symbols": _sustained,
-    "overload, 50 symbols, 30,000/s": lambda live, probes, _: scenes.overload(live, probes, 50, 30_000, 60),
     "TaskManager killed, 2,000/s": lambda live, probes, _: scenes.recovery(live, probes, 50, 2_000),
     "5 minutes away, 2,000/s": lambda live, _, __: scenes.catch_up(live, 50, 2_000, 300),
     "bars alone, 50 symbols": _alone(50, 2_000_000),
