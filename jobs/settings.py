@@ -49,7 +49,7 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
     )
     checkpoint_interval_ms: Milliseconds = Field(5000, description="time between checkpoints")
     buffer_timeout_ms: Milliseconds = Field(5, description="longest wait of a record for its network buffer")
-    bundle_time_ms: Milliseconds = Field(20, description="longest wait of a record for its Python batch")
+    bundle_time_ms: Milliseconds = Field(50, description="longest wait of a record for its Python batch")
     bundle_size: int = Field(2000, ge=1, description="records of a full Python batch")
     watermark_interval_ms: Milliseconds = Field(10, description="time between watermarks")
     watermark_delay_ms: int = Field(20, ge=0, description="watermark = greatest record time - this")

@@ -24,7 +24,7 @@ class Gather(NamedTuple):
     ms: int
 
 
-TICKS = Gather(FETCH_BYTES, 20)
+TICKS = Gather(FETCH_BYTES, 50)
 PROMPT = Gather(FETCH_BYTES, 10)
 """Of a topic of which no Python batch is made. Its watermark, which slices wait for, comes when the last of
 its partitions has answered."""
