@@ -28,8 +28,8 @@ public final class PacedKeyedProcess<OUT> extends ExternalPythonKeyedProcessOper
     private static final long MILLISECOND = 1_000_000;
     private static final long LONGEST_REST = 5000 * MILLISECOND;
     /**
-     * So long the first row waits for the others of its window. The watermark that closed it says nothing here: it
-     * has to wait for the topic of gaps, whose heartbeats are rare.
+     * So long the first row waits for the others of its window. A watermark takes rows along, too, but theirs has to
+     * wait for the topic of gaps, whose heartbeats are rare.
      */
     private static final long PATIENCE = 5 * MILLISECOND;
 
@@ -75,7 +75,7 @@ public final class PacedKeyedProcess<OUT> extends ExternalPythonKeyedProcessOper
         watermark = mark;
         if (mark.equals(Watermark.MAX_WATERMARK)) {
             deliver();
-        } else if (rows.size() == 0) {
+        } else {
             deliverOnceRested();
         }
     }
