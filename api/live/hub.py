@@ -57,7 +57,6 @@ class Hub:
         """.. or with those that came together."""
         self._most_remembered = remembered
         self._remembered: deque[Message | _Unheard] = deque()  # of events without a hole
-        self._first = 1  # number of the first of them
         self._listeners: dict[Key, set[Outbox]] = {}
 
     async def publish(self, arrived: Iterable[Incoming | Ticks]) -> None:
@@ -110,16 +109,19 @@ class Hub:
             self.seq += len(rows)
             self._forget()
 
+    @property
+    def _first(self) -> int:
+        """Number of the oldest event that is remembered."""
+        return self._remembered[0].seq if self._remembered else self.seq + 1
+
     def _forget(self) -> None:
         """What is more than is remembered: the oldest, and of rows as many as are too many."""
         while (too_many := self.seq + 1 - self._first - self._most_remembered) > 0:
             oldest = self._remembered[0]
             if isinstance(oldest, _Unheard) and len(oldest.rows) > too_many:
                 oldest.rows, oldest.seq = oldest.rows[too_many:], oldest.seq + too_many
-                self._first += too_many
             else:
                 self._remembered.popleft()
-                self._first += len(oldest.rows) if isinstance(oldest, _Unheard) else 1
 
     def listen(self, outbox: Outbox, keys: Collection[Key]) -> None:
         """From now on the outbox gets the events of these keys, too."""

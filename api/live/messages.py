@@ -50,15 +50,12 @@ class Incoming(Generic[E]):
 
 class Ticks:
     """Trades or quotes that came together, in columns: an event is made of a row when somebody wants it, and
-    of most nobody ever does.
-
-    ``symbols`` has a value for each row.
-    """
+    of most nobody ever does. ``symbols`` has that of each row."""
 
     __slots__ = ("_columns", "_type", "channel", "symbols")
 
     def __init__(self, event_type: type[Trade] | type[Quote], columns: Mapping[str, Sequence[Any]]) -> None:
-        """``columns``: those of the type's fields, at least one row of them."""
+        """``columns``: those of the type's fields."""
         self._type = event_type
         self._columns = {name: columns[name] for name in event_type.__dataclass_fields__}
         self.symbols: Sequence[str] = columns["symbol"]
