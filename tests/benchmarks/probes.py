@@ -142,25 +142,14 @@ def _each(queue: Queue, follow: Callable[..., None], stopping: threading.Event) 
             continue
 
 
-class _Patience:
-    """When a probe looks for something that is not there yet."""
-
-    def __init__(self) -> None:
-        self._lately: deque[float] = deque(maxlen=LATELY)
-
-    def begin(self) -> "_Wait":
-        """Of the next thing."""
-        first = FIRST_LOOK * min(self._lately, default=0.0)
-        return _Wait(self._lately, min(first, LATEST_FIRST_S))
-
-
 class _Wait:
-    """For one thing. ``pause``: seconds until the next look, None once it is in vain."""
+    """For one thing. ``first``: seconds until the first look; ``pause``: until the next one, None once it is
+    in vain. ``lately``: how long the last LATELY things were waited for."""
 
-    def __init__(self, lately: deque[float], first: float) -> None:
+    def __init__(self, lately: deque[float]) -> None:
         self._lately = lately
         self._began = time.monotonic()
-        self.first = first
+        self.first = min(FIRST_LOOK * min(lately, default=0.0), LATEST_FIRST_S)
 
     @property
     def waited(self) -> float:
@@ -280,7 +269,8 @@ class _StoreProbe:
         self._stopping = stopping
         self._reads = [session.prepare(query) for query in (SILVER, BRONZE)]
         self._gold = session.prepare(GOLD)
-        self._trades, self._bars = _Patience(), _Patience()
+        self._trade_waits: deque[float] = deque(maxlen=LATELY)
+        self._bar_waits: deque[float] = deque(maxlen=LATELY)
 
     def follow(self, trade: Trade) -> None:
         key = (
@@ -299,7 +289,7 @@ class _StoreProbe:
                 left.pop()
             return not left
 
-        self._until(stored, self._trades)
+        self._until(stored, self._trade_waits)
         self._probes.saw(STORED, time.time() - trade.event_time / 1e6)
 
     def follow_bar(self, bar: Candle) -> None:
@@ -309,11 +299,11 @@ class _StoreProbe:
             row = self._session.execute(self._gold, key).one()
             return row is not None and bool(row[0])
 
-        self._until(final, self._bars)
+        self._until(final, self._bar_waits)
         self._probes.saw(STORED_BAR, time.time() - bar.end / 1e6)
 
-    def _until(self, there: Callable[[], bool], patience: _Patience) -> None:
-        wait = patience.begin()
+    def _until(self, there: Callable[[], bool], lately: deque[float]) -> None:
+        wait = _Wait(lately)
         time.sleep(wait.first)
         while not there() and not self._stopping.is_set():
             if (pause := wait.pause) is None:
@@ -331,7 +321,7 @@ class _RestProbe:
         self._probes = probes
         self._trades = trades
         self._stopping = stopping
-        self._patience = _Patience()
+        self._waits: deque[float] = deque(maxlen=LATELY)
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -348,7 +338,7 @@ class _RestProbe:
         connection.close()
 
     async def _follow(self, connection: HttpConnection, trade: Trade) -> None:
-        wait = self._patience.begin()
+        wait = _Wait(self._waits)
         await asyncio.sleep(wait.first)
         while not self._stopping.is_set():
             status, body = await connection.get(f"/api/v1/quotes/{trade.symbol}")
