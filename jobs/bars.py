@@ -1,7 +1,7 @@
 """The ``bars`` job: trades and quotes in; candles of every interval and alerts out. Bars of providers in, the
 same with indicators out. Kafka to Kafka; it never touches Cassandra.
 
-trades -> decode -> dedup -+-> on time: slices of 0.2 s, summed in SQL -+-> bars, of a symbol -+-> records
+trades -> decode -> dedup -+-> on time: slices of 0.2 s ----------------+-> bars, of a symbol -+-> records
                            +-> late, corrections: each by itself -------+                      |
 gaps -> decode ------------------------- each by itself ----------------+                      |
 quotes -> decode ----------+-> on time: slices of 1 s ------------------+-> quotes ------------+
@@ -29,12 +29,14 @@ from jobs.flink.records import RECORD
 from jobs.flink.symbol_groups import group_of
 from jobs.flink.tables import PROMPT, RARE, RAW, UNHURRIED, sink_table, source_table
 from jobs.flink.trade_format import COLUMNS, trade_values
+from jobs.flink.trade_slices import trade_slices
 from jobs.settings import JobSettings
 from schemas.avro_codec import SchemaJson
 from schemas.topics import Topics
 
 # A filter on what Python has decoded takes the one before Python along, behind it: each heartbeat is a batch
-# then, which the watermark waits for. So trades are filtered behind dedup, and what is no gap by the bars.
+# then, which the watermark waits for. So what is no trade is left out by the slices, and what is no gap by the
+# bars.
 
 # What the source has decoded, and whose record says the same time.
 PLAIN = "TO_TIMESTAMP_LTZ(event_time / 1000, 3) = record_time"
@@ -42,47 +44,14 @@ PLAIN = "TO_TIMESTAMP_LTZ(event_time / 1000, 3) = record_time"
 # Heartbeats have no payload: they have moved the watermark inside the source, and are over.
 DECODED_TRADES = f"""
     SELECT {", ".join(f"`{name}`" for name in COLUMNS)}, TRUE AS on_time,
-           payload, `partition` AS from_partition, `offset` AS from_offset, record_time, arrived
+           payload, `partition` AS from_partition, `offset` AS from_offset, record_time
     FROM trades WHERE {PLAIN}
     UNION ALL
     SELECT {", ".join(f"trade.`{name}` AS `{name}`" for name in COLUMNS)}, trade.on_time AS on_time,
-           payload, `partition` AS from_partition, `offset` AS from_offset, record_time, arrived
+           payload, `partition` AS from_partition, `offset` AS from_offset, record_time
     FROM (SELECT decode_trades(payload, record_time, `partition`, `offset`) AS trade,
-                 payload, `partition`, `offset`, record_time, arrived
+                 payload, `partition`, `offset`, record_time
           FROM trades WHERE payload IS NOT NULL AND ({PLAIN}) IS NOT TRUE)"""
-
-# The first of each identity, remembered for the state's time to live.
-UNIQUE_TRADES = """
-    SELECT * FROM (
-        SELECT *, ROW_NUMBER() OVER (PARTITION BY symbol, source, trade_id ORDER BY arrived ASC) AS copy
-        FROM decoded_trades
-    ) WHERE copy = 1 AND symbol IS NOT NULL"""
-
-# A window drops what comes behind the watermark without a word, so such trades go round it. While there is
-# no watermark yet the window may still have an older, higher one from before a restore. The two branches
-# must divide every trade between them, and read the same columns, or the planner builds the dedup twice.
-ON_TIME = "on_time AND record_time > CURRENT_WATERMARK(record_time)"
-LATE = f"({ON_TIME}) IS NOT TRUE"
-
-SLICES = """
-    SELECT symbol, source, MIN(event_time) AS event_time,
-           MIN(order_key) AS first_key, MAX(order_key) AS last_key, MAX(price) AS high, MIN(price) AS low,
-           SUM(volume_units) AS volume_units, SUM(volume_billionths) AS volume_billionths,
-           SUM(notional_units) AS notional_units, SUM(notional_billionths) AS notional_billionths,
-           SUM(counts) AS trades, COUNT(payload) AS events, SUM(skewed) AS skewed, MIN(delay) AS delay,
-           correctable, LISTAGG(log, '\n') AS log,
-           MAX(from_partition) AS from_partition, MAX(from_offset) AS from_offset,
-           CAST(NULL AS BYTES) AS payload
-    FROM TUMBLE(TABLE on_time_trades, DESCRIPTOR(record_time), INTERVAL '{slice_seconds}' SECOND)
-    GROUP BY symbol, source, correctable, window_start, window_end"""
-
-LATE_SLICES = """
-    SELECT symbol, source, event_time,
-           order_key AS first_key, order_key AS last_key, price AS high, price AS low,
-           volume_units, volume_billionths, notional_units, notional_billionths,
-           counts AS trades, CAST(1 AS BIGINT) AS events, skewed, delay,
-           correctable, log, from_partition, from_offset, payload
-    FROM late_trades"""
 
 # Of a gap there is nothing to sum. Its topic has heartbeats of its own: no watermark passes what it tells.
 GAP_SLICES = """
@@ -103,6 +72,12 @@ DECODED_QUOTES = f"""
     FROM (SELECT decode_quotes(payload, record_time, `partition`, `offset`) AS quote, * FROM quotes
           WHERE payload IS NOT NULL)
     WHERE quote.symbol IS NOT NULL"""
+
+# A window drops what comes behind the watermark without a word, so such quotes go round it. While there is
+# no watermark yet the window may still have an older, higher one from before a restore. The two branches
+# must divide every quote between them, and read the same columns.
+ON_TIME = "on_time AND record_time > CURRENT_WATERMARK(record_time)"
+LATE = f"({ON_TIME}) IS NOT TRUE"
 
 QUOTE_SLICES = """
     SELECT symbol, MAX(quote_key) AS latest, COUNT(*) AS quotes, SUM(crossed) AS crossed
@@ -140,7 +115,7 @@ def build(
         function = decode_function(decode, settings, schemas)
         tables.create_temporary_function(f"decode_{name}", function)
     tables.execute_sql(sink_table(settings, "records", outputs))
-    create_views(tables, settings.slice_ms)
+    create_views(tables, settings)
 
     group = group_of(settings.symbol_groups)
     slices = keyed_rows(tables, "slices", group, SLICE_COLUMNS)
@@ -169,16 +144,14 @@ def provider_bars(
     return records.name("provider_bars").uid("provider_bars")
 
 
-def create_views(tables: StreamTableEnvironment, slice_ms: int) -> None:
+def create_views(tables: StreamTableEnvironment, settings: JobSettings) -> None:
     """From the decoded records to ``slices`` and ``quote_slices``: every unique valid trade and every valid
     quote, in a slice with its neighbours or by itself, and every gap."""
-    slices = SLICES.format(slice_seconds=f"{slice_ms / 1000:.3f}")
+    tables.execute_sql(f"CREATE TEMPORARY VIEW decoded_trades AS {DECODED_TRADES}")
+    trades = trade_slices(tables, "decoded_trades", settings.slice_ms, settings.dedup_memory_seconds)
+    tables.create_temporary_view("trade_slices", trades)
     for view, query in {
-        "decoded_trades": DECODED_TRADES,
-        "unique_trades": UNIQUE_TRADES,
-        "on_time_trades": f"SELECT * FROM unique_trades WHERE {ON_TIME}",
-        "late_trades": f"SELECT * FROM unique_trades WHERE {LATE}",
-        "slices": f"{slices} UNION ALL {LATE_SLICES} UNION ALL {GAP_SLICES}",
+        "slices": f"SELECT {', '.join(SLICE_COLUMNS)} FROM trade_slices UNION ALL {GAP_SLICES}",
         "decoded_quotes": DECODED_QUOTES,
         "on_time_quotes": f"SELECT * FROM decoded_quotes WHERE {ON_TIME}",
         "late_quotes": f"SELECT * FROM decoded_quotes WHERE {LATE}",

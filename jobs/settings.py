@@ -50,7 +50,7 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
     checkpoint_interval_ms: Milliseconds = Field(5000, description="time between checkpoints")
     buffer_timeout_ms: Milliseconds = Field(5, description="longest wait of a record for its network buffer")
     bundle_time_ms: Milliseconds = Field(50, description="longest wait of a record for its Python batch")
-    bundle_size: int = Field(2000, ge=1, description="records of a full Python batch")
+    bundle_size: int = Field(6000, ge=1, description="records of a full Python batch")
     watermark_interval_ms: Milliseconds = Field(10, description="time between watermarks")
     watermark_delay_ms: int = Field(20, ge=0, description="watermark = greatest record time - this")
     slice_ms: int = Field(
@@ -60,7 +60,9 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
     )
     grace_ms: int = Field(500, ge=0, description="from the end of a bar to its final version")
     horizon_seconds: int = Field(300, ge=1, description="how old a trade may be and still correct its bars")
-    dedup_memory_seconds: int = Field(600, ge=1, description="how long a trade's identity is remembered")
+    dedup_memory_seconds: int = Field(
+        600, ge=1, description="how long a trade is known, in event time: a copy of it does not count"
+    )
     live_every_ms: Milliseconds = Field(
         1000,
         description="least time between live versions of bars longer than 1m, and of any in Cassandra, where"

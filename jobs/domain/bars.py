@@ -1,6 +1,6 @@
 """The life of bars: from slices of trades to live, final and corrected candles of every interval.
 
-A *slice* is what SQL sums up over a fifth of a second of one symbol, or one late trade by itself. It changes
+A *slice* is the sum of a fifth of a second of one symbol, or one late trade by itself. It changes
 one thing: the minute that holds it. A bar of any interval is what its minutes add up to, those that can still
 change merged anew each time, those that cannot merged once and for all (``settled``). A bar is live until the
 watermark passes its end plus the grace, then final; a trade or correction that comes later, within the

@@ -37,9 +37,9 @@ SLICE_COLUMNS = {
     "correctable": Merge.KEY, "log": Merge.LINES,
     "from_partition": Merge.GREATEST, "from_offset": Merge.GREATEST, "payload": Merge.ALONE,
 }  # fmt: skip
-"""Of a slice as it comes from SQL, and how several of a symbol that wait for Python become one, as SQL made
-them of trades. ``payload`` is null but for a late trade, a correction or a gap, each of which is a slice by
-itself. ``delay`` is the least time (us) from an event to its being decoded."""
+"""Of a slice, and how several of a symbol that wait for Python become one, as they were made of trades.
+``payload`` is null but for a late trade, a correction or a gap, each of which is a slice by itself. ``delay``
+is the least time (us) from an event to its being decoded."""
 
 BARS, ANOMALIES = "bars", "anomalies"
 """Entries of a symbol in the state of its group."""

@@ -50,16 +50,13 @@ def configuration(settings: JobSettings, job: str, restore_from: str | None = No
         "execution.checkpointing.savepoint-dir": savepoint_uri(settings, job),
         "execution.checkpointing.incremental": "true",
         "state.backend.type": settings.state_backend,
-        # Dedup asks for what is not there: with filters it mostly need not look into any file.
-        "state.backend.rocksdb.use-bloom-filter": "true",
-        # Each checkpoint makes a small file: merged level by level, every fourth one had all of dedup's
-        # state written anew.
+        # Each checkpoint makes a small file: merged level by level, every fourth one had all of the state of
+        # the slices, which is a number for each trade, written anew.
         "state.backend.rocksdb.compaction.style": "UNIVERSAL",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "500 ms",
         "restart-strategy.exponential-delay.max-backoff": "30 s",
         "table.local-time-zone": "UTC",
-        "table.exec.state.ttl": f"{settings.dedup_memory_seconds} s",
         "python.fn-execution.bundle.time": str(settings.bundle_time_ms),
         "python.fn-execution.bundle.size": str(settings.bundle_size),
         "python.fn-execution.arrow.batch.size": str(settings.bundle_size),

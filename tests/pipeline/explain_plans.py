@@ -23,7 +23,7 @@ def main() -> None:
 
     tables = table_environment(configuration(settings, "bars"))
     bars_job = bars.build(tables, settings, schemas, ids)
-    views = ("slices", "quote_slices", "decoded_provider_bars")
+    views = ("decoded_trades", "slices", "quote_slices", "decoded_provider_bars")
     plans = {view: tables.from_path(view).explain() for view in views}
 
     tables = table_environment(configuration(settings, "store"))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -24,53 +25,34 @@ def operators(plan: str) -> list[str]:
     return re.findall(r"^[ :+-]*(\w+)\(", plan, re.MULTILINE)
 
 
-def test_a_trade_is_decoded_and_deduplicated_once_for_both_branches(plans: dict[str, str]) -> None:
-    """The late branch takes the dedup that the other one has; one exchange before it, and one source, whose
-    records go to Python only where it has not decoded them itself. Gaps have a source and a decoding of their
-    own."""
-    plan = plans["slices"]
+def nodes(plan: str) -> list[dict[str, Any]]:
+    """Of the graph that runs."""
+    graph = json.loads(plan.partition("== Physical Execution Plan ==")[2])
+    found: list[dict[str, Any]] = graph["nodes"]
+    return found
+
+
+def test_a_trade_is_decoded_once(plans: dict[str, str]) -> None:
+    """There is one source, whose records go to Python only where it has not decoded them itself."""
+    plan = plans["decoded_trades"]
     assert plan.count("decode_trades(") == 1
-    assert plan.count("decode_gaps(") == 1
-    assert operators(plan).count("PythonCalc") == 2
-    assert operators(plan).count("TableSourceScan") == 2
-    assert operators(plan).count("Deduplicate") == 1
-    assert "Rank(" not in plan
+    assert operators(plan).count("PythonCalc") == 1
+    assert "Exchange(" not in plan
     lines = plan.splitlines()
     before_python = lines[next(at for at, line in enumerate(lines) if "decode_trades(" in line) + 1]
     assert "IS NOT TRUE AND payload IS NOT NULL" in before_python
-    source, dedup = sorted(re.findall(r"Reused\(reference_id=\[(\d+)\]\)", plan), key=int)
+    [source] = re.findall(r"Reused\(reference_id=\[(\d+)\]\)", plan)
     [whole] = [line for line in lines if f"(reuse_id=[{source}])" in line]
     assert "TableSourceScan(" in whole
     assert "default_database, trades," in whole
-    [whole] = [line for line in lines if f"(reuse_id=[{dedup}])" in line]
-    assert "Deduplicate(" in whole
+    assert "watermark=[" in whole
 
 
-def test_dedup_keeps_the_first_of_each_identity_and_no_more(plans: dict[str, str]) -> None:
-    """By arrival; it never takes back what it let through, or sums in state could not be right."""
-    [dedup] = [line for line in plans["slices"].splitlines() if "Deduplicate(" in line]
-    assert "keep=[FirstRow]" in dedup
-    assert "key=[symbol, source, trade_id]" in dedup
-    assert "order=[PROCTIME]" in dedup
-    assert "outputInsertOnly=[true]" in dedup
-
-
-def test_the_two_branches_divide_every_trade_between_them(plans: dict[str, str]) -> None:
-    """The late one is whatever is not true for the other, an unknown watermark included; what is no trade has
-    no symbol, and is in neither."""
-    known = re.escape(" AND symbol IS NOT NULL")
-    on_time, late = re.findall(rf"where=\[\((.*CURRENT_WATERMARK.*){known}\)\]\)", plans["slices"])
-    assert on_time.startswith("on_time AND")
-    assert late == f"({on_time}) IS NOT TRUE"
-
-
-def test_slices_are_summed_before_they_are_exchanged(plans: dict[str, str]) -> None:
-    """Partial sums in each instance, then one exchange by symbol, source and whether it is corrected."""
-    plan = plans["slices"]
-    assert operators(plan).count("LocalWindowAggregate") == 1
-    assert operators(plan).count("GlobalWindowAggregate") == 1
-    assert "size=[200 ms]" in plan
-    assert plan.count("Exchange(") == 2
+def test_a_trade_goes_to_its_slice_by_symbol(plans: dict[str, str]) -> None:
+    """Where its copies come, too; from there the watermark goes on to the bars."""
+    assert "watermark=[SOURCE_WATERMARK()]" in plans["slices"]
+    [slices] = [node for node in nodes(plans["bars"]) if node["type"] == "slices"]
+    assert [before["ship_strategy"] for before in slices["predecessors"]] == ["HASH"]
 
 
 def test_a_gap_goes_to_its_bars_by_itself_and_holds_their_watermark(plans: dict[str, str]) -> None:
@@ -101,17 +83,16 @@ def test_a_provider_bar_is_decoded_once_and_has_no_part_in_event_time(plans: dic
     assert operators(plan).count("TableSourceScan") == 1
     assert "WatermarkAssigner" not in plan
     assert "watermark=" not in plan
-    assert "watermark=" in plans["slices"]
+    assert "watermark=" in plans["decoded_trades"]
 
 
 def test_python_decodes_four_topics_and_keeps_three_states(plans: dict[str, str]) -> None:
     """And has no other part in the job: to key rows they need not go there and back."""
-    graph = json.loads(plans["bars"].partition("== Physical Execution Plan ==")[2])
-    names = [re.sub(r"\[\d+\]", "", node["type"]) for node in graph["nodes"]]
+    names = [re.sub(r"\[\d+\]", "", node["type"]) for node in nodes(plans["bars"])]
     assert names.count("PythonCalc") == 4
     keyed = {"bars", "quotes", "provider_bars"}
-    others = ("Source", "Calc", "Dedup", "Local", "Global", "SinkConversion", "DataStreamToTable")
-    of_java = (*others, "ConstraintEnforcer", "records")
+    others = ("Source", "Calc", "Filter", "Local", "Global", "SinkConversion", "DataStreamToTable")
+    of_java = (*others, "TableToDataStream", "slices", "ConstraintEnforcer", "records")
     assert {name for name in names if not name.startswith(of_java)} == keyed | {"PythonCalc"}
 
 

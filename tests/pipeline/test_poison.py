@@ -63,8 +63,12 @@ class ForeignProducer:
         }  # fmt: skip
         return fields | changes
 
+    def encoded(self, **changes: object) -> bytes:
+        """The next trade as a record's value."""
+        return self._encoder.encode_fields(self.trade(**changes))
+
     def send_good(self) -> None:
-        self.send(self._encoder.encode_fields(self.trade()))
+        self.send(self.encoded())
 
     def send(self, value: bytes, key: bytes | None = b"GOOD") -> tuple[int, int]:
         """Sends a value with a sane timestamp; returns partition and offset."""
@@ -72,7 +76,7 @@ class ForeignProducer:
         return sent.partition, sent.offset
 
     def send_changed(self, **changes: object) -> tuple[int, int]:
-        return self.send(self._encoder.encode_fields(self.trade(**changes)))
+        return self.send(self.encoded(**changes))
 
     def heartbeat(self, ahead_us: int) -> None:
         """Moves the watermark to so much after the last trade."""

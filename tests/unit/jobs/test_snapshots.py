@@ -10,7 +10,7 @@ from jobs.settings import JobSettings
 from jobs.snapshots import Snapshots, checkpoint_uri, local_path, savepoint_uri, state_name
 from schemas.errors import ConfigurationError
 
-STATE, STORE_STATE = "layout5.16-generation0", "layout6-generation0"
+STATE, STORE_STATE = "layout6.16-generation0", "layout6-generation0"
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_flink_writes_where_the_newest_is_looked_for(tmp_path: Path) -> None:
 def test_bars_of_another_generation_begin_without_state(tmp_path: Path) -> None:
     """They are rebuilt from Kafka; what was stored need not be stored again."""
     settings = JobSettings(generation=4)
-    assert state_name(settings, "market.bars") == "layout5.16-generation4"
+    assert state_name(settings, "market.bars") == "layout6.16-generation4"
     assert state_name(settings, "market.store") == STORE_STATE
     old = checkpoint(of(tmp_path, generation=3), "a", 1, 10)
     assert of(tmp_path, generation=3).newest() == old
