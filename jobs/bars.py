@@ -35,8 +35,7 @@ from schemas.avro_codec import SchemaJson
 from schemas.topics import Topics
 
 # A filter on what Python has decoded takes the one before Python along, behind it: each heartbeat is a batch
-# then, which the watermark waits for. So what is no trade is left out by the slices, and what is no gap by the
-# bars.
+# then, which the watermark waits for. What is no trade is left out by the slices, what is no gap by the bars.
 
 # What the source has decoded, and whose record says the same time.
 PLAIN = "TO_TIMESTAMP_LTZ(event_time / 1000, 3) = record_time"

@@ -12,8 +12,8 @@ from schemas.settings import KafkaSettings
 FETCH_BYTES = 256 * 1024
 """Of one partition in one answer of Kafka."""
 POLL_RECORDS = 2000
-"""Handed on at a time. Two of these wait while a batch is written: with Kafka's default of 500, and 32 KiB of a
-partition, the next batch waited for several answers."""
+"""Handed on at a time. Two of these wait while a batch is written: with Kafka's default of 500, and 32 KiB of
+a partition, the next batch waited for several answers."""
 ENOUGH_BYTES = 32 * 1024
 
 

@@ -2,8 +2,8 @@
 list of objects, whose keys are the columns of a trade, ``record_ms`` besides; on stdout a list of rows of
 SLICE_COLUMNS. Payloads are base64.
 
-A process of its own, as it brings up a JVM, with a cluster inside; takes the jars from FLINK_LIB_DIR and talks
-to no server."""
+A process of its own, as it brings up a JVM, with a cluster inside; takes the jars from FLINK_LIB_DIR and
+talks to no server."""
 
 import base64
 import json

@@ -15,6 +15,7 @@ from tests.unit.jobs.builders import START_US
 pytestmark = pytest.mark.servers
 SLICES = 3_000
 
+
 def a_slice(chance: random.Random, number: int) -> SliceRow:
     """Of a few symbols, some without prices, some with the texts of their trades, some late."""
     at = START_US + chance.randrange(3 * MINUTE_US)
