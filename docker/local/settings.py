@@ -41,7 +41,10 @@ class LocalSettings(EnvironmentSettings):
     cassandra_heap_mb: int = Field(768, ge=512, description="Java heap of Cassandra")
     jobmanager_memory_mb: int = Field(896, ge=768, description="all memory of the JobManager")
     taskmanager_memory_mb: int = Field(
-        2304, ge=1536, description="memory of the TaskManager, without its Python workers"
+        2304,
+        ge=1536,
+        description="memory of the TaskManager, without its Python workers; some 25 bytes for each trade of"
+        " DEDUP_MEMORY_SECONDS are of it",
     )
 
     @property
