@@ -60,12 +60,13 @@ public final class TradeSlices extends AbstractStreamOperator<Row> implements On
     private transient int slices;
     private transient MapState<Tuple2<Long, Integer>, long[]> identities;
     private transient ListState<Long> watermarks;
-    /** The greatest watermark, milliseconds: of what is not after it, no matter who is late. */
+    /** The greatest watermark (ms), of before a restart, too. */
     private transient long passed;
-    /** The watermarks at the barriers of checkpoints that are not complete, and that of the last one that is. */
+    /** That at the barrier of each checkpoint that is not complete yet. */
     private transient TreeMap<Long, Long> atBarriers;
-
+    /** That at the barrier of the last checkpoint that is: the bars have seen it. */
     private transient long seenByAll;
+
     private transient long knownTrades;
 
     private record Kind(String symbol, Object source, boolean correctable) {}
