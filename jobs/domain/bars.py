@@ -74,9 +74,9 @@ class SymbolBars:
 
         Raises TooLateError, changing nothing, for a slice beyond the horizon of the symbol's greatest event
         time, or so old that the dedup before us may have forgotten that it let it through. Neither holds for
-        one that is on time, or that no watermark has passed: its minute is still open. After a start trades
-        may overtake one another, by any distance where there is much to catch up with: those that came before
-        there was a watermark by themselves, the others in slices.
+        one that is on time, or that no watermark has passed: its minute is still open. After a start,
+        while there is no watermark yet, trades may overtake one another by any distance where there is much
+        to catch up with.
         """
         if not part.on_time:
             self._refuse_late(now, part.event_time)

@@ -285,9 +285,7 @@ def test_what_dedup_has_forgotten_is_refused(live_system: Any, tmp_path: Path) -
     """The same file again through the same jobs, after a restart and after the dedup memory has run out:
     every trade is refused, and no number changes."""
     prefix = f"test-again-{uuid.uuid4().hex[:8]}"
-    # After a restart the watermark begins anew. What it calls on time while it is behind that of before, the
-    # windows may drop without a letter; here all has been read by the time that there is one.
-    memory = {"HORIZON_SECONDS": 3, "DEDUP_MEMORY_SECONDS": 3, "WATERMARK_INTERVAL_MS": 1000}
+    memory = {"HORIZON_SECONDS": 3, "DEDUP_MEMORY_SECONDS": 3}
     lines = seeded_lines(3, 500)
     file = write_recording(tmp_path / "again.csv", lines, "recorded")
     with running_jobs(live_system.environment, tmp_path, prefix, **memory) as run:

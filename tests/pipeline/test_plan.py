@@ -60,6 +60,7 @@ def test_a_gap_goes_to_its_bars_by_itself_and_holds_their_watermark(plans: dict[
     scans = [line for line in plans["slices"].splitlines() if "TableSourceScan(" in line]
     [gaps] = [scan for scan in scans if "default_database, gaps," in scan]
     assert "watermark=[" in gaps
+    assert plans["slices"].count("decode_gaps(") == 1
     after = plans["slices"].partition("decode_gaps(")[2]
     assert "Exchange(" not in after
     assert "where=[payload IS NOT NULL]" in after.splitlines()[1], "a heartbeat is no Python batch"

@@ -150,21 +150,13 @@ public final class TradeSlices extends AbstractStreamOperator<Row> implements On
     @Override
     public void processWatermark(Watermark mark) throws Exception {
         passed = Math.max(passed, Math.min(mark.getTimestamp(), END_OF_TIME));
-        while (!windows.isEmpty() && windows.firstKey() - 1 <= passed) {
-            emit(windows.pollFirstEntry());
-        }
+        emitUntil(mark.getTimestamp());
         super.processWatermark(mark);
     }
 
     @Override
-    public void finish() throws Exception {
-        emitAll();
-        super.finish();
-    }
-
-    @Override
     public void prepareSnapshotPreBarrier(long checkpoint) throws Exception {
-        emitAll();
+        emitUntil(Long.MAX_VALUE);
         atBarriers.put(checkpoint, passed);
         long oldest = oldestSpan();
         long left = 0;
@@ -209,12 +201,13 @@ public final class TradeSlices extends AbstractStreamOperator<Row> implements On
         }
         slice.add(trade);
         if (slices > MOST_SLICES) {
-            emitAll(); // there is no watermark yet, or one that waits for a partition
+            emitUntil(Long.MAX_VALUE); // there is no watermark yet, or one that waits for a partition
         }
     }
 
-    private void emitAll() {
-        while (!windows.isEmpty()) {
+    /** The windows that a watermark has passed. */
+    private void emitUntil(long watermark) {
+        while (!windows.isEmpty() && windows.firstKey() - 1 <= watermark) {
             emit(windows.pollFirstEntry());
         }
     }
