@@ -28,7 +28,7 @@ from jobs.flink.quote_function import QUOTE_SLICE_COLUMNS, QuoteFunction
 from jobs.flink.records import RECORD
 from jobs.flink.symbol_groups import group_of
 from jobs.flink.tables import PROMPT, RARE, RAW, UNHURRIED, sink_table, source_table
-from jobs.flink.trade_format import COLUMNS, trade_values
+from jobs.flink.trade_format import COLUMNS, TradeRules
 from jobs.flink.trade_slices import trade_slices
 from jobs.settings import JobSettings
 from schemas.avro_codec import SchemaJson
@@ -100,7 +100,7 @@ def build(
     the schema ids of what it writes, by the keys of ``Topics.record_types``."""
     topics = Topics(settings.topic_prefix)
     outputs = [topics.candles, topics.alerts, topics.provider_candles, topics.dead_letter]
-    trades = trade_values(ids[topics.trades], settings.clock_skew_us)
+    trades = TradeRules(ids[topics.trades], settings.clock_skew_us).values()
     inputs = (
         (topics.trades, trades, DecodeTrades, PROMPT),
         (topics.quotes, RAW, DecodeQuotes, UNHURRIED),  # judged by the second

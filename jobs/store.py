@@ -1,26 +1,32 @@
 """The ``store`` job: everything that is written to Cassandra, and every dead letter about it.
 
-trades, corrections, quotes, candles, alerts, gaps, bars of providers -> write -> dead letters
+trades, corrections, quotes, candles, alerts, gaps, bars of providers -+-> plain trades -> written
+                                                                       |
+                      dead letters <- written <- rows <- all else <----+
 """
 
 from pyflink.table import StatementSet, StreamTableEnvironment
 
-from jobs.flink.tables import sink_table, source_table
-from jobs.flink.write_function import write_function
+from jobs.flink.cassandra_writers import stored, without_plain_trades
+from jobs.flink.row_function import MADE, row_function
+from jobs.flink.tables import STORED, sink_table, source_table
+from jobs.flink.trade_format import TradeRules
 from jobs.settings import JobSettings
 from jobs.sinks.stores import stored_topics
 from schemas.avro_codec import SchemaJson
 from schemas.topics import Topics
 
+MADE_ROWS = f"""
+    SELECT {", ".join(f"made.`{name}` AS `{name}`" for name in MADE)}, topic, `partition`, `offset`
+    FROM (SELECT make_rows(topic, payload, `partition`, `offset`, record_time) AS made,
+                 topic, `partition`, `offset`
+          FROM others)"""
+
 LETTERS = """
     INSERT INTO dead_letters
     SELECT CAST(CONCAT_WS('/', topic, CAST(`partition` AS STRING), CAST(`offset` AS STRING)) AS BYTES) AS key,
            letter AS payload
-    FROM (
-        SELECT write_records(topic, payload, `partition`, `offset`, record_time) AS letter,
-               topic, `partition`, `offset`
-        FROM records WHERE payload IS NOT NULL
-    ) WHERE letter IS NOT NULL"""
+    FROM letters"""
 
 
 def build(
@@ -29,8 +35,15 @@ def build(
     """The whole graph; the arguments are those of jobs.bars.build."""
     topics = Topics(settings.topic_prefix)
     tables.execute_sql(sink_table(settings, "dead_letters", [topics.dead_letter]))
-    tables.execute_sql(source_table(settings, "records", stored_topics(topics), topics.job_name("store")))
-    tables.create_temporary_function("write_records", write_function(settings, schemas, ids))
+    source = source_table(settings, "records", stored_topics(topics), topics.job_name("store"), gather=STORED)
+    tables.execute_sql(source)
+    tables.create_temporary_function("make_rows", row_function(settings, schemas, ids))
+
+    rules = TradeRules(ids[topics.trades], settings.clock_skew_us)
+    others = without_plain_trades(tables, "records", topics.trades, rules, settings)
+    tables.create_temporary_view("others", others)
+    tables.execute_sql(f"CREATE TEMPORARY VIEW made AS {MADE_ROWS}")
+    tables.create_temporary_view("letters", stored(tables, "made", settings))
     statements = tables.create_statement_set()
     statements.add_insert_sql(LETTERS)
     return statements

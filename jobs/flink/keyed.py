@@ -19,6 +19,8 @@ from pyflink.table.types import (
     VarCharType,
 )
 
+from jobs.flink.java_lists import java_list
+
 _TYPES: dict[type[DataType], TypeInformation] = {
     VarCharType: Types.STRING(),
     BigIntType: Types.LONG(),
@@ -75,9 +77,6 @@ def process(
     )
     stream_of_java = stream._j_data_stream
     input_type = stream_of_java.getTransformation().getOutputType()
-    java = get_gateway().jvm
-    rules = java.java.util.ArrayList()
-    for rule in (merging or {}).values():
-        rules.add(rule.value)
-    operator = java.tickstream.PacedKeyedProcess(shipped, input_type, rules)
+    rules = java_list(rule.value for rule in (merging or {}).values())
+    operator = get_gateway().jvm.tickstream.PacedKeyedProcess(shipped, input_type, rules)
     return DataStream(stream_of_java.transform("KEYED PROCESS", output_type, operator))

@@ -26,7 +26,8 @@ class Gather(NamedTuple):
     ms: int
 
 
-TICKS = Gather(ENOUGH_BYTES, 50)
+STORED = Gather(512 * 1024, 40)
+"""For what is written: the more there is at a time, the fewer requests and mutations Cassandra has."""
 PROMPT = Gather(ENOUGH_BYTES, 10)
 """Of a topic of which no Python batch is made. Its watermark, which slices wait for, comes when the last of
 its partitions has answered."""
@@ -54,7 +55,7 @@ def source_table(  # noqa: PLR0913 -- what a source is made of
     group: str,
     watermark_delay_ms: int | None = None,
     *,
-    gather: Gather = TICKS,
+    gather: Gather,
     values: Values = RAW,
 ) -> str:
     """DDL of topics as a source. Event time is the record's timestamp, which keeps a watermark of each

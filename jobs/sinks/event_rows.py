@@ -2,51 +2,31 @@
 
 from collections.abc import Iterator, Sequence
 
-from cassandra.cluster import Session
-
 from jobs.sinks import cql
-from jobs.sinks.cassandra_writer import Mutation
-from jobs.sinks.rows import Insert
+from jobs.sinks.inserts import ALERT_BY_DAY, ALERT_BY_SYMBOL, GAP, GOLD, SYMBOL, VERSION
 from schemas.events import Alert, Candle, Gap
-from schemas.tables import GOLD_TABLES, SYMBOLS_PART, alert_bucket, gap_bucket, gold_bucket
-
-BAR_VALUES = ("open", "high", "low", "close", "volume", "notional", "vwap", "trades", "final", "sources",
-              "late_trades", "updated_at", "quality", "observed", "indicators")  # fmt: skip
-GOLD = ("symbol", "bucket", "start", "end", "version", *BAR_VALUES)
-VERSION = ("symbol", "interval", "day", "start", "version", "end", *BAR_VALUES)
-ALERT_VALUES = ("revision", "type", "severity", "status", "updated_at", "interval", "bar_start",
-                "bar_version", "value", "threshold", "message")  # fmt: skip
-BY_SYMBOL = ("symbol", "bucket", "event_time", "alert_id", *ALERT_VALUES)
-BY_DAY = ("day", "event_time", "alert_id", "symbol", *ALERT_VALUES)
-GAP = ("symbol", "bucket", "start", "gap_id", "end", "closed", "source", "reason", "detail", "updated_at",
-       "filled")  # fmt: skip
+from schemas.tables import SYMBOLS_PART, alert_bucket, gap_bucket, gold_bucket
 
 
 class CandleRows:
     """Candles to the gold table of their interval and to the versions, and each symbol once to the list of
     symbols."""
 
-    def __init__(self, session: Session) -> None:
-        self._gold = {
-            interval: Insert(session, table, GOLD, at_time=True) for interval, table in GOLD_TABLES.items()
-        }
-        self._version = Insert(session, "candle_versions", VERSION, at_time=True)
-        self._symbol = Insert(session, "symbols", ("part", "symbol"))
+    def __init__(self) -> None:
         self._listed: set[str] = set()
 
-    def mutations(self, candles: Sequence[Candle]) -> Iterator[Mutation]:
-        """Two rows for each candle. That of the bar is written with a timestamp that grows with the version:
-        whatever the order of the writes, the greatest version stays; of one batch, the last is written. That
-        of the version is written with one that falls with ``updated_at``: a version that is published again
-        after a failure stays the one that was known first."""
-        for candle in sorted(candles, key=lambda candle: (candle.version, -candle.updated_at)):
+    def rows(self, candles: Sequence[Candle]) -> Iterator[bytes]:
+        """Two for each candle. That of the bar is written with a timestamp that grows with the version:
+        whatever the order of the writes, the greatest version stays. That of the version is written with one
+        that falls with ``updated_at``: a version that is published again after a failure stays the one that
+        was known first."""
+        for candle in candles:
             if candle.symbol not in self._listed:
                 self._listed.add(candle.symbol)
-                symbol = (cql.int32(SYMBOLS_PART), candle.symbol.encode())
-                yield Mutation(symbol[:1], symbol[1:], (self._symbol.row(symbol),))
+                yield SYMBOL.row((cql.int32(SYMBOLS_PART), candle.symbol.encode()))
             yield from self._bar(candle)
 
-    def _bar(self, candle: Candle) -> Iterator[Mutation]:
+    def _bar(self, candle: Candle) -> Iterator[bytes]:
         symbol, interval = candle.symbol.encode(), candle.interval.encode()
         start, end, version = (
             cql.timestamp(candle.start),
@@ -60,26 +40,20 @@ class CandleRows:
             cql.text_list(candle.sources), cql.bigint(candle.late_trades), cql.bigint(candle.updated_at),
             cql.double(candle.quality), cql.double(candle.observed), cql.double_map(candle.indicators),
         )  # fmt: skip
-        partition: tuple[bytes, ...] = (symbol, gold_bucket(candle.interval, candle.start).encode())
-        gold = (*partition, start, end, version, *values, cql.bigint(candle.start + candle.version))
-        yield Mutation(partition, (interval, start), (self._gold[candle.interval].row(gold),))
-        partition = (symbol, interval, cql.date(candle.start))
+        bucket = gold_bucket(candle.interval, candle.start).encode()
+        at = cql.bigint(candle.start + candle.version)
+        yield GOLD[candle.interval].row((symbol, bucket, start, end, version, *values, at))
         age = min(max(0, candle.updated_at - candle.start), candle.start)  # fits, whatever a record claims
-        row = (*partition, start, version, end, *values, cql.bigint(candle.start - age))
-        yield Mutation(partition, (start, version), (self._version.row(row),))
+        day, at = cql.date(candle.start), cql.bigint(candle.start - age)
+        yield VERSION.row((symbol, interval, day, start, version, end, *values, at))
 
 
 class AlertRows:
     """Alerts to the tables by symbol and by day."""
 
-    def __init__(self, session: Session) -> None:
-        self._by_symbol = Insert(session, "alerts_by_symbol", BY_SYMBOL, at_time=True)
-        self._by_day = Insert(session, "alerts_by_day", BY_DAY, at_time=True)
-
-    def mutations(self, alerts: Sequence[Alert]) -> Iterator[Mutation]:
-        """A row in each table, written with a timestamp that grows with the revision; of one batch, the
-        greatest revision is written."""
-        for alert in sorted(alerts, key=lambda alert: alert.revision):
+    def rows(self, alerts: Sequence[Alert]) -> Iterator[bytes]:
+        """One in each table, written with a timestamp that grows with the revision."""
+        for alert in alerts:
             symbol, alert_id = alert.symbol.encode(), alert.alert_id.encode()
             event_time = cql.bigint(alert.event_time)
             values = (
@@ -90,24 +64,18 @@ class AlertRows:
                 cql.optional_bigint(alert.bar_version), cql.double(alert.value), cql.double(alert.threshold),
                 alert.message.encode(), cql.bigint(alert.event_time + alert.revision),
             )  # fmt: skip
-            partition: tuple[bytes, ...] = (symbol, alert_bucket(alert.event_time).encode())
-            by_symbol = (*partition, event_time, alert_id, *values)
-            yield Mutation(partition, (event_time, alert_id), (self._by_symbol.row(by_symbol),))
-            partition = (cql.date(alert.event_time),)
-            by_day = (*partition, event_time, alert_id, symbol, *values)
-            yield Mutation(partition, (event_time, alert_id), (self._by_day.row(by_day),))
+            bucket = alert_bucket(alert.event_time).encode()
+            yield ALERT_BY_SYMBOL.row((symbol, bucket, event_time, alert_id, *values))
+            day = cql.date(alert.event_time)
+            yield ALERT_BY_DAY.row((day, event_time, alert_id, symbol, *values))
 
 
 class GapRows:
     """Gaps to the table of a symbol's month."""
 
-    def __init__(self, session: Session) -> None:
-        self._gap = Insert(session, "gaps", GAP, at_time=True)
-
-    def mutations(self, gaps: Sequence[Gap]) -> Iterator[Mutation]:
-        """A row for each, written with a timestamp that grows with the gap; of one batch, the last to be
-        known is written."""
-        for gap in sorted(gaps, key=lambda gap: gap.order):
+    def rows(self, gaps: Sequence[Gap]) -> Iterator[bytes]:
+        """One for each, written with a timestamp that grows with the gap."""
+        for gap in gaps:
             partition = (gap.symbol.encode(), gap_bucket(gap.start).encode())
             key = (cql.bigint(gap.start), gap.gap_id.encode())
             values = (
@@ -115,4 +83,4 @@ class GapRows:
                 *(text.encode() for text in (gap.source, gap.reason, gap.detail)),
                 cql.bigint(gap.updated_at), cql.boolean(gap.filled), cql.bigint(gap.order),
             )  # fmt: skip
-            yield Mutation(partition, key, (self._gap.row((*partition, *key, *values)),))
+            yield GAP.row((*partition, *key, *values))

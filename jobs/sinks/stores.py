@@ -1,13 +1,11 @@
 """What becomes of the records of each topic: their rows, and which of them are refused."""
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from cassandra.cluster import Session
 
-from jobs.sinks.cassandra_writer import Mutation
 from jobs.sinks.event_rows import AlertRows, CandleRows, GapRows
 from jobs.sinks.live_bars import LiveBars
 from jobs.sinks.provider_rows import ProviderBarRows
@@ -36,47 +34,34 @@ Poison = dict[int, PoisonError]
 class Store(Protocol):
     """Of one topic."""
 
-    @property
-    def partitions(self) -> Hashable:
-        """Which its rows go to: of two stores where these are equal, rows may share a batch."""
-
-    @property
-    def divisible(self) -> bool:
-        """Whether it does not matter which of two records with the same key is written last."""
-
-    def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
-        """The rows of the valid records; adds the others to ``poison``."""
+    def rows(self, records: Records, poison: Poison) -> Iterable[bytes]:
+        """Those of the valid records, see jobs.sinks.inserts; adds the others to ``poison``."""
 
 
 class TickStore:
     """Trades or quotes, which are read as columns. ``rows``: those of the valid and of the refused."""
 
-    partitions = "a minute and a shard of the symbols"
-    divisible = True
-
     def __init__(
         self,
         reader: TradeReader | QuoteReader,
-        rows: Callable[[RecordBatch, Records], Iterable[Mutation]],
+        rows: Callable[[RecordBatch, Records], Iterable[bytes]],
     ) -> None:
         self._reader = reader
         self._rows = rows
 
-    def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
+    def rows(self, records: Records, poison: Poison) -> Iterable[bytes]:
         batch = self._reader.read(records.payloads, records.times_ms)
         poison.update(batch.poison)
         return self._rows(batch, records)
 
 
 class EventRows(Protocol):
-    def mutations(self, events: Sequence[Any]) -> Iterable[Mutation]: ...
+    def rows(self, events: Sequence[Any]) -> Iterable[bytes]: ...
 
 
 class EventStore:
     """Events that are taken one by one: they are few beside trades and quotes. ``due``: which of those that
     are valid are written now."""
-
-    divisible = False
 
     def __init__(
         self,
@@ -88,11 +73,10 @@ class EventStore:
         self._rows = rows
         self._reader = EventReader(decoder, check)
         self._due = due
-        self.partitions = id(self)
 
-    def mutations(self, records: Records, poison: Poison) -> Iterable[Mutation]:
+    def rows(self, records: Records, poison: Poison) -> Iterable[bytes]:
         valid = (event for _, event in self._reader.read(records.payloads, poison))
-        return self._rows.mutations(self._due(valid))
+        return self._rows.rows(self._due(valid))
 
 
 def stored_topics(topics: Topics) -> tuple[str, ...]:
@@ -108,20 +92,18 @@ def stored_topics(topics: Topics) -> tuple[str, ...]:
 
 
 def stores(
-    topics: Topics, session: Session, decoder: Callable[[tuple[type[Event], ...]], Decoder], live_every: float
+    topics: Topics, decoder: Callable[[tuple[type[Event], ...]], Decoder], live_every: float
 ) -> Mapping[str, Store]:
     """Topic -> its store. ``live_every``: least seconds between two rows of a live bar."""
-    trades, quotes, live_bars = TradeRows(session), QuoteRows(session), LiveBars(live_every, time.monotonic)
+    trades, quotes, live_bars = TradeRows(), QuoteRows(), LiveBars(live_every, time.monotonic)
     return {
         topics.trades: TickStore(
             TradeReader(decoder((Trade, Correction))),
-            lambda batch, each: trades.mutations(batch, each.payloads, each.partitions, each.offsets),
+            lambda batch, each: trades.rows(batch, each.payloads, each.partitions, each.offsets),
         ),
-        topics.quotes: TickStore(QuoteReader(decoder((Quote,))), lambda batch, _: quotes.mutations(batch)),
-        topics.candles: EventStore(CandleRows(session), decoder((Candle,)), check_candle, live_bars.due),
-        topics.alerts: EventStore(AlertRows(session), decoder((Alert,)), check_alert),
-        topics.gaps: EventStore(GapRows(session), decoder((Gap,)), check_gap),
-        topics.provider_candles: EventStore(
-            ProviderBarRows(session), decoder((ProviderBar,)), check_provider_bar
-        ),
+        topics.quotes: TickStore(QuoteReader(decoder((Quote,))), lambda batch, _: quotes.rows(batch)),
+        topics.candles: EventStore(CandleRows(), decoder((Candle,)), check_candle, live_bars.due),
+        topics.alerts: EventStore(AlertRows(), decoder((Alert,)), check_alert),
+        topics.gaps: EventStore(GapRows(), decoder((Gap,)), check_gap),
+        topics.provider_candles: EventStore(ProviderBarRows(), decoder((ProviderBar,)), check_provider_bar),
     }

@@ -1,147 +1,109 @@
 """Trades, corrections and quotes as rows: which tables they go to, under which key, with which values.
 
-All tables of ticks have partitions of a minute and a shard of the symbols, so that the rows of one event are
-one mutation, whatever the number of tables.
+Most trades never come here: what is beyond doubt the JVM makes the same rows of, see jobs/java.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import repeat
-from typing import Any, NamedTuple
+from itertools import chain, repeat
+from typing import Any
 
 import numpy as np
-from cassandra.cluster import Session
 
 from jobs.sinks import cql
-from jobs.sinks.cassandra_writer import Mutation
-from jobs.sinks.rows import Insert
+from jobs.sinks.inserts import BRONZE, CORRECTION, LATEST_QUOTE, QUOTE, SILVER, UPDATES, Insert
 from schemas.record_batch import Fields, RecordBatch
 from schemas.tables import SYMBOLS_PART, trade_minute, trade_shard
 from schemas.validation import MAX_NAME_LENGTH, MAX_WRITE_TIME
-
-PLACE = ("minute", "shard", "symbol", "event_time", "sequence", "source")
-BRONZE = (*PLACE, "trade_id", "kafka_partition", "kafka_offset", "payload")
-UPDATES = ("updates_open_close", "updates_high_low", "updates_volume")
-SILVER = (*PLACE, "trade_id", "price", "size", "exchange", "conditions", *UPDATES, "correctable",
-          "received_at")  # fmt: skip
-CORRECTION = (*PLACE, "correction_id", "trade_id", "trade_time", "kind", "price", "size", "exchange",
-              "conditions", *UPDATES, "received_at")  # fmt: skip
-QUOTE_VALUES = ("bid", "bid_size", "ask", "ask_size", "mid", "spread", "exchange", "received_at")
-QUOTE = (*PLACE, *QUOTE_VALUES)
-LATEST = ("part", "symbol", "event_time", "sequence", "source", *QUOTE_VALUES)
 
 SEQUENCE_BITS = 10
 """So many bits of a quote's sequence order the quotes of a microsecond; with the time before them they fit 63
 bits until the year 2255."""
 
-Partition = tuple[bytes, bytes]
-_LENGTH = len(cql.sized(b""))
-"""Bytes before each value in a row."""
 _BEFORE_SYMBOL = len(cql.sized(cql.bigint(0)) + cql.sized(cql.int32(0)))
 """Bytes of a minute and a shard in a row."""
 
 
-class _Places(NamedTuple):
-    """Where rows of ticks go: their partitions, and in ``keys`` the first columns of each, as rows have
-    them: PLACE, and after it the event's id, where it has one."""
+class _Shards(dict[str, bytes]):
+    """Of each symbol, computed once: its shard and itself, as rows have them."""
 
-    partitions: Sequence[Partition]
-    keys: Sequence[bytes]
-
-
-class _Shards(dict[str, tuple[bytes, bytes]]):
-    """Of each symbol, computed once: its shard in binary form, and shard and symbol as rows have them."""
-
-    def __missing__(self, symbol: str) -> tuple[bytes, bytes]:
+    def __missing__(self, symbol: str) -> bytes:
         shard = cql.int32(trade_shard(symbol))
-        found = self[symbol] = shard, cql.sized(shard) + cql.sized(symbol.encode())
+        found = self[symbol] = cql.sized(shard) + cql.sized(symbol.encode())
         return found
 
-    def places(self, batch: RecordBatch, *names: str) -> _Places:
-        """Of each row; ``names`` are text columns that end the key."""
+    def row_keys(self, batch: RecordBatch, *names: str) -> list[bytes]:
+        """The first columns of the rows of ticks, and after them the event's id, where it has one: ``names``
+        are the text columns that end the key."""
         columns, integers = batch.columns, batch.integers
-        minutes = _pieces(integers["event_time"] // 60_000_000 * 60_000)
-        shards = [self[symbol] for symbol in columns["symbol"]]
-        keys = zip(
-            minutes,
-            [of_symbol for _, of_symbol in shards],
+        pieces = zip(
+            _pieces(integers["event_time"] // 60_000_000 * 60_000),
+            map(self.__getitem__, columns["symbol"]),
             _pieces(integers["event_time"], integers["sequence"]),
             map(cql.name, columns["source"]),
             *(map(cql.sized, map(str.encode, columns[name])) for name in names),
             strict=True,
         )
-        partitions = [(minute[_LENGTH:], shard) for minute, (shard, _) in zip(minutes, shards, strict=True)]
-        return _Places(partitions, list(map(b"".join, keys)))
+        return list(map(b"".join, pieces))
 
 
 class TradeRows:
     """Trades to bronze and silver, corrections to bronze and their own table."""
 
-    def __init__(self, session: Session) -> None:
-        self._bronze = Insert(session, "trades_bronze", BRONZE)
-        self._silver = Insert(session, "trades_silver", SILVER)
-        self._correction = Insert(session, "trade_corrections", CORRECTION)
+    def __init__(self) -> None:
         self._shards = _Shards()
 
-    def mutations(
+    def rows(
         self, batch: RecordBatch, payloads: Sequence[bytes], partitions: Sequence[int], offsets: Sequence[int]
-    ) -> Iterator[Mutation]:
+    ) -> Iterator[bytes]:
         """Both rows of what is valid, bronze of what was refused but has an identity."""
-        places, positions = self._shards.places(batch, "trade_id"), batch.positions
+        keys, positions = self._shards.row_keys(batch, "trade_id"), batch.positions
         origins = _pieces(
             np.array([partitions[position] for position in positions], np.int32),
             np.array([offsets[position] for position in positions], np.int64),
         )
         received = [cql.sized(payloads[position]) for position in positions]
-        bronze = _rows(self._bronze, places.keys, origins, received)
-        silver = _rows(self._silver, places.keys, *_trade_values(batch))
-        rows = zip(bronze, silver, strict=True)
-        yield from map(Mutation, places.partitions, places.keys, rows)
+        bronze = _rows(BRONZE, keys, origins, received)
+        silver = _rows(SILVER, keys, *_trade_values(batch))
+        yield from chain.from_iterable(zip(bronze, silver, strict=True))
         for position, fields in {**batch.corrections, **batch.refused}.items():
             origin = (cql.int32(partitions[position]), cql.bigint(offsets[position]), payloads[position])
             yield from self._single(fields, origin, valid=position in batch.corrections)
 
-    def _single(
-        self, fields: Fields, origin: tuple[bytes, bytes, bytes], *, valid: bool
-    ) -> Iterator[Mutation]:
+    def _single(self, fields: Fields, origin: tuple[bytes, bytes, bytes], *, valid: bool) -> Iterator[bytes]:
         """A correction, or a record that was refused."""
         symbol, source = fields["symbol"], fields["source"]
         event_id = fields["correction_id"] if "correction_id" in fields else fields["trade_id"]
         if not all(0 < len(part) <= MAX_NAME_LENGTH for part in (symbol, source, event_id)):
             return  # no key that Cassandra takes; the dead letter has the payload
-        partition = (cql.bigint(trade_minute(fields["event_time"])), self._shards[symbol][0])
-        key = (*partition, symbol.encode(), cql.bigint(fields["event_time"]), cql.bigint(fields["sequence"]),
-               source.encode(), event_id.encode())  # fmt: skip
-        rows = [self._bronze.row((*key, *origin))]
+        minute, shard = cql.bigint(trade_minute(fields["event_time"])), cql.int32(trade_shard(symbol))
+        key = (minute, shard, symbol.encode(), cql.bigint(fields["event_time"]),
+               cql.bigint(fields["sequence"]), source.encode(), event_id.encode())  # fmt: skip
+        yield BRONZE.row((*key, *origin))
         if valid:
-            rows.append(self._correction.row((*key, *_correction_values(fields))))
-        yield Mutation(partition, b"".join(map(cql.sized, key)), rows)
+            yield CORRECTION.row((*key, *_correction_values(fields)))
 
 
 class QuoteRows:
     """Quotes to their table, and the latest of each symbol to another."""
 
-    def __init__(self, session: Session) -> None:
-        self._quote = Insert(session, "quotes", QUOTE)
-        self._latest = Insert(session, "latest_quotes", LATEST, at_time=True)
+    def __init__(self) -> None:
         self._shards = _Shards()
 
-    def mutations(self, batch: RecordBatch) -> Iterator[Mutation]:
-        """A row of each quote, and one of the latest of each symbol."""
-        places, columns = self._shards.places(batch), batch.columns
+    def rows(self, batch: RecordBatch) -> Iterator[bytes]:
+        """One of each quote, and one of the latest of each symbol."""
+        keys, columns = self._shards.row_keys(batch), batch.columns
         values = list(map(b"".join, zip(*_quote_values(batch), strict=True)))
-        rows = zip(_rows(self._quote, places.keys, values))
-        yield from map(Mutation, places.partitions, places.keys, rows)
+        yield from _rows(QUOTE, keys, values)
         latest: dict[str, tuple[tuple[int, int], int]] = {}
         orders = zip(columns["event_time"], columns["sequence"], strict=True)
         for at, (symbol, order) in enumerate(zip(columns["symbol"], orders, strict=True)):
             if symbol not in latest or order >= latest[symbol][0]:
                 latest[symbol] = order, at
         part = cql.int32(SYMBOLS_PART)
-        for symbol, (order, at) in latest.items():
+        for order, at in latest.values():
             written = cql.sized(cql.bigint(_write_time(*order)))
-            key = places.keys[at][_BEFORE_SYMBOL:]
-            row = b"".join((self._latest.head, cql.sized(part), key, values[at], written))
-            yield Mutation((part,), symbol, (row,))
+            key = keys[at][_BEFORE_SYMBOL:]
+            yield b"".join((LATEST_QUOTE.head, cql.sized(part), key, values[at], written))
 
 
 def _write_time(event_time: int, sequence: int) -> int:
@@ -174,7 +136,7 @@ def _correction_values(fields: Fields) -> tuple[bytes | None, ...]:
 
 
 def _quote_values(batch: RecordBatch) -> tuple[Sequence[bytes], ...]:
-    """QUOTE_VALUES, in pieces of rows."""
+    """The columns of a quote that are not part of its key, in pieces of rows."""
     floats = batch.floats
     bid, ask = floats["bid"], floats["ask"]
     return (

@@ -27,7 +27,7 @@ def main() -> None:
     plans = {view: tables.from_path(view).explain() for view in views}
 
     tables = table_environment(configuration(settings, "store"))
-    store_plan = store.build(tables, settings, schemas, ids).explain()
+    store_plan = store.build(tables, settings, schemas, ids).explain(ExplainDetail.JSON_EXECUTION_PLAN)
     bars_plan = bars_job.explain(ExplainDetail.JSON_EXECUTION_PLAN)
     json.dump({**plans, "bars": bars_plan, "store": store_plan}, sys.stdout)
 

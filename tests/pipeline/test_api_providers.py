@@ -9,13 +9,13 @@ import httpx
 import pytest
 from cassandra.cluster import Session
 
-from jobs.sinks.cassandra_writer import CassandraWriter
 from jobs.sinks.provider_rows import ProviderBarRows
 from schemas.cassandra_session import connect
 from schemas.events import ProviderBar
 from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.settings import CassandraSettings
 from tests.support.api import Tables, a_candle, get, utc
+from tests.support.stored_rows import store
 from tests.unit.api.test_provider_bars import bar_json
 
 pytestmark = pytest.mark.servers
@@ -41,9 +41,8 @@ def session(cassandra: CassandraSettings) -> Iterator[Session]:
 
 
 def write(session: Session, *bars: ProviderBar) -> None:
-    """Each in a batch of its own."""
-    for bar in bars:
-        CassandraWriter(session, 60.0).write(ProviderBarRows(session).mutations([bar]))
+    """As the store job does."""
+    store(session, ProviderBarRows().rows(bars))
 
 
 def test_a_symbol_that_only_a_provider_has_is_served_with_its_bars(

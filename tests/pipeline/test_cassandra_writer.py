@@ -1,33 +1,35 @@
 """The writer and its rows against a real Cassandra: what was written is what is read."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
+from threading import Timer
 from typing import Any
 
 import pytest
-from cassandra import OperationTimedOut
 from cassandra.cluster import Session
-from cassandra.query import BatchStatement
 
 from jobs.domain.bars import VERSIONS_PER_GENERATION
-from jobs.sinks.cassandra_writer import MAX_BATCH_BYTES, MAX_IN_FLIGHT, CassandraWriter
 from jobs.sinks.event_rows import AlertRows, CandleRows, GapRows
 from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.cassandra_session import connect
-from schemas.errors import UnavailableError
 from schemas.events import Alert, Candle, Correction, Gap, Quote, Trade
 from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.settings import CassandraSettings
 from schemas.tables import GOLD_TABLES, alert_bucket, gold_bucket, trade_minute, trade_shard
 from schemas.validation import MAX_NAME_LENGTH
+from tests.support.gate import gate_to
+from tests.support.java_writer import JavaWriter, WriteFailedError, java_writer
 from tests.unit.jobs.builders import START_US, a_cancel
 from tests.unit.jobs.payloads import milliseconds, payload, quote_reader, reader
 
 pytestmark = pytest.mark.servers
-RETRY_SECONDS = 60.0
+RETRY_SECONDS = 60
+BATCH_BYTES = 40 * 1024
+IN_FLIGHT = 64
+"""Of CassandraWriter in jobs/java: how large a batch is, and how many are on their way."""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,13 @@ def session(cassandra: CassandraSettings) -> Iterator[Session]:
     session = connect(cassandra)
     yield session
     session.cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def writer(cassandra: CassandraSettings, planner_environment: Mapping[str, str]) -> Iterator[JavaWriter]:
+    with java_writer(planner_environment) as writer:
+        writer.connect(cassandra, RETRY_SECONDS)
+        yield writer
 
 
 @pytest.fixture
@@ -55,16 +64,12 @@ def some_trades(count: int, symbol: str, **changes: Any) -> list[Trade]:
     ]  # fmt: skip
 
 
-def write_trades(
-    session: Session, trades: Sequence[Trade | Correction], first_offset: int = 0, **changes: Any
-) -> None:
-    """As the store job does with the records of one batch."""
+def trade_rows(trades: Sequence[Trade | Correction], first_offset: int = 0) -> Iterator[bytes]:
+    """As the store job makes them of the records of one batch."""
     payloads = [payload(trade) for trade in trades]
     batch = reader().read(payloads, milliseconds(*(trade.event_time for trade in trades)))
     offsets = range(first_offset, first_offset + len(trades))
-    rows = TradeRows(changes.pop("prepare", session))
-    writer = CassandraWriter(session, changes.pop("retry_seconds", RETRY_SECONDS))
-    writer.write(rows.mutations(batch, payloads, [2] * len(trades), list(offsets)))
+    return TradeRows().rows(batch, payloads, [2] * len(trades), list(offsets))
 
 
 def read(session: Session, table: str, symbol: str, minute: int = 0) -> list[dict[str, Any]]:
@@ -89,76 +94,78 @@ def bronze(session: Session, symbol: str) -> list[tuple[int, int, bytes]]:
     ]
 
 
-def test_trades_are_read_as_they_were_written(session: Session, symbol: str) -> None:
+def test_trades_are_read_as_they_were_written(session: Session, writer: JavaWriter, symbol: str) -> None:
     """Every field, to the bit and the microsecond; bronze has the very bytes and where they lay."""
     trades = [*some_trades(20, symbol), *some_trades(1, f"^{symbol}", conditions=(), exchange="")]
-    write_trades(session, trades, first_offset=7)
+    writer.write(trade_rows(trades, first_offset=7))
     assert silver(session, symbol) == trades[:20]
     assert silver(session, f"^{symbol}") == trades[20:]
     assert bronze(session, symbol) == [(2, 7 + n, payload(trade)) for n, trade in enumerate(trades[:20])]
 
 
-def test_a_redelivery_changes_nothing(session: Session, symbol: str) -> None:
+def test_a_redelivery_changes_nothing(session: Session, writer: JavaWriter, symbol: str) -> None:
     """After a restart from a checkpoint the same records come again."""
     trades = some_trades(20, symbol)
-    write_trades(session, trades)
+    writer.write(trade_rows(trades))
     before = silver(session, symbol), bronze(session, symbol)
-    write_trades(session, trades[5:15], first_offset=5)
-    write_trades(session, trades)
+    writer.write(trade_rows(trades[5:15], first_offset=5))
+    writer.write(trade_rows(trades))
     assert (silver(session, symbol), bronze(session, symbol)) == before
 
 
-def test_symbols_of_one_shard_stay_apart(session: Session, symbol: str) -> None:
+def test_symbols_of_one_shard_stay_apart(session: Session, writer: JavaWriter, symbol: str) -> None:
     """They share partitions and batches, also with equal times, sequences and ids."""
     names = [f"{symbol}-{number}" for number in range(100)]
     one, other = [name for name in names if trade_shard(name) == trade_shard(names[0])][:2]
     ours, theirs = some_trades(5, one), some_trades(5, other, exchange="ARCX")
-    write_trades(session, [trade for pair in zip(ours, theirs, strict=True) for trade in pair])
+    writer.write(trade_rows([trade for pair in zip(ours, theirs, strict=True) for trade in pair]))
     assert silver(session, one) == ours
     assert silver(session, other) == theirs
 
 
-def test_more_than_fits_one_batch_and_all_that_may_be_in_flight(session: Session, symbol: str) -> None:
+def test_more_than_fits_one_batch_and_all_that_may_be_in_flight(
+    session: Session, writer: JavaWriter, symbol: str
+) -> None:
     """Nothing is lost at the seams."""
-    trades = some_trades(3_000, symbol, exchange="X" * (MAX_IN_FLIGHT * MAX_BATCH_BYTES // 2_500))
-    write_trades(session, trades)
+    trades = some_trades(3_000, symbol, exchange="X" * (IN_FLIGHT * BATCH_BYTES // 2_500))
+    writer.write(trade_rows(trades))
     assert silver(session, symbol) == trades
 
 
-def test_trades_of_many_minutes_and_shards(session: Session, symbol: str) -> None:
+def test_trades_of_many_minutes_and_shards(session: Session, writer: JavaWriter, symbol: str) -> None:
     """More partitions than batches in flight."""
     trades = [
         replace(trade, symbol=f"{symbol}-{n}", event_time=START_US + n * MINUTE_US)
-        for n, trade in enumerate(some_trades(3 * MAX_IN_FLIGHT, symbol))
+        for n, trade in enumerate(some_trades(3 * IN_FLIGHT, symbol))
     ]
-    write_trades(session, trades)
+    writer.write(trade_rows(trades))
     assert [silver(session, trade.symbol, n) for n, trade in enumerate(trades)] == [[t] for t in trades]
 
 
-def test_a_large_payload_is_stored(session: Session, symbol: str) -> None:
+def test_a_large_payload_is_stored(session: Session, writer: JavaWriter, symbol: str) -> None:
     """200 KB, more than a batch is meant to hold; its neighbours too."""
     trades = some_trades(3, symbol)
     trades[1] = replace(trades[1], conditions=("c" * 200_000, *["x"] * 500))
-    write_trades(session, trades)
+    writer.write(trade_rows(trades))
     assert silver(session, symbol) == trades
     assert bronze(session, symbol)[1] == (2, 1, payload(trades[1]))
 
 
-def test_the_longest_names_have_a_row(session: Session, symbol: str) -> None:
+def test_the_longest_names_have_a_row(session: Session, writer: JavaWriter, symbol: str) -> None:
     """Cassandra takes no key above 64 KiB; a record that it refuses would stop the job for good."""
     longest = "𝄞" * MAX_NAME_LENGTH
     [trade] = some_trades(1, symbol, source=longest)
     refused = replace(trade, symbol=longest, trade_id=longest)
-    write_trades(session, [replace(trade, trade_id=longest), refused])
+    writer.write(trade_rows([replace(trade, trade_id=longest), refused]))
     assert silver(session, symbol) == [replace(trade, trade_id=longest)]
     assert bronze(session, longest) == [(2, 1, payload(refused))]
 
 
-def test_a_refused_trade_is_in_bronze_only(session: Session, symbol: str) -> None:
+def test_a_refused_trade_is_in_bronze_only(session: Session, writer: JavaWriter, symbol: str) -> None:
     """As received, and not where bars are made of."""
     good, bad = some_trades(2, symbol)
     bad = replace(bad, price=-1.0)
-    write_trades(session, [good, bad])
+    writer.write(trade_rows([good, bad]))
     assert bronze(session, symbol) == [(2, 0, payload(good)), (2, 1, payload(bad))]
     assert silver(session, symbol) == [good]
 
@@ -171,7 +178,7 @@ def corrections(session: Session, symbol: str, minute: int = 0) -> list[Correcti
     return found
 
 
-def test_corrections_are_read_as_they_were_written(session: Session, symbol: str) -> None:
+def test_corrections_are_read_as_they_were_written(session: Session, writer: JavaWriter, symbol: str) -> None:
     """Beside trades and what was refused, in one batch; the trade stays as it was first reported."""
     [trade] = some_trades(1, symbol)
     correct = Correction(symbol, START_US + 5, START_US + 6, "ü-c", 2**62, "feed", trade.trade_id, START_US,
@@ -181,7 +188,7 @@ def test_corrections_are_read_as_they_were_written(session: Session, symbol: str
     later = replace(cancel, correction_id="c-4", event_time=START_US + MINUTE_US)
     events = [correct, trade, refused, cancel, later]
     for _ in range(2):  # a redelivery changes nothing
-        write_trades(session, events)
+        writer.write(trade_rows(events))
         assert silver(session, symbol) == [trade]
         assert corrections(session, symbol) == [correct, cancel]
         assert corrections(session, symbol, minute=1) == [later]
@@ -200,11 +207,10 @@ def some_quotes(count: int, symbol: str, **changes: Any) -> list[Quote]:
     ]  # fmt: skip
 
 
-def write_quotes(session: Session, *quotes: Quote) -> None:
+def write_quotes(writer: JavaWriter, *quotes: Quote) -> None:
     """As the store job does with the records of one batch."""
     times = milliseconds(*(quote.event_time for quote in quotes))
-    batch = quote_reader().read(map(payload, quotes), times)
-    CassandraWriter(session, RETRY_SECONDS).write(QuoteRows(session).mutations(batch))
+    writer.write(QuoteRows().rows(quote_reader().read(map(payload, quotes), times)))
 
 
 def as_quote(row: dict[str, Any]) -> Quote:
@@ -219,10 +225,10 @@ def latest(session: Session, symbol: str) -> Quote:
     return as_quote(row._asdict())
 
 
-def test_quotes_are_read_as_they_were_written(session: Session, symbol: str) -> None:
+def test_quotes_are_read_as_they_were_written(session: Session, writer: JavaWriter, symbol: str) -> None:
     """Every field, to the bit and the microsecond, in the order of the quotes; crossed ones too."""
     quotes = [*some_quotes(20, symbol), *some_quotes(1, f"{symbol}.B", bid=2.0, ask=1.0)]
-    write_quotes(session, *reversed(quotes))
+    write_quotes(writer, *reversed(quotes))
     assert [as_quote(row) for row in read(session, "quotes", symbol)] == quotes[:20]
     assert [as_quote(row) for row in read(session, "quotes", f"{symbol}.B")] == quotes[20:]
     assert (latest(session, symbol), latest(session, f"{symbol}.B")) == (quotes[19], quotes[20])
@@ -230,7 +236,7 @@ def test_quotes_are_read_as_they_were_written(session: Session, symbol: str) -> 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_the_latest_quote_stays_whatever_the_order_of_the_writes(
-    session: Session, symbol: str, order: tuple[int, ...]
+    session: Session, writer: JavaWriter, symbol: str, order: tuple[int, ...]
 ) -> None:
     """By time, and within a microsecond by sequence; whole, not mixed of two of them."""
     early, one, other = some_quotes(3, symbol)
@@ -238,7 +244,7 @@ def test_the_latest_quote_stays_whatever_the_order_of_the_writes(
     other = replace(other, event_time=START_US + 9, bid=1.0, ask=60.0, bid_size=9.0, exchange="AAAA")
     assert one.sequence < other.sequence
     for number in order:
-        write_quotes(session, (early, one, other)[number])
+        write_quotes(writer, (early, one, other)[number])
     assert latest(session, symbol) == other
     assert len(read(session, "quotes", symbol)) == 3
 
@@ -252,9 +258,10 @@ def candle(symbol: str) -> Candle:
                   START_US + 61_000_001, 0.875, indicators)  # fmt: skip
 
 
-def write_candles(session: Session, *candles: Candle) -> None:
-    for candle in candles:  # each a write of its own: within one, of a bar only the last one counts
-        CassandraWriter(session, RETRY_SECONDS).write(CandleRows(session).mutations([candle]))
+def write_candles(writer: JavaWriter, *candles: Candle) -> None:
+    """Each by itself."""
+    for candle in candles:
+        writer.write(CandleRows().rows([candle]))
 
 
 def microseconds(moment: datetime) -> int:
@@ -283,14 +290,14 @@ def versions(session: Session, symbol: str, interval: str = "1m") -> list[Candle
     return [as_candle({n: v for n, v in row._asdict().items() if n != "day"}) for row in rows]
 
 
-def test_a_candle_is_read_as_it_was_written(session: Session, candle: Candle) -> None:
+def test_a_candle_is_read_as_it_was_written(session: Session, writer: JavaWriter, candle: Candle) -> None:
     """In the table of its interval, the newest bar first."""
     candles = [
         replace(candle, interval=interval, start=START_US + n * length, end=START_US + (n + 1) * length)
         for interval, length in INTERVALS.items()
         for n in range(3)
     ]
-    CassandraWriter(session, RETRY_SECONDS).write(CandleRows(session).mutations(candles))
+    writer.write(CandleRows().rows(candles))
     for interval in INTERVALS:
         assert gold(session, candle.symbol, interval) == [
             c for c in reversed(candles) if c.interval == interval
@@ -301,69 +308,78 @@ def test_a_candle_is_read_as_it_was_written(session: Session, candle: Candle) ->
 
 
 def test_a_version_that_is_published_again_stays_as_it_was_known_first(
-    session: Session, candle: Candle
+    session: Session, writer: JavaWriter, candle: Candle
 ) -> None:
     """Whichever is written first."""
     again = replace(candle, updated_at=candle.updated_at + 1)
-    write_candles(session, candle, again)
+    write_candles(writer, candle, again)
     assert versions(session, candle.symbol) == [candle]
     other = replace(candle, symbol=f"{candle.symbol}.2")
-    write_candles(session, replace(other, updated_at=candle.updated_at + 1), other)
+    write_candles(writer, replace(other, updated_at=candle.updated_at + 1), other)
     assert versions(session, other.symbol) == [other]
 
 
-def test_a_bar_without_prices_is_read_with_nulls(session: Session, candle: Candle) -> None:
+def test_a_bar_without_prices_is_read_with_nulls(
+    session: Session, writer: JavaWriter, candle: Candle
+) -> None:
     """Also where an older version had some, as after a cancel."""
     bare = replace(candle, open=None, high=None, low=None, close=None, vwap=None, volume=0.0, version=8,
                    indicators={}, sources=())  # fmt: skip
-    write_candles(session, candle, bare)
+    write_candles(writer, candle, bare)
     assert gold(session, candle.symbol) == [bare]
     assert versions(session, candle.symbol) == [bare, candle]
 
 
-def test_an_older_version_never_overwrites_a_newer_one(session: Session, candle: Candle) -> None:
+def test_an_older_version_never_overwrites_a_newer_one(
+    session: Session, writer: JavaWriter, candle: Candle
+) -> None:
     """Whatever comes again after a failure, in whatever order."""
     newer = replace(candle, close=3.0, trades=4, version=8)
-    write_candles(session, newer, candle)
+    write_candles(writer, newer, candle)
     assert gold(session, candle.symbol) == [newer]
 
 
-def test_final_wins_over_live_of_the_same_events(session: Session, candle: Candle) -> None:
+def test_final_wins_over_live_of_the_same_events(
+    session: Session, writer: JavaWriter, candle: Candle
+) -> None:
     """And a correction over final; not one of them goes back."""
     final = replace(candle, final=True, version=7)
-    write_candles(session, final, candle)
+    write_candles(writer, final, candle)
     assert gold(session, candle.symbol) == [final]
     corrected = replace(final, close=0.5, version=9)
-    write_candles(session, corrected, replace(candle, version=8), final)
+    write_candles(writer, corrected, replace(candle, version=8), final)
     assert gold(session, candle.symbol) == [corrected]
 
 
-def test_every_version_is_kept_and_gold_has_the_greatest(session: Session, candle: Candle) -> None:
+def test_every_version_is_kept_and_gold_has_the_greatest(
+    session: Session, writer: JavaWriter, candle: Candle
+) -> None:
     """In one batch and one by one, whatever the order; a version that comes again replaces itself."""
     made = [
         replace(candle, final=True, version=version, close=float(version), indicators={"n": float(version)})
         for version in (7, 9, 11)
     ]
-    writer = CassandraWriter(session, RETRY_SECONDS)
-    writer.write(CandleRows(session).mutations([made[1], made[2], made[0]]))
+    writer.write(CandleRows().rows([made[1], made[2], made[0]]))
     assert gold(session, candle.symbol) == [made[2]]
     assert versions(session, candle.symbol) == made[::-1]
-    write_candles(session, made[1], replace(candle, version=6), made[0])
+    write_candles(writer, made[1], replace(candle, version=6), made[0])
     assert gold(session, candle.symbol) == [made[2]]
     assert versions(session, candle.symbol) == [*made[::-1], replace(candle, version=6)]
 
 
-def test_a_generation_wins_over_every_version_before_it(session: Session, candle: Candle) -> None:
+def test_a_generation_wins_over_every_version_before_it(
+    session: Session, writer: JavaWriter, candle: Candle
+) -> None:
     """A rebuild starts counting anew, and replaces what many more events had made."""
     old = replace(candle, final=True, version=2_000_001)
     rebuilt = replace(candle, close=1.5, final=True, version=VERSIONS_PER_GENERATION + 3)
-    write_candles(session, old, rebuilt, old)
+    write_candles(writer, old, rebuilt, old)
     assert gold(session, candle.symbol) == [rebuilt]
 
 
-def test_every_symbol_is_listed_once(session: Session, candle: Candle) -> None:
+def test_every_symbol_is_listed_once(session: Session, writer: JavaWriter, candle: Candle) -> None:
     """However many candles it has."""
-    write_candles(session, candle, replace(candle, symbol=f"{candle.symbol}.B"), replace(candle, version=8))
+    write_candles(writer, candle, replace(candle, symbol=f"{candle.symbol}.B"), replace(candle, version=8))
     rows = session.execute("SELECT symbol FROM symbols WHERE part = 0")
     ours = [row.symbol for row in rows if row.symbol.startswith(candle.symbol)]
     assert ours == [candle.symbol, f"{candle.symbol}.B"]
@@ -376,8 +392,8 @@ def alert(symbol: str) -> Alert:
                  5.0, "7.5 % up: 取", "1m", START_US + MINUTE_US, 2**40)  # fmt: skip
 
 
-def write_alerts(session: Session, *alerts: Alert) -> None:
-    CassandraWriter(session, RETRY_SECONDS).write(AlertRows(session).mutations(alerts))
+def write_alerts(writer: JavaWriter, *alerts: Alert) -> None:
+    writer.write(AlertRows().rows(alerts))
 
 
 def as_alert(row: Any) -> Alert:
@@ -394,17 +410,17 @@ def alerts_of(session: Session, symbol: str) -> list[Alert]:
     return by_symbol
 
 
-def test_alerts_are_read_as_they_were_written(session: Session, alert: Alert) -> None:
+def test_alerts_are_read_as_they_were_written(session: Session, writer: JavaWriter, alert: Alert) -> None:
     """By symbol and by day, the newest first; without a bar, too."""
     bare = replace(alert, alert_id="b", event_time=alert.event_time + 1, interval=None, bar_start=None,
                    bar_version=None)  # fmt: skip
-    write_alerts(session, alert, bare)
+    write_alerts(writer, alert, bare)
     assert alerts_of(session, alert.symbol) == [bare, alert]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_the_greatest_revision_of_an_alert_stays(
-    session: Session, alert: Alert, order: tuple[int, ...]
+    session: Session, writer: JavaWriter, alert: Alert, order: tuple[int, ...]
 ) -> None:
     """Whatever the order of the writes; what a revision leaves out is null, and not of the one before."""
     revisions = [
@@ -414,59 +430,88 @@ def test_the_greatest_revision_of_an_alert_stays(
                 bar_start=None, bar_version=None),
     ]  # fmt: skip
     for number in order:
-        write_alerts(session, revisions[number])
+        write_alerts(writer, revisions[number])
     assert alerts_of(session, alert.symbol) == [revisions[2]]
     again = [replace(revision, alert_id=f"in one batch:{alert.symbol}") for revision in revisions]
-    write_alerts(session, *(again[number] for number in order))
+    write_alerts(writer, *(again[number] for number in order))
     assert alerts_of(session, alert.symbol)[0] == again[2]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_the_longest_record_of_a_gap_stays(session: Session, symbol: str, order: tuple[int, ...]) -> None:
+def test_the_longest_record_of_a_gap_stays(
+    session: Session, writer: JavaWriter, symbol: str, order: tuple[int, ...]
+) -> None:
     """Whatever the order of the writes; of two with the same end the closed one."""
     last = Gap(f"silence:{symbol}", symbol, "finnhub", START_US, START_US + 9, True, "silence", "取", 7)
     records = [replace(last, end=START_US + 5, closed=False), replace(last, closed=False), last]
     for number in order:
-        CassandraWriter(session, RETRY_SECONDS).write(GapRows(session).mutations([records[number]]))
+        writer.write(GapRows().rows([records[number]]))
     rows = session.execute("SELECT * FROM gaps WHERE symbol = %s AND bucket = '2024-08'", (symbol,))
     assert [Gap(**{name: getattr(row, name) for name in Gap.__dataclass_fields__}) for row in rows] == [last]
 
 
-class Refusing:
-    """A session whose first batches time out: ``refusals`` of them, and then the real one's answers."""
-
-    def __init__(self, session: Session, refusals: int) -> None:
-        self._session = session
-        self.cluster = session.cluster
-        self.keyspace = session.keyspace
-        self.refusals = refusals
-
-    def execute_async(self, batch: BatchStatement) -> Any:
-        if self.refusals > 0:
-            self.refusals -= 1
-            return self
-        return self._session.execute_async(batch)
-
-    def result(self) -> None:
-        raise OperationTimedOut()
+def test_of_one_key_the_row_that_came_last_is_stored(
+    session: Session, writer: JavaWriter, symbol: str
+) -> None:
+    """Whole: in one batch both would have one timestamp, and Cassandra would keep of each column the greater
+    value."""
+    [one] = some_trades(1, symbol)
+    other = replace(one, price=one.price + 1.0, exchange="AAAA", received_at=one.received_at - 1)
+    for first, last in ((one, other), (other, one)):
+        writer.write(trade_rows([first, last]))
+        assert silver(session, symbol) == [last]
+        assert bronze(session, symbol) == [(2, 1, payload(last))]
 
 
-def test_a_refused_write_is_repeated_until_it_is_taken(session: Session, symbol: str) -> None:
+def test_what_is_added_goes_out_when_it_is_enough_or_sent(
+    session: Session, writer: JavaWriter, symbol: str
+) -> None:
+    """And nothing of it is left behind when all is waited for."""
+    trades = some_trades(2_000, symbol)
+    for begin in range(0, len(trades), 100):
+        writer.add(trade_rows(trades[begin : begin + 100], begin))
+        if begin == 1_000:
+            writer.send()
+    writer.finish()
+    assert silver(session, symbol) == trades
+
+
+def test_what_cannot_be_written_is_tried_again_until_it_can(
+    session: Session, cassandra: CassandraSettings, planner_environment: Mapping[str, str], symbol: str
+) -> None:
     """Nothing is missing afterwards, and nothing of it is doubled."""
-    trades = some_trades(5, symbol) + [
-        replace(trade, symbol=f"{symbol}.B") for trade in some_trades(5, symbol)
-    ]
-    refusing = Refusing(session, refusals=3)
-    write_trades(refusing, trades, prepare=session)
-    assert refusing.refusals == 0
-    assert silver(session, symbol) == trades[:5]
-    assert silver(session, f"{symbol}.B") == trades[5:]
+    trades = some_trades(500, symbol)
+    with gate_to(cassandra.cassandra_port) as gate, java_writer(planner_environment) as writer:
+        writer.connect(cassandra, RETRY_SECONDS, gate.port)
+        writer.write(trade_rows(trades[:100]))
+        gate.shut()
+        opening = Timer(2.0, gate.open)
+        opening.start()
+        writer.write(trade_rows(trades[100:], 100))
+        opening.join()
+        writer.write(trade_rows([replace(trade, symbol=f"{symbol}.B") for trade in trades]))
+    assert silver(session, symbol) == trades
+    assert len(silver(session, f"{symbol}.B")) == len(trades)
 
 
-def test_a_write_that_is_never_taken_fails_the_job(session: Session, symbol: str) -> None:
-    """So that nothing is acknowledged that is not stored."""
-    with pytest.raises(UnavailableError, match=r"has not taken a write for 0\.3 s"):
-        write_trades(
-            Refusing(session, refusals=10**9), some_trades(1, symbol), prepare=session, retry_seconds=0.3
-        )
+def test_a_write_that_is_never_taken_fails_the_job(
+    session: Session, cassandra: CassandraSettings, planner_environment: Mapping[str, str], symbol: str
+) -> None:
+    """So that nothing is acknowledged that is not stored; nor does it take anything more."""
+    with gate_to(cassandra.cassandra_port) as gate, java_writer(planner_environment) as writer:
+        writer.connect(cassandra, 1, gate.port)
+        gate.shut()
+        for _ in range(2):
+            with pytest.raises(WriteFailedError, match=r"has not taken a write for 1 s .*; the job restarts"):
+                writer.write(trade_rows(some_trades(1, symbol)))
     assert silver(session, symbol) == []
+
+
+def test_cassandra_is_waited_for_no_longer_than_a_write(
+    cassandra: CassandraSettings, planner_environment: Mapping[str, str]
+) -> None:
+    """Then whoever looks into the log reads what to do."""
+    with gate_to(cassandra.cassandra_port) as gate, java_writer(planner_environment) as writer:
+        gate.shut()
+        with pytest.raises(WriteFailedError, match=r"does not answer at .* start it, or set CASSANDRA_HOSTS"):
+            writer.connect(cassandra, 1, gate.port)

@@ -119,26 +119,26 @@ def test_the_source_decodes_as_python_does_or_not_at_all(
         a_trade(price=1.0, size=MAX_AMOUNT),
     ]
     whole = list(map(payload, trades))
-    damaged = [_damaged(generator, generator.choice(whole)) for _ in range(1_500)]
-    rows = read([*whole, *LEFT_TO_PYTHON.values(), *damaged], planner_environment)
+    broken = [damaged(generator, generator.choice(whole)) for _ in range(1_500)]
+    rows = read([*whole, *LEFT_TO_PYTHON.values(), *broken], planner_environment)
 
-    for value, row in zip([*whole, *LEFT_TO_PYTHON.values(), *damaged], rows, strict=True):
+    for value, row in zip([*whole, *LEFT_TO_PYTHON.values(), *broken], rows, strict=True):
         assert row["payload"] == (None if value is None else value.hex())
     for value, row in zip(whole, rows, strict=False):
         assert {name: row[name] for name in TIMELY} == expected(decode, value)
     for what, row in zip(LEFT_TO_PYTHON, rows[len(whole) :], strict=False):
         assert {row[name] for name in COLUMNS} == {None}, what
     taken = 0
-    for value, row in zip(damaged, rows[-len(damaged) :], strict=True):
+    for value, row in zip(broken, rows[-len(broken) :], strict=True):
         if row["symbol"] is None:
             assert {row[name] for name in COLUMNS} == {None}
         else:
             taken += 1
             assert {name: row[name] for name in TIMELY} == expected(decode, value)
-    assert 100 < taken < len(damaged) - 100
+    assert 100 < taken < len(broken) - 100
 
 
-def _damaged(generator: random.Random, value: bytes) -> bytes:
+def damaged(generator: random.Random, value: bytes) -> bytes:
     changed = bytearray(value)
     for _ in range(generator.randrange(1, 4)):
         changed[generator.randrange(HEADER.size, len(changed))] = generator.randrange(256)

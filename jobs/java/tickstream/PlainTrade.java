@@ -1,7 +1,9 @@
 package tickstream;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 import org.apache.flink.table.data.StringData;
@@ -26,25 +28,65 @@ final class PlainTrade {
     long sequence;
     double price;
     double size;
-    boolean opensAndCloses;
-    boolean setsHighAndLow;
-    boolean addsVolume;
+    /** The three flags as the trade has them; see {@link #setsHighAndLow()}. */
+    boolean updatesOpenClose;
+
+    boolean updatesHighLow;
+    boolean updatesVolume;
     boolean correctable;
+    /** Where in the record the text begins, and its bytes. */
+    int exchangeAt;
+
+    int exchangeBytes;
+    /** Where in the record the texts are, each after its length, and how many. */
+    int conditionsAt;
+
+    int conditions;
 
     private final TradeRules rules;
     private final Pattern symbolPattern;
-    private final String[] names;
-    private final String[] types;
+    private final Field[] fields;
     private final Map<String, StringData> symbols = new HashMap<>();
     private final Map<String, StringData> sources = new HashMap<>();
     private byte[] data;
     private int at;
+    private int textsAt;
 
     PlainTrade(TradeRules rules) {
         this.rules = rules;
         symbolPattern = Pattern.compile(rules.symbolPattern());
-        names = rules.fields().stream().map(field -> field.split(":", 2)[0]).toArray(String[]::new);
-        types = rules.fields().stream().map(field -> field.split(":", 2)[1]).toArray(String[]::new);
+        fields = rules.fields().stream().map(Field::of).toArray(Field[]::new);
+    }
+
+    private enum Field {
+        SYMBOL,
+        SOURCE,
+        TRADE_ID,
+        EVENT_TIME,
+        RECEIVED_AT,
+        SEQUENCE,
+        PRICE,
+        SIZE,
+        EXCHANGE,
+        CONDITIONS,
+        UPDATES_OPEN_CLOSE,
+        UPDATES_HIGH_LOW,
+        UPDATES_VOLUME,
+        CORRECTABLE,
+        OTHER_STRING,
+        OTHER_LONG,
+        OTHER_DOUBLE,
+        OTHER_BOOLEAN,
+        OTHER_STRINGS;
+
+        /** That of {@code name:type}, as the rules have it. */
+        static Field of(String field) {
+            String[] parts = field.toUpperCase(Locale.ROOT).split(":", 2);
+            return Arrays.stream(values())
+                    .filter(each -> each.name().equals(parts[0]))
+                    .findFirst()
+                    .orElseGet(() -> valueOf("OTHER_" + parts[1]));
+        }
     }
 
     /** Whether the value of a record is such a trade; its fields mean nothing where it is not. */
@@ -55,13 +97,12 @@ final class PlainTrade {
             if (value[0] != 0 || fixed32() != rules.schemaId()) {
                 return false;
             }
-            for (int field = 0; field < names.length; field++) {
-                field(names[field], types[field]);
+            for (Field field : fields) {
+                read(field);
             }
         } catch (NotPlain | IndexOutOfBoundsException doubt) {
             return false;
         }
-        setsHighAndLow |= opensAndCloses; // or a bar could open above its high
         return at == value.length
                 && eventTime >= 0
                 && sequence >= 0
@@ -72,44 +113,55 @@ final class PlainTrade {
                 && price * size <= rules.largestAmount();
     }
 
-    private void field(String name, String type) {
-        switch (name) {
-            case "symbol" -> symbol = name(symbols);
-            case "source" -> source = name(sources);
-            case "trade_id" -> tradeId = text();
-            case "event_time" -> eventTime = number();
-            case "received_at" -> receivedAt = number();
-            case "sequence" -> sequence = number();
-            case "price" -> price = real();
-            case "size" -> size = real();
-            case "updates_open_close" -> opensAndCloses = flag();
-            case "updates_high_low" -> setsHighAndLow = flag();
-            case "updates_volume" -> addsVolume = flag();
-            case "correctable" -> correctable = flag();
-            default -> pass(type);
+    /** What sets the open sets the high, too, or a bar could open above it. */
+    boolean setsHighAndLow() {
+        return updatesHighLow || updatesOpenClose;
+    }
+
+    private void read(Field field) {
+        switch (field) {
+            case SYMBOL -> symbol = name(symbols);
+            case SOURCE -> source = name(sources);
+            case TRADE_ID -> tradeId = text();
+            case EVENT_TIME -> eventTime = number();
+            case RECEIVED_AT -> receivedAt = number();
+            case SEQUENCE -> sequence = number();
+            case PRICE -> price = real();
+            case SIZE -> size = real();
+            case EXCHANGE -> {
+                exchangeAt = skipText(0, Integer.MAX_VALUE);
+                exchangeBytes = at - exchangeAt;
+            }
+            case CONDITIONS -> {
+                conditions = skipTexts();
+                conditionsAt = textsAt;
+            }
+            case UPDATES_OPEN_CLOSE -> updatesOpenClose = flag();
+            case UPDATES_HIGH_LOW -> updatesHighLow = flag();
+            case UPDATES_VOLUME -> updatesVolume = flag();
+            case CORRECTABLE -> correctable = flag();
+            case OTHER_STRING -> skipText(0, Integer.MAX_VALUE);
+            case OTHER_LONG -> number();
+            case OTHER_DOUBLE -> real();
+            case OTHER_BOOLEAN -> flag();
+            case OTHER_STRINGS -> skipTexts();
         }
     }
 
-    private void pass(String type) {
-        switch (type) {
-            case "string" -> skipText(0, Integer.MAX_VALUE);
-            case "long" -> number();
-            case "double" -> real();
-            case "boolean" -> flag();
-            case "strings" -> {
-                long items = number();
-                if (items < 0) {
-                    throw NotPlain.DOUBT; // a block with its size: ours have none
-                }
-                for (long item = 0; item < items; item++) {
-                    skipText(0, Integer.MAX_VALUE);
-                }
-                if (items > 0 && number() != 0) {
-                    throw NotPlain.DOUBT; // a further block
-                }
-            }
-            default -> throw NotPlain.DOUBT;
+    /** Passes over a list of texts; how many there are. */
+    private int skipTexts() {
+        long items = number();
+        if (items < 0 || items > data.length) {
+            throw NotPlain.DOUBT; // a block with its size: ours have none
         }
+        textsAt = at;
+        for (long item = 0; item < items; item++) {
+            skipText(0, Integer.MAX_VALUE);
+        }
+        if (items > 0 && number() != 0) {
+            throw NotPlain.DOUBT; // a further block
+        }
+        return (int) items;
     }
 
     /** A text that comes again and again, of which one copy is kept. */

@@ -26,13 +26,13 @@ public final class TradeDeserializer implements DeserializationSchema<RowData> {
             Map.entry("source", row -> row.trade.source),
             Map.entry("trade_id", row -> StringData.fromBytes(row.trade.tradeId)),
             Map.entry("event_time", row -> row.trade.eventTime),
-            Map.entry("order_key", row -> row.trade.opensAndCloses ? row.orderKey() : null),
-            Map.entry("price", row -> row.trade.setsHighAndLow ? row.trade.price : null),
+            Map.entry("order_key", row -> row.trade.updatesOpenClose ? row.orderKey() : null),
+            Map.entry("price", row -> row.trade.setsHighAndLow() ? row.trade.price : null),
             Map.entry("volume_units", row -> units(row.volume())),
             Map.entry("volume_billionths", row -> billionths(row.volume())),
             Map.entry("notional_units", row -> units(row.notional())),
             Map.entry("notional_billionths", row -> billionths(row.notional())),
-            Map.entry("counts", row -> row.trade.setsHighAndLow || row.trade.addsVolume ? 1L : 0L),
+            Map.entry("counts", row -> row.trade.setsHighAndLow() || row.trade.updatesVolume ? 1L : 0L),
             Map.entry("skewed", row -> row.skewed() ? 1L : 0L),
             Map.entry("delay", row -> System.currentTimeMillis() * 1000 - row.trade.eventTime),
             Map.entry("correctable", row -> row.trade.correctable),
@@ -87,11 +87,11 @@ public final class TradeDeserializer implements DeserializationSchema<RowData> {
     }
 
     private double volume() {
-        return trade.addsVolume ? trade.size : 0.0;
+        return trade.updatesVolume ? trade.size : 0.0;
     }
 
     private double notional() {
-        return trade.addsVolume ? trade.price * trade.size : 0.0;
+        return trade.updatesVolume ? trade.price * trade.size : 0.0;
     }
 
     private static long units(double amount) {
@@ -118,9 +118,9 @@ public final class TradeDeserializer implements DeserializationSchema<RowData> {
         byte[] id = trade.tradeId;
         byte[] log = new byte[70 + 2 * id.length];
         putKey(log);
-        int flags = (trade.opensAndCloses ? 1 : 0)
-                | (trade.setsHighAndLow ? 2 : 0)
-                | (trade.addsVolume ? 4 : 0)
+        int flags = (trade.updatesOpenClose ? 1 : 0)
+                | (trade.setsHighAndLow() ? 2 : 0)
+                | (trade.updatesVolume ? 4 : 0)
                 | (skewed() ? 8 : 0);
         put(log, 48, flags, 2);
         put(log, 50, Double.doubleToRawLongBits(trade.size), 16);

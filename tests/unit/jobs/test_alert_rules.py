@@ -8,7 +8,6 @@ from jobs.sinks.event_rows import AlertRows
 from schemas.errors import PoisonError
 from schemas.events import Alert
 from schemas.validation import LATEST_US, MAX_NAME_LENGTH, check_alert
-from tests.unit.jobs.fake_cassandra import FakeSession
 
 ALERT = Alert("rsi:AAPL:1m", 0, "AAPL", "rsi_overbought", "low", "raised", 0, 0, 71.0, 70.0, "RSI is 71")
 
@@ -28,7 +27,7 @@ ALERT = Alert("rsi:AAPL:1m", 0, "AAPL", "rsi_overbought", "low", "raised", 0, 0,
 def test_an_alert_that_is_taken_has_its_rows(alert: Alert) -> None:
     """Up to and including each bound, and whatever its schema can hold beside its key."""
     check_alert(alert)
-    assert len(list(AlertRows(FakeSession()).mutations([alert]))) == 2
+    assert len(list(AlertRows().rows([alert]))) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from schemas.errors import PoisonError
 from schemas.events import Candle
 from schemas.intervals import INTERVALS, MINUTE_US
 from schemas.validation import check_candle
-from tests.unit.jobs.fake_cassandra import FakeSession
 
 CANDLE = Candle("AAPL", "1m", 0, MINUTE_US, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, True, 3, ("sim",))
 LAST_MINUTE = 253_402_300_800_000_000 - MINUTE_US
@@ -30,7 +29,7 @@ LAST_MINUTE = 253_402_300_800_000_000 - MINUTE_US
 def test_a_candle_that_is_taken_has_its_rows(candle: Candle) -> None:
     """Up to and including each bound."""
     check_candle(candle)
-    assert len(list(CandleRows(FakeSession()).mutations([candle]))) == 3
+    assert len(list(CandleRows().rows([candle]))) == 3
 
 
 @pytest.mark.parametrize(

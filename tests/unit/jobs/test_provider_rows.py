@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import permutations
 
-from jobs.sinks.cassandra_writer import CassandraWriter
 from jobs.sinks.provider_rows import ProviderBarRows
 from schemas.events import ProviderBar
 from schemas.intervals import MINUTE_US
 from tests.unit.jobs.builders import DAY_US, START_US
-from tests.unit.jobs.fake_cassandra import FakeSession, same_bytes, sent_rows, written
+from tests.unit.jobs.row_reading import same_bytes, stored, written
 
 BAR = ProviderBar(
     "AAPL", "yahoo", "1m", START_US, START_US + MINUTE_US, 1.0, 2.0, 0.5, 1.5, 10.0, 1.25, 3, True,
@@ -19,7 +18,7 @@ BAR = ProviderBar(
 
 def test_a_bar_is_a_row_of_its_provider() -> None:
     """Every field, written with its version as timestamp; its symbol and its partition are listed."""
-    symbol, bucket, bar = ProviderBarRows(FakeSession()).mutations([BAR])
+    symbol, bucket, bar = ProviderBarRows().rows([BAR])
     assert written(symbol) == {"symbols": {"part": 0, "symbol": "AAPL"}}
     assert written(bucket) == {
         "provider_buckets": {"symbol": "AAPL", "source": "yahoo", "interval": "1m", "bucket": "2024-08"}
@@ -38,7 +37,7 @@ def test_a_bar_is_a_row_of_its_provider() -> None:
 def test_what_the_provider_does_not_say_is_null_and_indicators_that_are_not_known_are_left() -> None:
     """No null is written over those that the row has. Days have a partition of their year."""
     bare = replace(BAR, interval="1d", vwap=None, trades=None, indicators={})
-    *_, bar = ProviderBarRows(FakeSession()).mutations([bare])
+    *_, bar = ProviderBarRows().rows([bare])
     row = written(bar)["provider_candles"]
     assert (row["bucket"], row["vwap"], row["trades"]) == ("2024", None, None)
     assert "indicators" not in row
@@ -46,28 +45,24 @@ def test_what_the_provider_does_not_say_is_null_and_indicators_that_are_not_know
 
 def test_names_are_written_once() -> None:
     """For each symbol, provider, interval and month."""
-    rows = ProviderBarRows(FakeSession())
+    rows = ProviderBarRows()
     month = START_US + 32 * DAY_US
     others = [replace(BAR, source="a"), replace(BAR, interval="1h"), replace(BAR, start=month)]
-    tables = [table for each in rows.mutations([BAR, *others]) for table in written(each)]
+    tables = [table for each in rows.rows([BAR, *others]) for table in written(each)]
     names = ["symbols", "provider_buckets", "provider_candles"]
     assert tables == names * 4
-    again = [table for each in rows.mutations([BAR, *others]) for table in written(each)]
+    again = [table for each in rows.rows([BAR, *others]) for table in written(each)]
     assert again == ["provider_candles"] * 4
 
 
-def test_of_one_batch_the_greatest_version_is_written() -> None:
+def test_the_greatest_version_is_what_is_stored() -> None:
     """Whatever their order."""
     for order in permutations([replace(BAR, version=5), BAR, replace(BAR, version=9)]):
-        session = FakeSession()
-        CassandraWriter(session, 1.0).write(ProviderBarRows(session).mutations(order))
-        found = [row["version"] for table, row in sent_rows(session) if table == "provider_candles"]
-        assert found == [BAR.version]
+        *_, first, second, third = ProviderBarRows().rows(order)
+        [(_, row)] = stored([first, second, third])
+        assert row["version"] == BAR.version
 
 
-def test_values_and_routing_keys_are_the_drivers_own() -> None:
+def test_values_are_the_drivers_own() -> None:
     """To the byte."""
-    for mutation in ProviderBarRows(FakeSession()).mutations(
-        [BAR, replace(BAR, interval="1d", indicators={})]
-    ):
-        same_bytes(mutation)
+    same_bytes(ProviderBarRows().rows([BAR, replace(BAR, interval="1d", indicators={})]))

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.sinks.cassandra_writer import Mutation
 from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.events import Correction, Quote, Trade
 from schemas.record_batch import RecordBatch
 from schemas.tables import trade_shard
 from tests.unit.jobs.builders import START_US, a_cancel, a_correct, a_trade
-from tests.unit.jobs.fake_cassandra import FakeSession, same_bytes, written
 from tests.unit.jobs.payloads import milliseconds, payload, quote_reader, reader
+from tests.unit.jobs.row_reading import same_bytes, table_and_row, tables, written
 
 NOW_MS = START_US // 1000
 MINUTE = datetime(2024, 8, 9, 0, 1)  # noqa: DTZ001 -- as the driver gives it
@@ -29,18 +28,18 @@ QUOTE = Quote("BTC-USD", START_US + 61_000_001, START_US + 61_000_002, 99.5, 0.1
               "feed", "XNAS")  # fmt: skip
 
 
-def trade_mutations(*events: Trade | Correction) -> list[Mutation]:
+def trade_rows(*events: Trade | Correction) -> list[bytes]:
     """The events as records 100, 101, .. of partition 3, dated like their events."""
     payloads = [payload(event) for event in events]
     batch = reader().read(payloads, milliseconds(*(event.event_time for event in events)))
     count = len(events)
-    rows = TradeRows(FakeSession())
-    return list(rows.mutations(batch, payloads, [3] * count, list(range(100, 100 + count))))
+    rows = TradeRows()
+    return list(rows.rows(batch, payloads, [3] * count, list(range(100, 100 + count))))
 
 
 def test_a_trade_is_a_row_of_bronze_and_one_of_silver() -> None:
-    """In one mutation; every field, the microseconds too."""
-    [mutation] = trade_mutations(TRADE)
+    """Every field, the microseconds too."""
+    rows = trade_rows(TRADE)
     key = {
         "minute": MINUTE,
         "shard": trade_shard("BTC-USD"),
@@ -50,7 +49,7 @@ def test_a_trade_is_a_row_of_bronze_and_one_of_silver() -> None:
         "source": "feed",
         "trade_id": "ü-1",
     }
-    assert written(mutation) == {
+    assert written(*rows) == {
         "trades_bronze": key | {"kafka_partition": 3, "kafka_offset": 100, "payload": payload(TRADE)},
         "trades_silver": key
         | {
@@ -71,14 +70,13 @@ def test_a_trade_is_a_row_of_bronze_and_one_of_silver() -> None:
 def test_each_flag_has_its_own_column(name: str) -> None:
     """None stands for another."""
     flags = dict.fromkeys(("updates_open_close", "updates_high_low", "updates_volume", "correctable"), False)
-    [mutation] = trade_mutations(a_trade(**flags | {name: True}))
-    silver = written(mutation)["trades_silver"]
+    silver = written(*trade_rows(a_trade(**flags | {name: True})))["trades_silver"]
     assert {flag for flag in flags if silver[flag]} == {name}
 
 
 def test_a_correction_is_a_row_of_bronze_and_one_of_its_own_table() -> None:
     """Under its own id, in the minute of its own time; silver keeps the trade as it was first reported."""
-    [mutation] = trade_mutations(CORRECTION)
+    rows = trade_rows(CORRECTION)
     key = {
         "minute": MINUTE,
         "shard": trade_shard("BTC-USD"),
@@ -87,7 +85,7 @@ def test_a_correction_is_a_row_of_bronze_and_one_of_its_own_table() -> None:
         "sequence": 2**61,
         "source": "feed",
     }
-    assert written(mutation) == {
+    assert written(*rows) == {
         "trades_bronze": key
         | {"trade_id": "ü-c", "kafka_partition": 3, "kafka_offset": 100, "payload": payload(CORRECTION)},
         "trade_corrections": key
@@ -110,8 +108,7 @@ def test_a_correction_is_a_row_of_bronze_and_one_of_its_own_table() -> None:
 
 def test_a_cancel_has_nulls_where_it_says_nothing() -> None:
     """Every column is written all the same."""
-    [mutation] = trade_mutations(a_cancel("t"))
-    row = written(mutation)["trade_corrections"]
+    row = written(*trade_rows(a_cancel("t")))["trade_corrections"]
     assert [row[name] for name in ("price", "size", "trade_time")] == [None] * 3
     assert (row["kind"], row["trade_id"], row["conditions"]) == ("cancel", "t", [])
 
@@ -125,47 +122,46 @@ def test_each_event_of_a_batch_has_its_own_values() -> None:
               trades[3]]  # fmt: skip
     payloads: Any = [payload(e) if isinstance(e, Trade | Correction) else e for e in events]
     batch = reader().read(payloads, np.full(len(payloads), NOW_MS))
-    mutations = TradeRows(FakeSession()).mutations(batch, payloads, range(10), range(50, 60))
-    rows = [written(mutation) for mutation in mutations]
-    bronze = {row["trades_bronze"]["trade_id"]: row["trades_bronze"] for row in rows}
+    rows = list(map(table_and_row, TradeRows().rows(batch, payloads, range(10), range(50, 60))))
+    bronze = {row["trade_id"]: row for table, row in rows if table == "trades_bronze"}
     positions = {"0": 0, "c0": 2, "1": 3, "bad": 5, "2": 6, "worse": 7, "c1": 8, "3": 9}
     assert {
         event_id: (row["kafka_partition"], row["kafka_offset"], row["payload"])
         for event_id, row in bronze.items()
     } == {event_id: (at, 50 + at, payloads[at]) for event_id, at in positions.items()}
-    silver = [row["trades_silver"] for row in rows if "trades_silver" in row]
+    silver = [row for table, row in rows if table == "trades_silver"]
     assert [(row["trade_id"], row["price"], row["event_time"], row["sequence"]) for row in silver] == [
         (str(at), 1.0 + at, START_US + at, at) for at in range(4)
     ]
-    corrections = [row["trade_corrections"] for row in rows if "trade_corrections" in row]
+    corrections = [row for table, row in rows if table == "trade_corrections"]
     assert [(row["correction_id"], row["trade_id"], row["event_time"]) for row in corrections] == [
         ("c0", "0", START_US),
         ("c1", "1", START_US + 1),
     ]
-    assert len(rows) == len(positions)
+    assert len(rows) == len(positions) + len(silver) + len(corrections)
 
 
 def test_symbols_of_one_shard_share_a_partition_and_differ_in_their_key() -> None:
     """That is what makes batches large; corrections and quotes go by the same rule."""
     names = [f"S{number}" for number in range(100)]
     same = [name for name in names if trade_shard(name) == trade_shard("S0")][:2]
-    mutations = trade_mutations(*(a_trade(symbol=name) for name in same), a_cancel("t", symbol=same[0]))
-    assert len({mutation.partition for mutation in mutations}) == 1
-    assert len({mutation.key for mutation in mutations}) == 3
-    quotes = quote_mutations(*(replace(QUOTE, symbol=name) for name in same))
-    assert quotes[0].partition == quotes[1].partition
-    assert quotes[0].key != quotes[1].key
+    ticks = [a_trade(symbol=name) for name in same]
+    trades = list(map(table_and_row, trade_rows(*ticks, a_cancel("t", symbol=same[0]))))
+    quotes = list(map(table_and_row, quote_rows(*(replace(QUOTE, symbol=name) for name in same))))
+    minute = [row for table, row in quotes if table == "quotes"]
+    for rows in ([row for _, row in trades], minute):
+        assert len({(row["minute"], row["shard"]) for row in rows}) == 1
+    keys = {(table, *(row[name] for name in tables()[table].key)) for table, row in trades + quotes}
+    assert len(keys) == len(trades) + len(quotes)
 
 
 def test_a_refused_trade_with_an_identity_is_kept_in_bronze_only() -> None:
     """As received."""
     refused = a_trade(price=-1.0, symbol="aapl")
-    [mutation] = trade_mutations(refused)
-    rows = written(mutation)
+    rows = written(*trade_rows(refused))
     assert list(rows) == ["trades_bronze"]
     assert rows["trades_bronze"]["payload"] == payload(refused)
-    assert rows["trades_bronze"]["symbol"] == "aapl"
-    assert mutation.key == trade_mutations(a_trade(symbol="aapl"))[0].key
+    assert (rows["trades_bronze"]["symbol"], rows["trades_bronze"]["trade_id"]) == ("aapl", refused.trade_id)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +178,7 @@ def test_a_refused_trade_with_an_identity_is_kept_in_bronze_only() -> None:
 )
 def test_a_refused_correction_with_an_identity_is_kept_in_bronze_only(refused: Correction) -> None:
     """Under its own id, whatever is wrong with the rest of it."""
-    [mutation] = trade_mutations(refused)
-    rows = written(mutation)
+    rows = written(*trade_rows(refused))
     assert list(rows) == ["trades_bronze"]
     assert (rows["trades_bronze"]["trade_id"], rows["trades_bronze"]["payload"]) == ("c", payload(refused))
 
@@ -193,11 +188,11 @@ def test_a_refused_correction_with_an_identity_is_kept_in_bronze_only(refused: C
 def test_a_refused_event_without_a_key_has_no_row(name: str, wrong: str) -> None:
     """Cassandra takes no empty and no long keys; it is in the dead letters, payload and all."""
     event = replace(a_cancel("t") if name == "correction_id" else a_trade(), **{name: wrong})  # type: ignore[arg-type]
-    assert trade_mutations(event) == []
+    assert trade_rows(event) == []
 
 
-def quote_mutations(*quotes: Quote) -> list[Mutation]:
-    return list(QuoteRows(FakeSession()).mutations(quote_batch(quotes)))
+def quote_rows(*quotes: Quote) -> list[bytes]:
+    return list(QuoteRows().rows(quote_batch(quotes)))
 
 
 def quote_batch(quotes: Iterable[Quote]) -> RecordBatch:
@@ -207,7 +202,7 @@ def quote_batch(quotes: Iterable[Quote]) -> RecordBatch:
 
 def test_a_quote_is_a_row_of_its_own_and_one_of_the_latest() -> None:
     """Mid and spread are there to be read; the latest is dated so that no older one overwrites it."""
-    quote, latest = quote_mutations(QUOTE)
+    quote, latest = quote_rows(QUOTE)
     values = {
         "symbol": "BTC-USD", "event_time": START_US + 61_000_001, "sequence": 2**62, "source": "feed",
         "bid": 99.5, "bid_size": 0.1 + 0.2, "ask": 100.25, "ask_size": 1e-8, "mid": 99.875, "spread": 0.75,
@@ -221,7 +216,7 @@ def test_a_quote_is_a_row_of_its_own_and_one_of_the_latest() -> None:
 
 def test_a_crossed_quote_has_a_negative_spread() -> None:
     """And a mid all the same."""
-    row = written(quote_mutations(replace(QUOTE, bid=101.0, ask=100.0))[0])["quotes"]
+    row = written(quote_rows(replace(QUOTE, bid=101.0, ask=100.0))[0])["quotes"]
     assert (row["mid"], row["spread"]) == (100.5, -1.0)
 
 
@@ -232,7 +227,7 @@ def test_each_quote_of_a_batch_has_its_own_values() -> None:
     bad = payload(replace(QUOTE, bid=-1.0))
     payloads = [None, payload(quotes[0]), b"poison", payload(quotes[1]), bad, *map(payload, quotes[2:])]
     batch = quote_reader().read(payloads, np.full(len(payloads), NOW_MS))
-    *rows, latest = [written(mutation) for mutation in QuoteRows(FakeSession()).mutations(batch)]
+    *rows, latest = [written(row) for row in QuoteRows().rows(batch)]
     names = ("event_time", "sequence", "bid", "ask_size")
     found = [tuple(row["quotes"][name] for name in names) for row in rows]
     assert found == [tuple(getattr(quote, name) for name in names) for quote in quotes]
@@ -245,7 +240,7 @@ def test_of_a_batch_the_latest_quote_of_each_symbol_is_written() -> None:
     later = replace(late, sequence=6)
     other = replace(QUOTE, symbol="AAPL", event_time=START_US)
     for order in permutations([early, late, later, other]):
-        rows = [written(mutation) for mutation in quote_mutations(*order)]
+        rows = [written(row) for row in quote_rows(*order)]
         latest = {
             row["latest_quotes"]["symbol"]: row["latest_quotes"] for row in rows if "latest_quotes" in row
         }
@@ -253,7 +248,7 @@ def test_of_a_batch_the_latest_quote_of_each_symbol_is_written() -> None:
             "BTC-USD": (START_US + 2, 6),
             "AAPL": (START_US, 2**62),
         }
-    again = [written(m) for m in quote_mutations(replace(later, bid=1.0), replace(later, bid=2.0))]
+    again = [written(row) for row in quote_rows(replace(later, bid=1.0), replace(later, bid=2.0))]
     assert again[-1]["latest_quotes"]["bid"] == 2.0
 
 
@@ -262,7 +257,7 @@ def write_time(event_time: int, sequence: int) -> int:
     batch = quote_reader().read(
         [payload(replace(QUOTE, event_time=event_time, sequence=sequence))], record_ms
     )
-    *_, latest = QuoteRows(FakeSession()).mutations(batch)
+    *_, latest = QuoteRows().rows(batch)
     return int(written(latest)["latest_quotes"]["[timestamp]"])
 
 
@@ -280,13 +275,12 @@ def test_the_date_of_the_latest_fits_until_the_year_2255() -> None:
     assert write_time(253_402_300_800_000_000, 0) == 2**63 - 1
 
 
-def test_values_and_routing_keys_are_the_drivers_own() -> None:
-    """To the byte; by its routing key a batch finds the replicas."""
-    for mutation in (*trade_mutations(TRADE, CORRECTION, a_cancel("t")), *quote_mutations(QUOTE)):
-        same_bytes(mutation)
+def test_values_are_the_drivers_own() -> None:
+    """To the byte."""
+    same_bytes([*trade_rows(TRADE, CORRECTION, a_cancel("t")), *quote_rows(QUOTE)])
 
 
 def test_nothing_is_no_rows() -> None:
     """A batch of heartbeats, or of poison without an identity."""
-    assert trade_mutations() == []
-    assert quote_mutations() == []
+    assert trade_rows() == []
+    assert quote_rows() == []

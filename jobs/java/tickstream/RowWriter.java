@@ -1,0 +1,51 @@
+package tickstream;
+
+import java.util.List;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.table.api.Table;
+import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
+import org.apache.flink.table.types.DataType;
+
+/** Writes the rows that Python has made, and hands on what has a dead letter. */
+public final class RowWriter extends WritingOperator {
+    private static final long serialVersionUID = 1;
+
+    private final int rowsAt;
+    private final int letterAt;
+
+    private RowWriter(CassandraAccess access, List<Insert> inserts, List<String> columns) {
+        super(access, inserts);
+        rowsAt = columns.indexOf("rows");
+        letterAt = columns.indexOf("letter");
+    }
+
+    /** The letters of a view with columns {@code rows}, as a {@link RowBatch} has them, and {@code letter}, both may
+     * be null; all columns. */
+    public static DataStream<RowData> of(
+            StreamTableEnvironment tables, String view, CassandraAccess access, List<Insert> inserts) {
+        Table made = tables.from(view);
+        DataType type = made.getResolvedSchema().toSourceRowDataType();
+        List<String> columns = made.getResolvedSchema().getColumnNames();
+        DataStream<RowData> rows = tables.toDataStream(made, type.bridgedTo(RowData.class));
+        return rows.transform(
+                        "rows",
+                        InternalTypeInfo.of(type.getLogicalType()),
+                        new RowWriter(access, inserts, columns))
+                .uid("rows");
+    }
+
+    @Override
+    public void processElement(StreamRecord<RowData> record) throws Exception {
+        RowData row = record.getValue();
+        if (!row.isNullAt(rowsAt)) {
+            byte[] rows = row.getBinary(rowsAt);
+            write(rows, 0, rows.length);
+        }
+        if (!row.isNullAt(letterAt)) {
+            handOn(record);
+        }
+    }
+}
