@@ -21,9 +21,10 @@ LIBRARIES = (
     "flink-dist-*.jar",
     "flink-python-*.jar",
     "flink-sql-connector-kafka-*.jar",
+    "java-driver-core-*.jar",
     "tickstream-jobs-*.jar",
 )
-"""Of Flink, the connector, and what of our jobs runs in the JVM: see jobs/java."""
+"""Of Flink, the connector, Cassandra's driver, and what of our jobs runs in the JVM: see jobs/java."""
 
 STATE_CACHE_ENTRIES = 4_000
 """Of each group of symbols, which has two for each of its symbols, and some."""
