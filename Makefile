@@ -100,6 +100,7 @@ dev: $(VENV)/dev ## install, with the development tools and the pre-commit hooks
 	@if [ -e .git ]; then $(BIN)/pre-commit install; fi
 
 test: $(VENV)/dev browser ## all tests: unit, property, contract, pipeline, end to end, faults, on the real servers
+	@$(LOCAL) fetch
 	@$(BIN)/pytest $(TESTS) -m 'not exhaustive' -n 2 --durations=40 --cov --cov-report=term
 
 test-unit: $(VENV)/dev browser ## the fast tests, which need no server

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import hypothesis
+import psutil
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
@@ -41,14 +42,20 @@ class KafkaServers:
         )
 
 
+ROOM_FOR_TWO_SYSTEMS = psutil.virtual_memory().available > 11 * 2**30
+"""And for what tests them."""
+
+
 class ServersTogether(LoadScopeScheduling):
-    """Divides the tests among processes (`make test`): one has the servers and all that may need them, in
-    their order; what never does runs beside them, file by file. xdist's own groups do not work with
-    pytest 9."""
+    """Divides the tests among processes (`make test`): one has servers and all that may need them, in their
+    order; what never does runs beside them, file by file, and so do the tests of a whole system, which are
+    waiting most of the time, where there is memory for two. xdist's own groups do not work with pytest 9."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file if file.startswith(("tests/unit/", "tests/property/")) else "servers"
+        if file.startswith(("tests/unit/", "tests/property/")):
+            return file
+        return "system" if file.startswith("tests/e2e/") and ROOM_FOR_TWO_SYSTEMS else "servers"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:

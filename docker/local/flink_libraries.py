@@ -1,5 +1,5 @@
 """The one folder of jars for Flink's cluster and for those who submit to it: those of its Python package,
-beside the connector that Maven has put there, and what of our jobs runs in the JVM."""
+beside the connector and the driver that Maven has put there, and what of our jobs runs in the JVM."""
 
 import hashlib
 import os
@@ -18,18 +18,24 @@ JAR = "tickstream-jobs"
 
 
 def complete(folders: Folders, jdk: Path) -> None:
-    """Links the package's jars, and compiles ours where its sources have changed. Raises PartFailed."""
+    """Links the package's jars, and compiles ours, against them and those that Maven has put there, where its
+    sources have changed. Raises PartFailed."""
     folder = folders.lib / "flink"
-    for jar in (*FLINK_HOME.glob("lib/*.jar"), *FLINK_HOME.glob("opt/flink-python-*.jar")):
-        link = folder / jar.name
-        if link.resolve() != jar.resolve():
-            link.unlink(missing_ok=True)
-            link.symlink_to(jar)
+    link_package(folder)
     ours = folder / f"{JAR}-{sources_hash()}.jar"
     if not ours.is_file():
         _make_jar(ours, folder, jdk)
     for outdated in set(folder.glob(f"{JAR}-*.jar")) - {ours}:
         outdated.unlink()
+
+
+def link_package(folder: Path) -> None:
+    """Puts the jars of the package into a folder."""
+    for jar in (*FLINK_HOME.glob("lib/*.jar"), *FLINK_HOME.glob("opt/flink-python-*.jar")):
+        link = folder / jar.name
+        if link.resolve() != jar.resolve():
+            link.unlink(missing_ok=True)
+            link.symlink_to(jar)
 
 
 def sources_hash() -> str:

@@ -6,7 +6,6 @@ import com.datastax.oss.driver.api.core.cql.PreparedStatement;
 import com.datastax.oss.driver.api.core.metadata.Node;
 import com.datastax.oss.driver.api.core.metadata.NodeStateListenerBase;
 import com.datastax.oss.driver.api.core.metadata.TokenMap;
-import com.datastax.oss.driver.api.core.servererrors.QueryValidationException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.time.Instant;
@@ -80,6 +79,7 @@ final class CassandraWriter extends NodeStateListenerBase implements AutoCloseab
     private final ArrayDeque<Acknowledged> unmarked = new ArrayDeque<>();
     private final Map<Node, List<RowBatch>> lost = new HashMap<>();
     private int inFlight;
+    private long toldOfRetries = System.nanoTime() - Duration.ofSeconds(2).toNanos();
     private RuntimeException failure;
 
     private record Acknowledged(long at, RowBatch batch) {}
@@ -88,7 +88,12 @@ final class CassandraWriter extends NodeStateListenerBase implements AutoCloseab
         this.inserts = inserts;
         retrySeconds = access.retrySeconds();
         session = access.connect(this);
-        prepared = inserts.stream().map(insert -> session.prepare(insert.cql())).toList();
+        try {
+            prepared = inserts.stream().map(insert -> session.prepare(insert.cql())).toList();
+        } catch (RuntimeException error) {
+            session.close();
+            throw error;
+        }
     }
 
     /** Adds the rows in a part of {@code data}, as a {@link RowBatch} has them; sends what is full of it. */
@@ -191,13 +196,17 @@ final class CassandraWriter extends NodeStateListenerBase implements AutoCloseab
 
     /** {@code since}: when it was refused first (ns), 0 if it was not. */
     private void attempt(RowBatch batch, long since, long pauseMs) {
-        session.executeAsync(batch.statement(prepared)).whenComplete((answer, error) -> {
-            if (error == null) {
-                acknowledged(batch);
-            } else {
-                refused(batch, error instanceof CompletionException ? error.getCause() : error, since, pauseMs);
-            }
-        });
+        try {
+            session.executeAsync(batch.statement(prepared)).whenComplete((answer, error) -> {
+                if (error == null) {
+                    acknowledged(batch);
+                } else {
+                    refused(batch, error instanceof CompletionException ? error.getCause() : error, since, pauseMs);
+                }
+            });
+        } catch (RuntimeException error) {
+            fail(error);
+        }
     }
 
     private synchronized void acknowledged(RowBatch batch) {
@@ -210,9 +219,10 @@ final class CassandraWriter extends NodeStateListenerBase implements AutoCloseab
 
     private void refused(RowBatch batch, Throwable error, long since, long pauseMs) {
         long now = System.nanoTime();
-        boolean mayPass = error instanceof DriverException && !(error instanceof QueryValidationException);
-        if (mayPass && (since == 0 || now - since < Duration.ofSeconds(retrySeconds).toNanos())) {
-            LOG.warn("cassandra_write_retried retry_in_ms={} error={}", pauseMs, error.toString());
+        if (!(error instanceof DriverException)) {
+            fail(new IllegalStateException(error));
+        } else if (since == 0 || now - since < Duration.ofSeconds(retrySeconds).toNanos()) {
+            tellOfRetries(now, error);
             Executor later = CompletableFuture.delayedExecutor(pauseMs, TimeUnit.MILLISECONDS);
             later.execute(() ->
                     attempt(batch, since == 0 ? now : since, Math.min(2 * pauseMs, LONGEST_PAUSE_MS)));
@@ -221,6 +231,14 @@ final class CassandraWriter extends NodeStateListenerBase implements AutoCloseab
                     "Cassandra has not taken a write for " + retrySeconds + " s (" + error
                             + "); the job restarts from its last checkpoint and tries again",
                     error));
+        }
+    }
+
+    /** Once a second: when there is no Cassandra all that is in flight is refused together. */
+    private synchronized void tellOfRetries(long now, Throwable error) {
+        if (now - toldOfRetries > Duration.ofSeconds(1).toNanos()) {
+            toldOfRetries = now;
+            LOG.warn("cassandra_write_retried in_flight={} error={}", inFlight, error.toString());
         }
     }
 
@@ -239,6 +257,12 @@ final class CassandraWriter extends NodeStateListenerBase implements AutoCloseab
     public synchronized void onDown(Node node) {
         forgetMarked(System.nanoTime());
         lost.put(node, unmarked.stream().map(Acknowledged::batch).toList());
+    }
+
+    /** The others have what it had. */
+    @Override
+    public synchronized void onRemove(Node node) {
+        lost.remove(node);
     }
 
     /** Nobody may ever write again: what the node may have lost is not left for the next one who does. */

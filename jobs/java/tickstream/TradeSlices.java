@@ -37,6 +37,9 @@ import org.apache.flink.types.Row;
  * would have passed over without a word goes on by itself, and whoever keeps the bars decides. A window is over
  * with the watermark, and with each checkpoint: its trades then are in two slices, and in no state.
  *
+ * <p>While a log is read that is behind, at least twice as fast as it was written, windows are longer: nobody waits
+ * for what a bar was at each moment, and the fewer slices there are, the sooner all is made up for.
+ *
  * <p>A trade is known by source and id for {@code memory} of event time, and until a checkpoint tells that what
  * keeps the bars, and refuses what is older, has seen the watermark that says so. So however fast a log is read, as
  * many are known as the market makes in that time. Each is 64 bits on the heap, and in the state once it has been
@@ -50,6 +53,11 @@ public final class TradeSlices extends AbstractStreamOperator<Row> implements On
     /** Milliseconds; those of Flink's last watermark are too many for microseconds. */
     private static final long END_OF_TIME = Long.MAX_VALUE / 1_000_000;
 
+    /** Of windows while a log is made up for; it divides a minute, as no slice is of two. */
+    private static final long CATCHING_UP_MS = 5_000;
+
+    private static final long BEHIND_MS = 10_000;
+
     private final TradeColumns columns;
     private final long windowMs;
     private final long memoryUs;
@@ -62,6 +70,9 @@ public final class TradeSlices extends AbstractStreamOperator<Row> implements On
     private transient ListState<Long> watermarks;
     /** The greatest watermark (ms), of before a restart, too. */
     private transient long passed;
+    private transient Pace pace;
+    /** Whether windows are long now. */
+    private transient boolean catchingUp;
     /** That at the barrier of each checkpoint that is not complete yet. */
     private transient TreeMap<Long, Long> atBarriers;
     /** That at the barrier of the last checkpoint that is: the bars have seen it. */
@@ -116,6 +127,7 @@ public final class TradeSlices extends AbstractStreamOperator<Row> implements On
         windows = new TreeMap<>();
         atBarriers = new TreeMap<>();
         seenByAll = passed;
+        pace = new Pace();
         identities = getKeyedStateStore().getMapState(Identities.STATE);
         List<String> known;
         try (Stream<String> keys =
@@ -151,6 +163,8 @@ public final class TradeSlices extends AbstractStreamOperator<Row> implements On
     public void processWatermark(Watermark mark) throws Exception {
         passed = Math.max(passed, Math.min(mark.getTimestamp(), END_OF_TIME));
         emitUntil(mark.getTimestamp());
+        boolean isBehind = System.currentTimeMillis() - passed > BEHIND_MS;
+        catchUp(pace.isFast(passed) && isBehind);
         super.processWatermark(mark);
     }
 
@@ -189,8 +203,16 @@ public final class TradeSlices extends AbstractStreamOperator<Row> implements On
         }
     }
 
+    private void catchUp(boolean now) {
+        if (catchingUp && !now) {
+            emitUntil(Long.MAX_VALUE); // who is up to date waits for no long window to end
+        }
+        catchingUp = now;
+    }
+
     private void add(String symbol, long time, RowData trade) {
-        long end = time - Math.floorMod(time, windowMs) + windowMs;
+        long length = catchingUp ? Math.max(CATCHING_UP_MS, windowMs) : windowMs;
+        long end = time - Math.floorMod(time, length) + length;
         Kind kind = new Kind(symbol, trade.getString(columns.source), trade.getBoolean(columns.correctable));
         Map<Kind, Slice> window = windows.computeIfAbsent(end, any -> new LinkedHashMap<>());
         Slice slice = window.get(kind);

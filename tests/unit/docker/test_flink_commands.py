@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from docker.local import flink_commands, flink_libraries
-from docker.local.flink_libraries import FLINK_HOME
+from docker.local import flink_commands
+from docker.local.flink_libraries import FLINK_HOME, link_package
 from docker.local.render import render
-from docker.local.settings import Folders, LocalSettings
+from docker.local.settings import LocalSettings
 
 IN_OUR_FILE = {"network", "managed", "jvm-metaspace", "numberOfTaskSlots", "jobmanager"}
 """Sizes that the configuration says itself, or that the JobManager only shows."""
@@ -21,7 +21,7 @@ RESULT = "BASH_JAVA_UTILS_EXEC_RESULT:"
 def settings(tmp_path: Path, jdk: Path) -> LocalSettings:
     """Sizes that are not the defaults."""
     (tmp_path / "lib/flink").mkdir(parents=True)
-    flink_libraries.complete(Folders(tmp_path / "state", tmp_path / "lib"), jdk)
+    link_package(tmp_path / "lib/flink")
     settings = LocalSettings(
         state_dir=tmp_path / "state",
         lib_dir=tmp_path / "lib",

@@ -22,8 +22,20 @@ def ours(folders: Folders) -> Path:
     return jar
 
 
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Some that need no jar but Flink's."""
+    sources = tmp_path / "java"
+    (sources / "META-INF/services").mkdir(parents=True)
+    (sources / "META-INF/services/Format").write_text("One", encoding="utf-8")
+    (sources / "One.java").write_text("final class One {}", encoding="utf-8")
+    monkeypatch.setattr(flink_libraries, "SOURCES", sources)
+    return sources
+
+
+@pytest.mark.usefixtures("sources")
 def test_cluster_and_client_share_a_folder(folders: Folders, jdk: Path) -> None:
-    """An outdated link is replaced; our jar has the format, and says so to Flink."""
+    """An outdated link is replaced; our jar has the classes, and what tells Flink of them."""
     outdated = folders.lib / "flink" / next(FLINK_HOME.glob("lib/flink-dist-*.jar")).name
     outdated.symlink_to("/nowhere.jar")
     complete(folders, jdk)
@@ -32,20 +44,19 @@ def test_cluster_and_client_share_a_folder(folders: Folders, jdk: Path) -> None:
     assert {"flink-dist", "flink-python", "flink-table-runtime", "tickstream-jobs"} <= names
     assert all(jar.is_file() for jar in jars)
     with ZipFile(ours(folders)) as jar:
-        [service] = SOURCES.glob("META-INF/services/*")
-        factory = jar.read(str(service.relative_to(SOURCES))).decode().strip()
-        assert f"{factory.replace('.', '/')}.class" in jar.namelist()
+        assert set(jar.namelist()) == {"META-INF/services/Format", "One.class"}
 
 
-def test_our_jar_is_made_again_only_when_a_source_changes(
-    folders: Folders, jdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flink_is_told_of_a_class_that_there_is() -> None:
+    """The format of the bars' source."""
+    [service] = SOURCES.glob("META-INF/services/*")
+    factory = service.read_text(encoding="utf-8").strip()
+    assert (SOURCES / f"{factory.replace('.', '/')}.java").is_file()
+
+
+def test_our_jar_is_made_again_only_when_a_source_changes(folders: Folders, jdk: Path, sources: Path) -> None:
     """And takes the place of the one before."""
-    sources = tmp_path / "java"
-    sources.mkdir()
-    monkeypatch.setattr(flink_libraries, "SOURCES", sources)
     source = sources / "One.java"
-    source.write_text("final class One {}", encoding="utf-8")
     complete(folders, jdk)
     first = ours(folders)
     complete(folders, Path("/nonexistent"))
@@ -53,7 +64,7 @@ def test_our_jar_is_made_again_only_when_a_source_changes(
     source.write_text("final class Two {}", encoding="utf-8")
     complete(folders, jdk)
     with ZipFile(ours(folders)) as jar:
-        assert jar.namelist() == ["Two.class"]
+        assert jar.namelist() == ["Two.class", "META-INF/services/Format"]
     source.write_text("final class Two {", encoding="utf-8")
     with pytest.raises(PartFailed, match="reached end of file"):
         complete(folders, jdk)

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 import pytest
 import yaml
 
-from docker.local import flink_libraries
+from docker.local.flink_libraries import link_package
 from docker.local.java import find_jdk
 from docker.local.parts import JOBS
 from docker.local.render import SYSTEM_MARK, render, server_environment
@@ -70,7 +70,7 @@ def test_the_web_ui_offers_our_jobs_if_asked_to(settings: LocalSettings) -> None
     jdk = find_jdk(os.environ)
     assert jdk is not None
     settings = settings.model_copy(update={"flink_web_submit": True})
-    flink_libraries.complete(settings.folders, jdk)
+    link_package(settings.folders.lib / "flink")
     render(settings, jdk)
     render(settings, jdk)
     rendered = yaml.safe_load((settings.folders.conf / "flink/config.yaml").read_text(encoding="utf-8"))
