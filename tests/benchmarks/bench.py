@@ -79,7 +79,7 @@ SCENES: dict[str, Scene] = {
     "5 minutes away, 2,000/s": lambda live, _, __: scenes.catch_up(live, 50, 2_000, 300),
     "bars alone, 50 symbols": _alone(50, 2_000_000),
     "bars alone, 50 symbols, 10 % late": _alone(50, 500_000, late=0.1),
-    "bars alone, 5,000 symbols, slices of 1 s": _alone(5_000, 1_000_000, slice_ms=1000),
+    "bars alone, 5,000 symbols, slices of 1 s": _alone(5_000, 4_000_000, slice_ms=1000),
 }
 QUICK: dict[str, Scene] = {
     "quick: 50 symbols, 2,000/s": _rate(50, 2_000, warm=20, seconds=40),
