@@ -46,10 +46,8 @@ def cassandra(settings: JobSettings) -> Any:
 
 
 def inserts() -> Any:
-    """All that rows may be of, as the JVM has them, by number. Where a row has a timestamp of its own its key
-    does not matter."""
+    """All that rows may be of, as the JVM has them, by number."""
     java = get_gateway().jvm.tickstream
     return java_list(
-        java.Insert(each.statement, each.values, each.partition, 0 if each.at_time else each.key)
-        for each in INSERTS
+        java.Insert(each.statement, each.values, each.partition, each.ordered_key) for each in INSERTS
     )

@@ -39,6 +39,12 @@ class Insert:
         return len(self.columns) + self.at_time
 
     @property
+    def ordered_key(self) -> int:
+        """The same as ``key`` where of two rows with one key the one written last counts; 0 where each has a
+        timestamp of its own."""
+        return 0 if self.at_time else self.key
+
+    @property
     def head(self) -> bytes:
         """What a row begins with; its values come after, each after its length."""
         return _NUMBER.pack(self.number)

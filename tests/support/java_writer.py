@@ -31,8 +31,7 @@ class JavaWriter:
     def connect(self, cassandra: CassandraSettings, retry_seconds: int, port: int | None = None) -> None:
         """Opens the writer's session; ``port``: another than Cassandra's own."""
         for insert in INSERTS:
-            key = 0 if insert.at_time else insert.key
-            self._ask("insert", insert.values, insert.partition, key, insert.statement)
+            self._ask("insert", insert.values, insert.partition, insert.ordered_key, insert.statement)
         self._ask(
             "connect", cassandra.cassandra_hosts, port or cassandra.cassandra_port,
             cassandra.cassandra_datacenter, cassandra.cassandra_keyspace, retry_seconds,

@@ -3,11 +3,8 @@ package tickstream;
 import java.util.List;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
-import org.apache.flink.table.api.Table;
 import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
 import org.apache.flink.table.data.RowData;
-import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
-import org.apache.flink.table.types.DataType;
 
 /** Writes the rows that Python has made, and hands on what has a dead letter. */
 public final class RowWriter extends WritingOperator {
@@ -26,15 +23,7 @@ public final class RowWriter extends WritingOperator {
      * be null; all columns. */
     public static DataStream<RowData> of(
             StreamTableEnvironment tables, String view, CassandraAccess access, List<Insert> inserts) {
-        Table made = tables.from(view);
-        DataType type = made.getResolvedSchema().toSourceRowDataType();
-        List<String> columns = made.getResolvedSchema().getColumnNames();
-        DataStream<RowData> rows = tables.toDataStream(made, type.bridgedTo(RowData.class));
-        return rows.transform(
-                        "rows",
-                        InternalTypeInfo.of(type.getLogicalType()),
-                        new RowWriter(access, inserts, columns))
-                .uid("rows");
+        return after(tables, view, "rows", columns -> new RowWriter(access, inserts, columns));
     }
 
     @Override

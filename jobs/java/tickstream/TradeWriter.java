@@ -3,11 +3,8 @@ package tickstream;
 import java.util.List;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
-import org.apache.flink.table.api.Table;
 import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
 import org.apache.flink.table.data.RowData;
-import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
-import org.apache.flink.table.types.DataType;
 
 /**
  * Writes trades that are beyond doubt (see {@link PlainTrade}) to bronze and silver; hands on every other record,
@@ -61,15 +58,8 @@ public final class TradeWriter extends WritingOperator {
             List<Insert> inserts,
             TradeRules rules,
             Layout layout) {
-        Table records = tables.from(table);
-        DataType type = records.getResolvedSchema().toSourceRowDataType();
-        List<String> columns = records.getResolvedSchema().getColumnNames();
-        DataStream<RowData> rows = tables.toDataStream(records, type.bridgedTo(RowData.class));
-        return rows.transform(
-                        "trades",
-                        InternalTypeInfo.of(type.getLogicalType()),
-                        new TradeWriter(access, inserts, rules, layout, columns))
-                .uid("trades");
+        return after(
+                tables, table, "trades", columns -> new TradeWriter(access, inserts, rules, layout, columns));
     }
 
     @Override
