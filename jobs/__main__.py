@@ -1,7 +1,6 @@
 """``python -m jobs run | submit | stop [--job JOB]``: see ``--help``."""
 
 import argparse
-import signal
 import sys
 
 import structlog
@@ -12,6 +11,7 @@ from jobs.keeper import Keeper
 from jobs.settings import JobSettings
 from schemas.errors import TickstreamError
 from schemas.logs import configure_logging
+from schemas.stopping import set_on_signals
 
 log = structlog.get_logger()
 JOBS = ("bars", "store")
@@ -60,8 +60,7 @@ def keep(settings: JobSettings, jobs: tuple[str, ...]) -> None:
     """Runs the keeper until a signal; then stops the jobs."""
     with FlinkCluster(settings.flink_rest_url) as cluster:
         keeper = Keeper(settings, cluster, jobs)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: keeper.stopping.set())
+        set_on_signals(keeper.stopping)
         keeper.run()
 
 

@@ -2,7 +2,6 @@
 stop."""
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from producer.validation import Validator
 from schemas.conditions import ConditionRules
 from schemas.errors import ConfigurationError, TickstreamError
 from schemas.logs import configure_logging
+from schemas.stopping import set_on_signals
 from schemas.symbol_classes import SymbolClasses
 from schemas.tracing import open_tracing
 
@@ -51,8 +51,7 @@ def main() -> int:
         return MISCONFIGURED
     configure_logging(settings, "producer")
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    set_on_signals(stop)
     try:
         with ExitStack() as opened:
             tracing = open_tracing(settings, "producer", root_ratio=1.0)  # the publisher picks the trades

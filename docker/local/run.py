@@ -18,6 +18,7 @@ from docker.local.settings import LocalSettings
 from docker.local.supervisor import Supervisor
 from docker.local.system import LocalSystem, plan_of
 from schemas.errors import ConfigurationError, TickstreamError
+from schemas.stopping import set_by_handler
 
 WATCH_SECONDS = 1.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -116,7 +117,7 @@ def _stops_on_signals(stopping: Event) -> Iterator[None]:
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stopping.is_set():
             os.write(2, b"\nStopping already: the jobs are saving their state, this may take a while.\n")
-        stopping.set()
+        set_by_handler(stopping)
 
     before = {number: signal.signal(number, on_signal) for number in SIGNALS}
     try:

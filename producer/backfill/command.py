@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import os
 import random
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -34,6 +33,7 @@ from schemas.conditions import ConditionRules
 from schemas.errors import ConfigurationError, TickstreamError, UnavailableError
 from schemas.events import Gap
 from schemas.logs import configure_logging
+from schemas.stopping import set_on_signals
 from schemas.symbol_classes import SymbolClasses
 from schemas.symbols import one_spelling
 
@@ -58,8 +58,7 @@ def main(arguments: Sequence[str]) -> int:
         return os.EX_CONFIG
     configure_logging(settings, "backfill")
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    set_on_signals(stop)
     runtime = Runtime(SystemClock(stop), ProducerMetrics(), stop)
     try:
         return asyncio.run(run(settings, runtime, history, asked))
