@@ -13,7 +13,7 @@ from jobs.flink_uri import as_uri
 from jobs.settings import JobSettings
 from schemas.errors import ConfigurationError
 
-BARS_LAYOUT, STORE_LAYOUT = 6, 7
+BARS_LAYOUT, STORE_LAYOUT = 6, 8
 """Grows whenever that job's graph or what it keeps changes so that older state cannot be read: Flink restores
 all of a job's state or none."""
 

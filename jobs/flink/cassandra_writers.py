@@ -14,12 +14,12 @@ from schemas.tables import TRADE_SHARDS
 
 
 def without_plain_trades(
-    tables: StreamTableEnvironment, records: str, trades: str, rules: TradeRules, settings: JobSettings
+    tables: StreamTableEnvironment, records: str, rules: TradeRules, settings: JobSettings
 ) -> Table:
-    """Stores the trades of a table of records that are beyond doubt: those of the topic ``trades``. What is
-    left of it, without heartbeats."""
+    """Stores the trades that are beyond doubt, of a table of the records of their topic. What is left of it,
+    without heartbeats."""
     java = get_gateway().jvm.tickstream
-    layout = java.TradeWriter.Layout(trades, BRONZE.number, SILVER.number, TRADE_SHARDS)
+    layout = java.TradeWriter.Layout(BRONZE.number, SILVER.number, TRADE_SHARDS)
     written = java.TradeWriter.of(
         tables._j_tenv, records, cassandra(settings), inserts(), rules.of_java(), layout
     )

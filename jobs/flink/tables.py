@@ -26,11 +26,11 @@ class Gather(NamedTuple):
     ms: int
 
 
-STORED = Gather(512 * 1024, 40)
-"""For what is written: the more there is at a time, the fewer requests and mutations Cassandra has."""
 PROMPT = Gather(ENOUGH_BYTES, 10)
 """Of a topic of which no Python batch is made. Its watermark, which slices wait for, comes when the last of
 its partitions has answered."""
+GATHERED = Gather(512 * 1024, 40)
+"""Of topics that all go into the same Python batches."""
 UNHURRIED = Gather(ENOUGH_BYTES, 250)
 """For what nobody waits for."""
 RARE = Gather(1, 500)

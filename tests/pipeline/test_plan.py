@@ -104,15 +104,18 @@ def test_nothing_of_it_works_in_mini_batches(plans: dict[str, str]) -> None:
 
 
 def test_each_record_is_written_once(plans: dict[str, str]) -> None:
-    """One source for all topics, and one call for all that is no plain trade, however many columns hang on
-    the result; a plain trade never comes to Python."""
+    """One call for a record that is no plain trade, however many columns hang on the result, and one for all
+    topics but that of trades; a plain trade never comes to Python."""
     names = [re.sub(r"\[\d+\]", "", node["type"]) for node in nodes(plans["store"])]
     kinds = [re.match(r"Source|PythonCalc|trades|rows|dead_letters: Writer", each) for each in names]
     assert [kind[0] for kind in kinds if kind] == [
         "Source",
         "trades",
         "PythonCalc",
+        "Source",
+        "PythonCalc",
         "rows",
         "dead_letters: Writer",
     ]
-    assert plans["store"].count("make_rows(") == 1
+    assert plans["store"].count("make_rows(") == 2
+    assert plans["store"].count("where=[payload IS NOT NULL]") == 2, "a heartbeat is no Python batch"

@@ -14,11 +14,9 @@ public final class TradeWriter extends WritingOperator {
     private static final long serialVersionUID = 1;
 
     private final TradeRules rules;
-    private final String topic;
     private final int bronze;
     private final int silver;
     private final int shards;
-    private final int topicAt;
     private final int payloadAt;
     private final int partitionAt;
     private final int offsetAt;
@@ -30,11 +28,9 @@ public final class TradeWriter extends WritingOperator {
             CassandraAccess access, List<Insert> inserts, TradeRules rules, Layout layout, List<String> columns) {
         super(access, inserts);
         this.rules = rules;
-        topic = layout.topic();
         bronze = layout.bronze();
         silver = layout.silver();
         shards = layout.shards();
-        topicAt = columns.indexOf("topic");
         payloadAt = columns.indexOf("payload");
         partitionAt = columns.indexOf("partition");
         offsetAt = columns.indexOf("offset");
@@ -42,15 +38,14 @@ public final class TradeWriter extends WritingOperator {
     }
 
     /**
-     * Where trades come from and go to.
+     * Where trades go to.
      *
-     * @param topic theirs
      * @param bronze number of the insert into bronze, silver: of that into silver
      * @param shards of the symbols, in each minute
      */
-    public record Layout(String topic, int bronze, int silver, int shards) {}
+    public record Layout(int bronze, int silver, int shards) {}
 
-    /** What is left of a table of records, with its columns. */
+    /** What is left of a table of the records of trades' topic, with its columns. */
     public static DataStream<RowData> of(
             StreamTableEnvironment tables,
             String table,
@@ -76,8 +71,7 @@ public final class TradeWriter extends WritingOperator {
             return; // a heartbeat
         }
         byte[] payload = row.getBinary(payloadAt);
-        boolean plain = row.getString(topicAt).toString().equals(topic)
-                && trade.read(payload)
+        boolean plain = trade.read(payload)
                 && trade.eventTime / 1000 == row.getTimestamp(timeAt, 3).getMillisecond();
         if (plain) {
             int bytes = rows.make(trade, row.getInt(partitionAt), row.getLong(offsetAt), payload);

@@ -21,7 +21,7 @@ abstract class WritingOperator extends AbstractStreamOperator<RowData>
         implements OneInputStreamOperator<RowData, RowData> {
     private static final long serialVersionUID = 1;
     /** So long the first row waits for others: with many a batch is full sooner. */
-    private static final long MOMENT_MS = 10;
+    private static final long MOMENT_MS = 2;
 
     private final CassandraAccess access;
     private final ArrayList<Insert> inserts;
