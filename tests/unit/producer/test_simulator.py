@@ -148,7 +148,7 @@ def test_a_market_that_was_held_up_does_not_make_up_for_it() -> None:
     assert metrics.registry.get_sample_value("producer_simulator_missed_trades_total") == pytest.approx(
         500, abs=2
     )
-    after = [trade for batch in islice(batches, 50) for trade in batch.trades]  # of 20 ms each
+    after = [trade for batch in islice(batches, 100) for trade in batch.trades]  # of 10 ms each
     assert len(after) == pytest.approx(100, abs=2)
 
 
