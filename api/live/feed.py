@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as NotYet
@@ -36,10 +37,15 @@ Arrived = Sequence[Incoming | Ticks]
 Publish = Callable[[Arrived], Awaitable[None]]
 
 MOST_RECORDS = 500
-"""In one batch."""
+"""Taken from the client at a time."""
+MOST_SINGLE = 20
+"""Of candles and alerts handed on at a time, some milliseconds' work. Live bars come by the thousand at once,
+and trades that come meanwhile do not wait for all of them."""
+MOST_WAITING = 4_000
+"""Candles and alerts that wait for this: what is more is handed on at once."""
 QUEUED_KB = 16_384
 POLL_SECONDS = 0.2
-GATHER_SECONDS = 0.005
+GATHER_SECONDS = 0.002
 """For what else an answer of Kafka has brought: the client hands it over partition by partition, and reading
 many records takes little longer than reading a few."""
 METADATA_SECONDS = 1.0
@@ -125,7 +131,9 @@ class _Reader:
         topics = Topics(settings.topic_prefix)
         self._clock_topic = topics.trades
         lookup = RegistryLookup(settings.schema_registry_url)
-        self._topics = (topics.trades, topics.quotes, topics.candles, topics.alerts)
+        self._single_topics = (topics.candles, topics.alerts)
+        self._topics = (topics.trades, topics.quotes, *self._single_topics)
+        self._waiting: deque[Any] = deque()
         self._arrivals = Arrivals(topics, lambda kinds: Decoder(kinds, lookup), metrics, self._refused)
         self._assigned: set[tuple[str, int]] = set()
         self._connected: bool | None = None  # None: not known yet
@@ -144,7 +152,7 @@ class _Reader:
                 "allow.auto.create.topics": False,
                 # Few answers with many records, not one for each record.
                 "fetch.min.bytes": 64 * 1024,
-                "fetch.wait.max.ms": 20,
+                "fetch.wait.max.ms": 10,
                 "queued.max.messages.kbytes": QUEUED_KB,
                 "reconnect.backoff.max.ms": 2_000,
                 "log_level": 0,  # what matters comes through error_cb and the messages
@@ -168,10 +176,9 @@ class _Reader:
         if not self._assigned:
             self._stopped.wait(RETRY_SECONDS)
             return
-        first = consumer.poll(POLL_SECONDS)
-        if first is None:
+        records = self._next(consumer)
+        if not records:
             return
-        records = [first, *consumer.consume(MOST_RECORDS - 1, GATHER_SECONDS)]
         spans = () if self.deliveries is None else self.deliveries.begin(records)
         batch = self._read(records)
         clocks = self._check_gaps(records)
@@ -182,6 +189,20 @@ class _Reader:
             span.end()
         for partition, timestamp_ms in clocks.items():
             self._continuity.ticked(partition, timestamp_ms)
+
+    def _next(self, consumer: Any) -> list[Any]:
+        """The records whose turn it is: all trades and quotes that have come, and some of the others."""
+        if self._waiting:
+            come = consumer.consume(MOST_RECORDS, 0)
+        else:
+            first = consumer.poll(POLL_SECONDS)
+            come = [] if first is None else [first, *consumer.consume(MOST_RECORDS - 1, GATHER_SECONDS)]
+        records: list[Any] = []
+        for record in come:
+            (self._waiting if record.topic() in self._single_topics else records).append(record)
+        count = max(min(MOST_SINGLE, len(self._waiting)), len(self._waiting) - MOST_WAITING)
+        records.extend(self._waiting.popleft() for _ in range(count))
+        return records
 
     def _look(self, consumer: Any) -> None:
         """Assigns partitions that are not assigned yet, from their ends on."""

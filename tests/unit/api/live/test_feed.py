@@ -98,7 +98,7 @@ class Client:
         return None
 
     def consume(self, most: int, timeout: float) -> list[Record]:
-        assert timeout == feed_module.GATHER_SECONDS
+        assert timeout in {0, feed_module.GATHER_SECONDS}
         return [self.records.popleft() for _ in range(min(most, len(self.records)))]
 
     def close(self) -> None:
@@ -212,6 +212,47 @@ def test_trades_of_a_batch_are_handed_on_together(other: Event | None) -> None:
     assert done.events == events
     assert [len(batch) for batch in batches] == [len(events) if other else 1]
     assert done.metrics.feed_events.labels("trades")._value.get() == len(events)
+
+
+def test_trades_do_not_wait_for_all_bars_that_came_before_them() -> None:
+    """Live bars come by the thousand at once: each goes on in its order, some at a time."""
+    bars = [candle(number) for number in range(1, 301)]
+    records = [record("p.candles", bar) for bar in bars]
+    client = Client(everything(), [*records, record("p.quotes", quote(7))])
+    batches: list[list[Event]] = []
+
+    async def publish(batch: Arrived) -> None:
+        batches.append(list(each_event(batch)))
+        if len(batches) == 2:
+            client.records.append(record("p.trades", trade(5)))
+
+    done = run(client, lambda seen: len(seen) == 302, publish)
+    some = feed_module.MOST_SINGLE
+    assert batches[:3] == [
+        [quote(7), *bars[:some]],
+        bars[some : 2 * some],
+        [trade(5), *bars[2 * some : 3 * some]],
+    ]
+    assert [event for event in done.events if isinstance(event, Candle)] == bars
+
+
+def test_more_bars_than_may_wait_are_handed_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded: what waits is not more than that and what comes at a time."""
+    monkeypatch.setattr(feed_module, "MOST_WAITING", 100)
+    bars = [candle(number) for number in range(1, 301)]
+    sizes: list[int] = []
+
+    async def publish(batch: Arrived) -> None:
+        sizes.append(len(batch))
+
+    done = run(
+        Client(everything(), [record("p.candles", bar) for bar in bars]),
+        lambda seen: len(seen) == 300,
+        publish,
+    )
+    assert sizes[0] == 200
+    assert set(sizes[1:]) == {feed_module.MOST_SINGLE}
+    assert done.events == bars
 
 
 def test_what_the_jobs_refuse_is_not_shown() -> None:
