@@ -29,14 +29,20 @@ class Held(NamedTuple):
     close: float | None
     trades: int | None
     quality: float | None
-    data: bytes
-    """Its JSON as REST has it, the indicators last."""
+    made: bytes | Incoming
+    """Its JSON, or what that is made of when somebody wants it: most versions of live bars nobody does."""
     plain: int
-    """So much of ``data`` comes before the indicators."""
+    """So much of the JSON comes before the indicators, where it is made."""
+
+    @property
+    def data(self) -> bytes:
+        """Its JSON as REST has it, the indicators last."""
+        return self.made if isinstance(self.made, bytes) else self.made.data.encode()
 
     def json(self, *, indicators: bool) -> bytes:
         """As REST has it, with the indicators or without."""
-        return self.data if indicators else self.data[: self.plain] + b"}"
+        data = self.data
+        return data if indicators else data[: self.plain or _plain(data)] + b"}"
 
     def fields(self) -> dict[str, Any]:
         """Every field, times as text."""
@@ -46,10 +52,8 @@ class Held(NamedTuple):
 def from_feed(incoming: Incoming) -> Held:
     """A bar that came from Kafka."""
     bar = cast(Candle, incoming.event)
-    return _held(
-        (bar.start, bar.end, bar.version, bar.final, bar.close, bar.trades, bar.quality),
-        incoming.data.encode(),
-    )
+    made = incoming.data.encode() if bar.final else incoming
+    return _held((bar.start, bar.end, bar.version, bar.final, bar.close, bar.trades, bar.quality), made)
 
 
 def from_store(bar: CandleModel) -> Held:
@@ -61,9 +65,15 @@ def from_store(bar: CandleModel) -> Held:
     )
 
 
-def _held(fields: tuple[int, int, int, bool, float | None, int | None, float | None], data: bytes) -> Held:
+def _held(
+    fields: tuple[int, int, int, bool, float | None, int | None, float | None], made: bytes | Incoming
+) -> Held:
+    return Held(*fields, made=made, plain=_plain(made) if isinstance(made, bytes) else 0)
+
+
+def _plain(data: bytes) -> int:
     plain = data.rfind(INDICATORS)
-    return Held(*fields, data=data, plain=plain if plain >= 0 else len(data) - 1)
+    return plain if plain >= 0 else len(data) - 1
 
 
 class Window:

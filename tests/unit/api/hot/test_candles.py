@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from api.hot.bars import RECENT_SECONDS, ROWS, Window, from_feed, from_store, page_json
 from api.hot.candles import PAGES, SETTLE_SECONDS
+from api.live import messages
 from api.live.messages import from_event
 from api.store import Span
 from schemas.events import Candle
@@ -24,9 +27,10 @@ def minutes(first: int, last: int) -> list[Candle]:
     return [bar(minute) for minute in range(first, last)]
 
 
-def test_a_bar_reads_the_same_from_the_feed_and_from_the_store() -> None:
+@pytest.mark.parametrize("final", [True, False])
+def test_a_bar_reads_the_same_from_the_feed_and_from_the_store(final: bool) -> None:
     """With indicators and without, as REST has it."""
-    event = bar(0)
+    event = candle(3, final=final)
     fed, stored = from_feed(from_event(event)), from_store(model(event))
     assert fed[:7] == stored[:7]
     for indicators in (True, False):
@@ -34,6 +38,26 @@ def test_a_bar_reads_the_same_from_the_feed_and_from_the_store() -> None:
         assert one == other
         assert ("indicators" in one) == indicators
     assert json.loads(page_json([fed, stored], indicators=True)) == [json.loads(fed.data)] * 2
+
+
+def test_the_json_of_a_live_bar_is_made_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand versions a second come, and hardly any is read."""
+    made: list[int] = []
+    kind, key_of, fields = messages.SHAPES[Candle]
+
+    def noted(event: Candle) -> Mapping[str, Any]:
+        made.append(event.version)
+        return fields(event)
+
+    monkeypatch.setattr(messages, "SHAPES", {**messages.SHAPES, Candle: (kind, key_of, noted)})
+    window = Window()
+    for version in (2, 4, 6):
+        window.add(from_feed(from_event(candle(version))), 0.0)
+    window.fill([], 0.0)
+    assert made == []
+    [held] = window.page(Span(0, 2 * NOON), 1) or []
+    assert held.fields()["version"] == 6
+    assert made == [6]
 
 
 def test_the_first_read_is_from_the_store_and_the_next_ones_from_memory() -> None:
