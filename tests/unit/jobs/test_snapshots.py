@@ -10,7 +10,7 @@ from jobs.settings import JobSettings
 from jobs.snapshots import Snapshots, checkpoint_uri, local_path, savepoint_uri, state_name
 from schemas.errors import ConfigurationError
 
-STATE, STORE_STATE = "layout6.16-generation0", "layout7-generation0"
+STATE, STORE_STATE = "layout6.16-generation0", "layout8-generation0"
 
 
 @pytest.fixture
