@@ -26,7 +26,6 @@ SEND_BUFFER_BYTES = 256 * 1024
 SWITCH_SECONDS = 0.0005
 """How long one thread may hold the interpreter while another waits for it. Writing to a socket gives it away,
 and with Python's 5 ms an answer would wait for the feed's thread after each."""
-YOUNG_COLLECTIONS = gc.get_threshold()[:2]
 NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
 """Loggers of the driver that write a stack trace for each failed reconnect; database.py says it once."""
 
@@ -46,7 +45,8 @@ def serve() -> int:
     gc.freeze()
     # So does, with a thousand clients, looking through what has become old: 300 ms, every ten seconds. Most
     # of it is freed without that, so it is done a hundred times as seldom.
-    gc.set_threshold(*YOUNG_COLLECTIONS, 1000)
+    youngest, young, _ = gc.get_threshold()
+    gc.set_threshold(youngest, young, 1000)
     listener = config.bind_socket()
     # Connections inherit it. The system's own limit grows to megabytes: many seconds of the market, stale
     # before a slow client reads them, and no longer ours to skip.

@@ -1,9 +1,9 @@
 """From Kafka to the hub: one consumer for the process, on a thread of its own.
 
 No consumer group: it is assigned every partition of the trades, quotes, candles and alerts, and begins at
-their ends. Nothing is ever committed. At most one batch of records is under way to the event loop; what else
-comes waits in the client's queue (QUEUED_KB), and then in Kafka. What is collected from it holds only while
-nothing was missed: ``continuity`` tells.
+their ends. Nothing is ever committed. At most one batch of records is under way to the event loop; candles
+and alerts may wait here for it (MOST_WAITING), what else comes in the client's queue (QUEUED_KB), and then in
+Kafka. What is collected from it holds only while nothing was missed: ``continuity`` tells.
 """
 
 import asyncio

@@ -26,7 +26,7 @@ MADE = {
 class MakeRows(ScalarFunction):
     """``make_rows(topic, payload, partition, offset, record_time) -> ROW(MADE)``.
 
-    One function for all topics: what a batch costs by itself is paid once.
+    One function for all topics of a source: what a batch costs by itself is paid once.
     """
 
     def __init__(
