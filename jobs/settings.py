@@ -48,7 +48,12 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
         " and a number of its own for each state: change it together with GENERATION",
     )
     checkpoint_interval_ms: Milliseconds = Field(5000, description="time between checkpoints")
-    buffer_timeout_ms: Milliseconds = Field(5, description="longest wait of a record for its network buffer")
+    buffer_timeout_ms: int = Field(
+        0,
+        ge=0,
+        description="longest wait of a record for its network buffer; 0: none. Some ms where a job has"
+        " instances on several machines and gets more than ten thousand trades a second",
+    )
     bundle_time_ms: Milliseconds = Field(50, description="longest wait of a record for its Python batch")
     bundle_size: int = Field(6000, ge=1, description="records of a full Python batch")
     watermark_interval_ms: Milliseconds = Field(10, description="time between watermarks")

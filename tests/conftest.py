@@ -156,7 +156,6 @@ def live_system(stage: Stage, servers: Servers, tmp_path_factory: pytest.TempPat
     live.start(
         BUNDLE_TIME_MS="100",
         WATERMARK_INTERVAL_MS="100",
-        BUFFER_TIMEOUT_MS="20",
         TRADES_PER_SECOND="50",
         QUOTES_PER_SECOND="20",
     )

@@ -41,7 +41,7 @@ less often, and puts less code into one piece."""
 EXIT_WHEN_FULL = "-XX:+ExitOnOutOfMemoryError"
 """A JVM out of memory is not to be trusted any more; started again, it is."""
 
-YIELDING = 10
+YIELDING = 15
 """Niceness of what may lag while processors are short, so that ingest and answers do not: Kafka keeps it."""
 
 

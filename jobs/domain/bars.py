@@ -348,8 +348,8 @@ class SymbolBars:
 
     def _show_later(self, since: int, now: Now, change: Change) -> None:
         if not self.live_timer:
-            # All symbols' together, in one batch: who trades shows its bars with its slices anyway.
-            self.live_timer = now.rules.next_look(since + now.rules.live_every)
+            # Of many symbols together, in one batch: who trades shows its bars with its slices anyway.
+            self.live_timer = now.rules.next_look(since + now.rules.live_every, now.turn)
             change.timers.append(self.live_timer)
 
     def _candles(self, symbol: str, interval: str, first: int, last: int, now: Now) -> list[Candle]:

@@ -30,10 +30,11 @@ class Rules:
     or a bar just before them; their prices and volumes are not concerned. Only bars within the horizon are
     known at all, so this binds only where the horizon is longer than so many minutes."""
 
-    def next_look(self, time: int) -> int:
+    def next_look(self, time: int, turn: int) -> int:
         """When live bars that are not due before a time are looked at: the least watermark, in whole
-        milliseconds, that ends as much time as live versions are apart. It is the same for all symbols."""
-        return -(-(time + 1000) // self.live_every) * self.live_every - 1000
+        milliseconds, that ends as much time as live versions are apart, counted from ``turn`` on. It is the
+        same for all symbols with that turn."""
+        return -(-(time + 1000 - turn) // self.live_every) * self.live_every + turn - 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class Now:
 
     ``watermark``: event time that has passed, microseconds. ``clock``: wall clock, microseconds, for
     ``updated_at`` alone. ``may_show(count)``: whether so many live bars may be published now; where they may
-    not, whether one may.
+    not, whether one may. ``turn``: how long after whole ``live_every`` live bars of this symbol are looked
+    at, microseconds: thousands at once would be in the way of all else.
     """
 
     watermark: int
@@ -79,6 +81,7 @@ class Now:
     market: Market
     memory: Memory
     may_show: Callable[[int], bool] = always
+    turn: int = 0
 
 
 @dataclass(slots=True)

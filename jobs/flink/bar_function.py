@@ -75,9 +75,10 @@ class BarFunction(KeyedProcessFunction):
         symbol, log = row[0], row[16]
         if not symbol:
             return  # what was decoded is no gap for these bars
-        self._read_group(ctx.get_current_key())
+        group = ctx.get_current_key()
+        self._read_group(group)
         timers, state = ctx.timer_service(), SymbolEntries(self._state, symbol)
-        now = self._now(symbol, timers.current_watermark() * 1000, row[2])
+        now = self._now(symbol, timers.current_watermark() * 1000, row[2], group)
         book = self._load_book(symbol, state)
         try:
             if log is not None and trade_log.is_correction(log):
@@ -105,11 +106,12 @@ class BarFunction(KeyedProcessFunction):
             self._timers.register(symbol, at, timers)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        self._read_group(ctx.get_current_key())
+        group = ctx.get_current_key()
+        self._read_group(group)
         timers, at = ctx.timer_service(), timestamp * 1000
         for symbol in self._timers.due(timestamp):
             state = SymbolEntries(self._state, symbol)
-            now = self._now(symbol, at, at)
+            now = self._now(symbol, at, at, group)
             book = self._load_book(symbol, state)
             change = book.advance(symbol, now)
             self._save_book(symbol, state, book)
@@ -121,8 +123,9 @@ class BarFunction(KeyedProcessFunction):
             for time_us in (*change.timers, *([due] if due is not None and due > at else [])):
                 self._timers.register(symbol, time_us, timers)
 
-    def _now(self, symbol: str, watermark: int, event_time: int) -> Now:
-        """What the domain may know, at ``event_time`` of the symbol's market."""
+    def _now(self, symbol: str, watermark: int, event_time: int, group: str) -> Now:
+        """What the domain may know, at ``event_time`` of the symbol's market. Groups take turns, slice by
+        slice: each batch then shows its share of the live bars."""
         clock = now_us()
         return Now(
             watermark=watermark,
@@ -135,6 +138,7 @@ class BarFunction(KeyedProcessFunction):
                 cache=self._cache,
             ),
             may_show=partial(self._budget.may_show, symbol, (clock - event_time) / 1e6),
+            turn=int(group) * self._slice_us % self._rules.live_every,
         )
 
     def _read_group(self, group: str) -> None:

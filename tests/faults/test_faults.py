@@ -54,7 +54,6 @@ SETTINGS = {
     # Larger batches: what is asked is whether all is right, on machines that can barely carry the load.
     "BUNDLE_TIME_MS": "100",
     "WATERMARK_INTERVAL_MS": "100",
-    "BUFFER_TIMEOUT_MS": "20",
 }
 NEW_JOBS = {"jobmanager", "savepoint"}
 """Faults after which Flink knows the jobs by new ids."""

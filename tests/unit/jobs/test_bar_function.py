@@ -59,7 +59,8 @@ class FakeMapState:
 class FakeFlink:
     """One key's state, watermark (ms) and timers, as the function is given them."""
 
-    def __init__(self, function: BarFunction) -> None:
+    def __init__(self, function: BarFunction, group: str = "0") -> None:
+        self.group = group
         self.values: dict[str, bytes | None] = {}
         self.maps: dict[str, FakeMapState] = {}
         self.watermark_ms = NO_WATERMARK // 1000
@@ -81,7 +82,7 @@ class FakeFlink:
         timers = SimpleNamespace(
             current_watermark=lambda: self.watermark_ms, register_event_time_timer=self.timers.add
         )
-        return SimpleNamespace(timer_service=lambda: timers, get_current_key=lambda: "AAPL")
+        return SimpleNamespace(timer_service=lambda: timers, get_current_key=lambda: self.group)
 
     def element(self, row: tuple[Any, ...]) -> list[Any]:
         return list(self._function.process_element(row, self.context()))
@@ -101,11 +102,11 @@ def flink(monkeypatch: pytest.MonkeyPatch) -> FakeFlink:
     return flink_with(monkeypatch)
 
 
-def flink_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> FakeFlink:
+def flink_with(monkeypatch: pytest.MonkeyPatch, group: str = "0", **changes: object) -> FakeFlink:
     monkeypatch.setattr(bar_function, "now_us", lambda: NOW_US)
     monkeypatch.setattr(bar_function, "prepare_worker", lambda: None)
     settings = JobSettings.model_validate({"indicators": "", "anomaly_stale_seconds": 1e9, **changes})
-    return FakeFlink(BarFunction(settings, IDS))
+    return FakeFlink(BarFunction(settings, IDS), group)
 
 
 def row(at: int, payload: bytes | None = None, delay: int = 0, **changes: object) -> tuple[Any, ...]:
@@ -318,6 +319,21 @@ def test_live_bars_keep_to_their_budget(monkeypatch: pytest.MonkeyPatch) -> None
     assert candles(flink.element(row(1))) == []
     finals = candles(flink.advance((START_US + MINUTE_US) // 1000 + 500))
     assert [(bar.interval, bar.final, bar.trades) for bar in finals if bar.final] == [("1m", True, 2)]
+
+
+@pytest.mark.parametrize(("group", "shown_ms"), [("0", 1999), ("1", 1199), ("4", 1799), ("5", 1999)])
+def test_groups_show_their_longer_live_bars_in_turns(
+    monkeypatch: pytest.MonkeyPatch, group: str, shown_ms: int
+) -> None:
+    """With the slice whose turn it is, once a second has passed since they were shown."""
+    flink = flink_with(monkeypatch, group=group)
+    flink.element(row(0))
+    assert [bar.interval for bar in candles(flink.element(row(200_000)))] == ["1m"]
+    assert flink.advance(START_US // 1000 + shown_ms - 1) == []
+    shown = candles(flink.advance(START_US // 1000 + shown_ms))
+    assert [(bar.interval, bar.trades) for bar in shown] == [
+        (interval, 2) for interval in INTERVALS if interval != "1m"
+    ]
 
 
 def test_a_class_of_symbols_has_its_own_market(monkeypatch: pytest.MonkeyPatch) -> None:
