@@ -41,10 +41,10 @@ less often, and puts less code into one piece."""
 EXIT_WHEN_FULL = "-XX:+ExitOnOutOfMemoryError"
 """A JVM out of memory is not to be trusted any more; started again, it is."""
 
-STORING = 10
-"""Niceness of what may lag while processors are short, so that ingest and answers do not: Kafka keeps it."""
-COMPUTING = 15
-"""The same of the jobs, whose many threads would take half of what is left: some answers need Cassandra."""
+STORAGE_NICENESS = 10
+"""Of what may lag while processors are short, so that ingest and answers do not: Kafka keeps it."""
+JOBS_NICENESS = 15
+"""Their many threads share what is left with storage, which some answers wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def parts_of(
             ports=("CASSANDRA_PORT", "CASSANDRA_STORAGE_PORT"),
             address=f"127.0.0.1:{settings.cassandra_port}",
             stop_seconds=60,
-            niceness=STORING,
+            niceness=STORAGE_NICENESS,
         ),
         Part(
             "jobmanager",
@@ -142,7 +142,7 @@ def parts_of(
             lambda: probes.has_taskmanager(settings.flink_url),
             ports=("TASKMANAGER_METRICS_PORT",),
             stop_seconds=60,
-            niceness=COMPUTING,
+            niceness=JOBS_NICENESS,
         ),
         Step("topics", lambda: _make_topics(environment), needs=("registry",)),
         Step(

@@ -59,7 +59,7 @@ class FakeMapState:
 class FakeFlink:
     """One key's state, watermark (ms) and timers, as the function is given them."""
 
-    def __init__(self, function: BarFunction, group: str = "0") -> None:
+    def __init__(self, function: BarFunction, group: str) -> None:
         self.group = group
         self.values: dict[str, bytes | None] = {}
         self.maps: dict[str, FakeMapState] = {}
