@@ -342,9 +342,10 @@ class SymbolBars:
             self.live_shown_at = self.watermark
         else:
             # Ever more rarely: of thousands of symbols few can be shown, and a replay passes days of silence
-            # in a second.
-            waited = self.watermark - (self.live_shown_at or self.greatest_event_time)
-            self._show_later(self.watermark + max(0, waited - now.rules.live_every), now, change)
+            # in a second. Not before the latest trade: after a start the watermark may be days behind it.
+            since = self.live_shown_at or self.greatest_event_time
+            waited = self.watermark - since
+            self._show_later(max(since, self.watermark + waited - now.rules.live_every), now, change)
 
     def _show_later(self, since: int, now: Now, change: Change) -> None:
         if not self.live_timer:

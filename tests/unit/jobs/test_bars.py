@@ -481,6 +481,20 @@ def test_refused_live_bars_are_tried_ever_more_rarely_in_silence() -> None:
     assert len(bars.budget.asked) < 20
 
 
+def test_refused_live_bars_wait_for_the_watermark_to_reach_their_trades() -> None:
+    """It is a day behind after a start, and then passes it in a moment: no timer for each second of it."""
+    bars = SymbolDriver()
+    bars.budget.is_open = False
+    bars.add(a_trade(0))
+    bars.add(a_trade(DAY_US))
+    finals = bars.advance(DAY_US)
+    assert all(bar.final for bar in finals)
+    assert len(bars.budget.asked) < 10
+    bars.budget.is_open = True
+    shown = [bar.interval for bar in bars.advance(DAY_US + 4 * SECOND_US) if not bar.final]
+    assert shown == list(INTERVALS)
+
+
 def test_where_all_are_too_many_the_minute_is_shown() -> None:
     """The longer ones stay due."""
     bars = SymbolDriver()
