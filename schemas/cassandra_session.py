@@ -40,6 +40,10 @@ def connect(settings: CassandraSettings, keyspace: bool = True) -> Session:
     cluster = Cluster(
         [host.strip() for host in settings.cassandra_hosts.split(",")],
         port=settings.cassandra_port,
+        # By itself the driver waits two seconds for the answers that a session begins with, which a node that
+        # has just come up may take longer for.
+        connect_timeout=REQUEST_TIMEOUT_S,
+        control_connection_timeout=REQUEST_TIMEOUT_S,
         protocol_version=PROTOCOL_VERSION,
         # Without it every small pipelined bundle waits 40 ms for a delayed acknowledgement.
         sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
