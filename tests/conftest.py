@@ -146,8 +146,8 @@ def planner_environment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def live_system(stage: Stage, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> LiveSystem:
-    """The whole system as ``make run`` starts it, in larger batches and with half the trades: tests ask what
-    is right, not how soon.
+    """The whole system as ``make run`` starts it, in larger batches and with a fifth of the trades: tests ask
+    what is right, not how soon.
 
     It takes over folder and ports of the single servers, so their addresses stay good.
     """
@@ -156,7 +156,7 @@ def live_system(stage: Stage, servers: Servers, tmp_path_factory: pytest.TempPat
     live.start(
         BUNDLE_TIME_MS="100",
         WATERMARK_INTERVAL_MS="100",
-        TRADES_PER_SECOND="50",
-        QUOTES_PER_SECOND="20",
+        TRADES_PER_SECOND="20",
+        QUOTES_PER_SECOND="10",
     )
     return live

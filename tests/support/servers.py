@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from docker.console import Console
+from docker.local.parts import SHORT_LIVED
 from docker.local.run import prepare
 from docker.local.settings import PROJECT, LocalSettings
 from docker.local.supervisor import ProcessState, Supervisor
@@ -25,6 +26,8 @@ from tests.support.reading import eventually
 RUNNING = "Tickstream is running"
 START_SECONDS = 540
 STOP_SECONDS = 240
+SHORT_LIVED_JVM = {"JVM_ARGS": " ".join(SHORT_LIVED)}
+"""Of what PyFlink starts in a test: most of its time goes into becoming fast."""
 
 
 class Servers:
@@ -38,7 +41,7 @@ class Servers:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of a process that finds these servers."""
-        return {**clean_environment(), **self.settings.addresses()}
+        return {**clean_environment(), **self.settings.addresses(), **SHORT_LIVED_JVM}
 
     def need(self, *names: str) -> None:
         """Returns when the named parts, and what they need, are ready."""
@@ -60,7 +63,11 @@ class LiveSystem:
 
     def __init__(self, settings: LocalSettings, folder: Path) -> None:
         self.settings = settings
-        self.environment: Mapping[str, str] = {**clean_environment(), **settings.addresses()}
+        self.environment: Mapping[str, str] = {
+            **clean_environment(),
+            **settings.addresses(),
+            **SHORT_LIVED_JVM,
+        }
         self.cassandra = CassandraSettings(cassandra_port=settings.cassandra_port)
         self.ledger = folder / "ledger.csv"
         self._output = folder / "run.out"

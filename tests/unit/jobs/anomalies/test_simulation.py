@@ -1,9 +1,11 @@
 """The simulator's market: an hour of calm gives no alert, its scenarios give exactly theirs.
 
-20 trades/s of ten symbols, seeded, through the real bars, and then four minutes with every scenario.
+20 trades/s of ten symbols, seeded, through the real bars, and then four minutes with every scenario. Without
+coverage, which makes millions of calls take three times as long.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from tests.unit.jobs.anomalies.driver import SECOND_US, START_US
 from tests.unit.jobs.anomalies.market_run import MarketRun
 from tests.unit.producer.fakes import FakeClock
 
+pytestmark = pytest.mark.no_cover
 SYMBOLS = ("AAPL", "GOOGL", "MSFT", "AMZN", "META", "NVDA", "TSLA", "JPM", "V", "JNJ")
 HOUR_S = 3600
 SCENARIOS_S = 240
@@ -50,8 +53,9 @@ class Told:
         return [alert for alert in self.later if alert.type == alert_type]
 
 
-@pytest.fixture(scope="module")
+@cache
 def told() -> Told:
+    """By the run that all tests look at."""
     run = MarketRun(SYMBOLS, Thresholds())
     resume = an_hour(run)
     calm, watched = run.alerts, [each.book.greatest_event_time for each in run.runs]
@@ -90,16 +94,16 @@ def at(alert: Alert) -> float:
     return (alert.event_time - START_US) / SECOND_US - HOUR_S
 
 
-def test_an_hour_of_calm_gives_no_alert(told: Told) -> None:
+def test_an_hour_of_calm_gives_no_alert() -> None:
     """Of any kind, though every symbol traded and was quoted to its end."""
-    assert told.calm == []
-    assert min(told.watched) > START_US + (HOUR_S - 10) * SECOND_US
-    assert min(run.quotes.quotes for run in told.run.runs) > 3000
+    assert told().calm == []
+    assert min(told().watched) > START_US + (HOUR_S - 10) * SECOND_US
+    assert min(run.quotes.quotes for run in told().run.runs) > 3000
 
 
-def test_a_spike_is_one_alert(told: Told) -> None:
+def test_a_spike_is_one_alert() -> None:
     """8 % are more than 1.5 times the threshold; the way back is within the cooldown."""
-    alerts = told.of("price_spike")
+    alerts = told().of("price_spike")
     assert [(a.symbol, a.revision, a.status, a.severity) for a in alerts] == [
         (SPIKE, 1, "raised", "low"),
         (SPIKE, 2, "raised", "medium"),
@@ -109,10 +113,10 @@ def test_a_spike_is_one_alert(told: Told) -> None:
     assert all(alert.value > 5 and alert.bar_version is not None for alert in alerts)
 
 
-def test_a_burst_is_one_alert_of_its_minute(told: Told) -> None:
+def test_a_burst_is_one_alert_of_its_minute() -> None:
     """15 s at 25 times the volume are seven minutes' worth; of the longer bars too few were there to
     judge."""
-    alerts = told.of("volume_anomaly")
+    alerts = told().of("volume_anomaly")
     assert {(a.symbol, a.interval, a.status, at(a)) for a in alerts} == {(BURST, "1m", "raised", 0)}
     assert len({alert.alert_id for alert in alerts}) == 1
     assert [alert.revision for alert in alerts] == list(range(1, len(alerts) + 1))
@@ -120,9 +124,9 @@ def test_a_burst_is_one_alert_of_its_minute(told: Told) -> None:
     assert alerts[-1].severity in {"high", "critical"}
 
 
-def test_a_silence_is_one_alert_until_it_ends(told: Told) -> None:
+def test_a_silence_is_one_alert_until_it_ends() -> None:
     """A minute: raised after half of it, resolved by the next trade."""
-    alerts = told.of("stale_feed")
+    alerts = told().of("stale_feed")
     assert [(a.symbol, a.revision, a.status, a.severity) for a in alerts] == [
         (STALE, 1, "raised", "low"),
         (STALE, 2, "resolved", "low"),
@@ -130,6 +134,6 @@ def test_a_silence_is_one_alert_until_it_ends(told: Told) -> None:
     assert at(alerts[0]) == pytest.approx(115, abs=3)
 
 
-def test_nothing_else_is_told(told: Told) -> None:
+def test_nothing_else_is_told() -> None:
     """Late and repeated trades, cancels and corrections by a cent are part of an ordinary market."""
-    assert {alert.type for alert in told.later} == {"price_spike", "volume_anomaly", "stale_feed"}
+    assert {alert.type for alert in told().later} == {"price_spike", "volume_anomaly", "stale_feed"}
