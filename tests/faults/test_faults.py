@@ -41,7 +41,7 @@ from tests.support.servers import LiveSystem, Stage, local_settings
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(2400)]
 
 SYMBOLS = tuple(f"SIM{number:02d}" for number in range(20))
-TRADES_PER_SECOND = float(os.environ.get("FAULTS_TRADES_PER_SECOND", "250"))
+TRADES_PER_SECOND = float(os.environ.get("FAULTS_TRADES_PER_SECOND", "100"))
 """Of `make test`: on any machine that leaves room to catch up. `make test-faults` asks for 1,000."""
 SETTINGS = {
     "SYMBOLS": ",".join(SYMBOLS),
