@@ -26,8 +26,6 @@ from tests.support.reading import eventually
 RUNNING = "Tickstream is running"
 START_SECONDS = 540
 STOP_SECONDS = 240
-SHORT_LIVED_JVM = {"JVM_ARGS": " ".join(SHORT_LIVED)}
-"""Of what PyFlink starts in a test: most of its time goes into becoming fast."""
 
 
 class Servers:
@@ -41,7 +39,7 @@ class Servers:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of a process that finds these servers."""
-        return {**clean_environment(), **self.settings.addresses(), **SHORT_LIVED_JVM}
+        return client_environment(self.settings)
 
     def need(self, *names: str) -> None:
         """Returns when the named parts, and what they need, are ready."""
@@ -63,11 +61,7 @@ class LiveSystem:
 
     def __init__(self, settings: LocalSettings, folder: Path) -> None:
         self.settings = settings
-        self.environment: Mapping[str, str] = {
-            **clean_environment(),
-            **settings.addresses(),
-            **SHORT_LIVED_JVM,
-        }
+        self.environment: Mapping[str, str] = client_environment(settings)
         self.cassandra = CassandraSettings(cassandra_port=settings.cassandra_port)
         self.ledger = folder / "ledger.csv"
         self._output = folder / "run.out"
@@ -146,6 +140,12 @@ def clean_environment() -> dict[str, str]:
     """The environment without any setting of ours: a developer's own must not change the tests."""
     ours = {name.upper() for settings in settings_classes() for name in settings.model_fields}
     return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+def client_environment(settings: LocalSettings) -> dict[str, str]:
+    """The environment of a process that finds the servers of a local system. A JVM that PyFlink starts in it
+    lives for some seconds, most of which would go into becoming fast."""
+    return {**clean_environment(), **settings.addresses(), "JVM_ARGS": " ".join(SHORT_LIVED)}
 
 
 def local_settings(folder: Path) -> LocalSettings:
