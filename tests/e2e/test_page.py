@@ -54,6 +54,10 @@ class Trader:
         found = self.get(f"candles/{symbol}", interval="1m", limit=31)["candles"]
         return {bar["start"]: as_shown(bar) for bar in found if bar["final"]}
 
+    def storage_answers(self) -> bool:
+        response = self.api.get("/api/v1/candles/AAPL", params={"interval": "1m", "limit": 1})
+        return response.status_code != httpx.codes.SERVICE_UNAVAILABLE
+
     def open_symbol(self, symbol: str) -> None:
         """By keyboard, as a trader does."""
         self.page.keyboard.press("/")
@@ -168,6 +172,8 @@ def test_the_page_survives_the_death_of_the_api(trader: Trader, live_system: Liv
     expect(trader.page.locator("#connection")).to_have_text("Live")
     for symbol in SYMBOLS:
         trader.open_symbol(symbol)
+        # The API may not have its storage yet: then the page asks again, as REST tells it to.
+        trader.eventually(trader.storage_answers, "the API has its storage again")
         trader.eventually(lambda symbol=symbol: trader.agrees(symbol), f"the bars of {symbol}")  # type: ignore[misc]
     assert trader.page.evaluate("window.sameDocument") is True
 
