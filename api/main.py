@@ -58,7 +58,7 @@ from api.store import Store, statements
 from api.times import Now, wall_clock
 from api.tracing import telemetry_for
 from api.web.assets import load_assets
-from schemas.create import admin_client
+from schemas.kafka_admin import admin_client
 from schemas.symbol_classes import SymbolClasses
 from schemas.topics import Topics
 from schemas.tracing import open_tracing

@@ -18,7 +18,7 @@ from api.quote_store import StoredQuotes
 from api.settings import ApiSettings
 from api.store import Store
 from api.times import Now, to_micros
-from schemas.create import admin_client
+from schemas.kafka_admin import admin_client
 from schemas.producer_state import ProducerState
 from schemas.topics import Topics
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from producer.runtime import Runtime
-from schemas.errors import ConfigurationError, UnavailableError
+from schemas.errors import UnavailableError
+from schemas.kafka_admin import partition_counts
 from schemas.registry import register_schemas
 from schemas.settings import KafkaSettings
 from schemas.topics import Topics
@@ -18,8 +17,6 @@ log = structlog.get_logger()
 
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 """Waits between attempts; the last one for as long as it takes."""
-
-METADATA_TIMEOUT_S = 5.0
 T = TypeVar("T")
 
 
@@ -59,27 +56,7 @@ def find_destination(settings: KafkaSettings, runtime: Runtime) -> Destination:
     Raises ConfigurationError where the registry refuses a schema or a topic does not exist.
     """
     topics = Topics(settings.topic_prefix)
-    partitions = patiently(lambda: partition_counts(settings, topics), runtime)
-    return Destination(
-        patiently(lambda: register_schemas(settings.schema_registry_url, topics), runtime), partitions
-    )
-
-
-def partition_counts(settings: KafkaSettings, topics: Topics) -> Mapping[str, int]:
-    """Number of partitions of each topic that the producer writes to.
-
-    Raises ConfigurationError where one does not exist, UnavailableError where Kafka does not answer.
-    """
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
-    try:
-        # All topics: asking for one that does not exist might create it.
-        known = admin.list_topics(timeout=METADATA_TIMEOUT_S).topics
-    except KafkaException as error:
-        raise UnavailableError(
-            f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({error.args[0].str()}): start it,"
-            f" or set KAFKA_BOOTSTRAP_SERVERS"
-        ) from error
-    wanted = (
+    written = (
         topics.trades,
         topics.quotes,
         topics.provider_bars,
@@ -87,10 +64,7 @@ def partition_counts(settings: KafkaSettings, topics: Topics) -> Mapping[str, in
         topics.dead_letter,
         topics.streams,
     )
-    missing = [name for name in wanted if name not in known]
-    if missing:
-        raise ConfigurationError(
-            f"no topic {', '.join(missing)} at {settings.kafka_bootstrap_servers}: run `make topics`,"
-            f" or set TOPIC_PREFIX"
-        )
-    return {name: len(known[name].partitions) for name in wanted}
+    partitions = patiently(lambda: partition_counts(settings, written), runtime)
+    return Destination(
+        patiently(lambda: register_schemas(settings.schema_registry_url, topics), runtime), partitions
+    )

@@ -7,6 +7,7 @@ import structlog
 
 from schemas.create import create_tables, create_topics
 from schemas.errors import TickstreamError
+from schemas.kafka_admin import partition_counts
 from schemas.logs import configure_logging
 from schemas.registry import register_schemas
 from schemas.settings import CassandraSettings, LogSettings, TopicSettings
@@ -25,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
             settings = TopicSettings()
             topics = create_topics(settings)
             ids = register_schemas(settings.schema_registry_url, topics)
-            log.info("topics_ready", schema_ids=ids, partitions=settings.topic_partitions)
+            partitions = partition_counts(settings, topics.event_types)
+            log.info("topics_ready", schema_ids=ids, partitions=partitions)
         else:
             tables = CassandraSettings()
             create_tables(tables)

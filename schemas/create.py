@@ -1,8 +1,9 @@
 """Creating and removing what the servers must hold before trades can flow: topics, keyspace and tables."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 
 from cassandra import DriverException, RequestExecutionException
 from confluent_kafka import KafkaError, KafkaException
@@ -11,12 +12,15 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     NewTopic,
     ResourceType,
+    TopicMetadata,
 )
 
 from schemas.cassandra_session import connect
 from schemas.errors import ConfigurationError, UnavailableError
+from schemas.kafka_admin import admin_client, unavailable
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from schemas.tables import keyspace_ddl, table_ddl
 from schemas.topics import COMPACTED, Topics, topic_config
@@ -27,22 +31,19 @@ ANY_TIME = {"message.timestamp.after.max.ms": str(2**63 - 1)}
 
 
 def create_topics(settings: TopicSettings, *, any_time: bool = False) -> Topics:
-    """Creates the topics of the prefix, or brings existing ones to the configured retention, and waits until
-    they can be used. ``any_time`` lifts the bound on timestamps ahead of the clock, for a replay.
+    """Creates the topics of the prefix, or brings existing ones to the configured retention and at least to
+    the configured number of partitions, and waits until they can be used. ``any_time`` lifts the bound on
+    timestamps ahead of the clock, for a replay.
 
     Raises UnavailableError where Kafka does not answer, ConfigurationError where it refuses the settings.
     """
     topics = Topics(settings.topic_prefix)
     of_events = topic_config(settings) | (ANY_TIME if any_time else {})
     configs = dict.fromkeys(topics.event_types, of_events) | {topics.streams: of_events | COMPACTED}
+    partitions = dict.fromkeys(topics.event_types, settings.topic_partitions) | {topics.streams: 1}
     admin = admin_client(settings)
     new = [
-        NewTopic(
-            name,
-            1 if name == topics.streams else settings.topic_partitions,  # some orders a day
-            settings.topic_replication_factor,
-            config=config,
-        )
+        NewTopic(name, partitions[name], settings.topic_replication_factor, config=config)
         for name, config in configs.items()
     ]
     existing = []
@@ -56,7 +57,16 @@ def create_topics(settings: TopicSettings, *, any_time: bool = False) -> Topics:
         ]
         for altered in admin.incremental_alter_configs(resources).values():
             _refusal(settings, altered)
-    _wait(settings, admin, topics, present=True)
+    known = _wait(settings, admin, partial(_unusable, wanted=dict.fromkeys(topics.names, 1)))
+    more = [
+        NewPartitions(name, count)
+        for name, count in partitions.items()
+        if len(known[name].partitions) < count  # never fewer: Kafka cannot take any away
+    ]
+    if more:
+        for added in admin.create_partitions(more, operation_timeout=TIMEOUT_S).values():
+            _refusal(settings, added)
+        _wait(settings, admin, partial(_unusable, wanted=partitions))
     return topics
 
 
@@ -72,7 +82,7 @@ def delete_topics(settings: KafkaSettings) -> None:
     admin = admin_client(settings)
     for deleted in admin.delete_topics(list(topics.names), operation_timeout=TIMEOUT_S).values():
         _refusal(settings, deleted)
-    _wait(settings, admin, topics, present=False)
+    _wait(settings, admin, lambda known: set(topics.names) & known.keys())
 
 
 def create_tables(settings: CassandraSettings) -> None:
@@ -95,13 +105,6 @@ def create_tables(settings: CassandraSettings) -> None:
         session.cluster.shutdown()
 
 
-def admin_client(settings: KafkaSettings) -> AdminClient:
-    """A Kafka admin client that does not print to standard error while the broker is away."""
-    return AdminClient(
-        {"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0, "socket.timeout.ms": 10_000}
-    )
-
-
 IDEMPOTENT = frozenset({KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.UNKNOWN_TOPIC_OR_PART})
 
 
@@ -114,42 +117,39 @@ def _refusal(settings: KafkaSettings, future: "Future[None]") -> int | None:
         if error.code() in IDEMPOTENT:
             return int(error.code())
         if error.code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN):
-            raise _unavailable(settings, error.str()) from failure
+            raise unavailable(settings, error.str()) from failure
         raise ConfigurationError(
             f"Kafka refuses the topics {settings.topic_prefix}.*: {error.str()}"
         ) from failure
     except TimeoutError as failure:
-        raise _unavailable(settings, "no answer in time") from failure
+        raise unavailable(settings, "no answer in time") from failure
     return None
 
 
-def _wait(settings: KafkaSettings, admin: AdminClient, topics: Topics, *, present: bool) -> None:
-    """Returns when every topic has a leader for each partition, or when none is there any more."""
+def _wait(
+    settings: KafkaSettings, admin: AdminClient, waits_for: Callable[[Mapping[str, TopicMetadata]], set[str]]
+) -> Mapping[str, TopicMetadata]:
+    """Returns the topics that Kafka has as soon as ``waits_for`` names none of them."""
     deadline = time.monotonic() + TIMEOUT_S
-    names = set(topics.names)
     while True:
         try:
-            known = admin.list_topics(timeout=10).topics
+            known: dict[str, TopicMetadata] = admin.list_topics(timeout=10).topics
         except KafkaException as failure:
-            raise _unavailable(settings, failure.args[0].str()) from failure
-        usable = {name for name in names & known.keys() if _has_leaders(known[name].partitions)}
-        if (usable == names) if present else not names & known.keys():
-            return
+            raise unavailable(settings, failure.args[0].str()) from failure
+        names = waits_for(known)
+        if not names:
+            return known
         if time.monotonic() > deadline:
-            raise _unavailable(
-                settings, f"waited for {', '.join(sorted(names ^ usable if present else usable))}"
-            )
+            raise unavailable(settings, f"waited for {', '.join(sorted(names))}")
         time.sleep(0.1)
 
 
-def _has_leaders(partitions: Mapping[int, object]) -> bool:
-    return bool(partitions) and all(
-        getattr(partition, "leader", -1) >= 0 for partition in partitions.values()
-    )
+def _unusable(known: Mapping[str, TopicMetadata], wanted: Mapping[str, int]) -> set[str]:
+    """Topics that have fewer partitions than wanted, or one without a leader."""
+    return {name for name, least in wanted.items() if name not in known or _usable(known[name]) < least}
 
 
-def _unavailable(settings: KafkaSettings, why: str) -> UnavailableError:
-    return UnavailableError(
-        f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({why}): start it,"
-        f" or set KAFKA_BOOTSTRAP_SERVERS"
-    )
+def _usable(topic: TopicMetadata) -> int:
+    """Number of partitions of a topic; 0 while one has no leader."""
+    partitions = topic.partitions.values()
+    return len(partitions) if all(partition.leader >= 0 for partition in partitions) else 0

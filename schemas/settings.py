@@ -139,11 +139,11 @@ class KafkaSettings(EnvironmentSettings):
 
 class TopicSettings(KafkaSettings):
     topic_partitions: int = Field(
-        4,
+        2,
         ge=1,
         le=1000,
-        description="partitions of a topic that is created: at least as many as PARALLELISM shall ever be."
-        " Fewer cost less, for the producer's client sends to each by itself",
+        description="partitions of each topic, at least PARALLELISM. More come when the system is started"
+        " with a higher number, none ever go. Each costs: the producer's client sends to it by itself",
     )
     topic_replication_factor: int = Field(
         1, ge=1, description="copies of each partition; 3 on a real cluster"

@@ -27,8 +27,9 @@ from docker.local.settings import PROJECT, LocalSettings
 from docker.local.tail import last_lines
 from jobs.cluster import FlinkCluster
 from producer.settings import ReplaySettings
-from schemas.create import admin_client, create_topics, delete_topics
+from schemas.create import create_topics, delete_topics
 from schemas.errors import ConfigurationError
+from schemas.kafka_admin import admin_client
 from schemas.registry import register_schemas
 from schemas.settings import EnvironmentSettings, Port, TopicSettings
 from schemas.topics import Topics

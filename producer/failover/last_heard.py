@@ -11,15 +11,16 @@ TIMEOUT_S = 10.0
 
 
 def last_heard_us(settings: KafkaSettings) -> int | None:
-    """Event time (us) up to which every partition of the trades has a record, heartbeats too; None where one
-    is empty: then nothing was observed before, as far as Kafka remembers. Raises UnavailableError."""
+    """Event time (us) up to which every partition of the trades has a record, heartbeats too, but for those
+    that have none at all, as new ones; None where all are empty: then nothing was observed before, as far as
+    Kafka remembers. Raises UnavailableError."""
     topic = Topics(settings.topic_prefix).trades
     options = {"auto.offset.reset": "error", "fetch.wait.max.ms": 10}
     with reading(settings, topic, "what was heard last from", options) as consumer:
         partitions = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
         newest = [_newest_ms(consumer, TopicPartition(topic, number)) for number in partitions]
     known = [time_ms for time_ms in newest if time_ms is not None]
-    return min(known) * 1000 if known and len(known) == len(newest) else None
+    return min(known) * 1000 if known else None
 
 
 def _newest_ms(consumer: Consumer, place: TopicPartition) -> int | None:

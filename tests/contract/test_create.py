@@ -13,10 +13,13 @@ import pytest
 from confluent_kafka.admin import ConfigResource, ResourceType
 from structlog.testing import capture_logs
 
+from jobs.settings import JobSettings
+from jobs.submit import submit
 from schemas.__main__ import main
 from schemas.cassandra_session import connect
-from schemas.create import admin_client, create_tables, create_topics, delete_topics
+from schemas.create import create_tables, create_topics, delete_topics
 from schemas.errors import ConfigurationError, UnavailableError
+from schemas.kafka_admin import admin_client
 from schemas.registry import registry_client
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from schemas.topics import Topics
@@ -40,15 +43,18 @@ def layout(settings: TopicSettings) -> dict[str, tuple[int, str]]:
 
 
 def test_topics_have_the_configured_partitions_and_retention(topics: TopicSettings) -> None:
-    """Made again with another retention they get it; their partitions, and so the order by key, stay."""
+    """Made again with another retention they get it, with more partitions those, too; none ever goes."""
     names = list(Topics(topics.topic_prefix).event_types)
-    assert layout(topics) == dict.fromkeys(names, (4, "-1"))
-    changed = topics.model_copy(update={"topic_retention_hours": 168, "topic_partitions": 8})
-    assert create_topics(changed) == Topics(topics.topic_prefix)
-    # A broker applies settings a moment after it has acknowledged them.
-    eventually(
-        lambda: layout(topics) == dict.fromkeys(names, (4, "604800000")), 30, "they have their new retention"
-    )
+    assert layout(topics) == dict.fromkeys(names, (2, "-1"))
+    for wanted, partitions in ((3, 3), (1, 3)):
+        changed = topics.model_copy(update={"topic_retention_hours": 168, "topic_partitions": wanted})
+        assert create_topics(changed) == Topics(topics.topic_prefix)
+        # A broker applies settings a moment after it has acknowledged them.
+        eventually(
+            lambda partitions=partitions: layout(topics) == dict.fromkeys(names, (partitions, "604800000")),  # type: ignore[misc]
+            30,
+            "they have their new retention",
+        )
 
 
 def test_orders_to_the_producer_are_kept_for_good(topics: TopicSettings) -> None:
@@ -69,8 +75,16 @@ def test_deleted_topics_are_gone_and_deleting_them_again_is_fine(topics: TopicSe
             not set(Topics(topics.topic_prefix).names)
             & admin_client(topics).list_topics(timeout=30).topics.keys()
         )
-    create_topics(topics.model_copy(update={"topic_partitions": 2}))
-    assert {partitions for partitions, _ in layout(topics).values()} == {2}
+    create_topics(topics.model_copy(update={"topic_partitions": 1}))
+    assert {partitions for partitions, _ in layout(topics).values()} == {1}
+
+
+def test_more_instances_than_partitions_are_refused(topics: TopicSettings) -> None:
+    """Before anything is brought up for them: the user has to decide."""
+    servers = topics.model_dump(include={"kafka_bootstrap_servers", "schema_registry_url", "topic_prefix"})
+    settings = JobSettings(**servers, parallelism=3)
+    with pytest.raises(ConfigurationError, match=r"PARALLELISM is 3, but .* has 2 partitions"):
+        submit(settings, ["bars"])
 
 
 def test_settings_that_the_broker_refuses_are_a_configuration_error(topics: TopicSettings) -> None:

@@ -8,6 +8,7 @@ from confluent_kafka import Producer
 
 from producer.failover.before import Before, find_before
 from producer.failover.last_heard import last_heard_us
+from schemas.create import create_topics
 from schemas.errors import UnavailableError
 from schemas.events import Gap
 from schemas.settings import KafkaSettings, TopicSettings
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.servers
 
 
 def test_the_last_record_of_the_partition_furthest_behind_says_when(topics: TopicSettings) -> None:
-    """Heartbeats are records, too; a topic that a partition of is empty says nothing."""
+    """Heartbeats are records, too. An empty topic says nothing, nor does a partition that was added."""
     assert patiently(topics) is None
     recent_ms = time.time_ns() // 1_000_000 - 60_000  # Kafka deletes what is older than its retention
     client = Producer({"bootstrap.servers": topics.kafka_bootstrap_servers})
@@ -29,6 +30,8 @@ def test_the_last_record_of_the_partition_furthest_behind_says_when(topics: Topi
         later_ms = recent_ms + 5_000 + number
         client.produce(f"{topics.topic_prefix}.trades", None, partition=number, timestamp=later_ms)
     client.flush()
+    assert patiently(topics) == (recent_ms + 5_000) * 1000
+    create_topics(topics.model_copy(update={"topic_partitions": topics.topic_partitions + 1}))
     assert patiently(topics) == (recent_ms + 5_000) * 1000
 
 

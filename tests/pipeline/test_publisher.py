@@ -22,11 +22,12 @@ from producer.runtime import Runtime
 from producer.settings import PublisherSettings
 from producer.simulator.resume import Resume, find_resume
 from producer.sources import Batch
-from producer.startup import Destination, find_destination, partition_counts
+from producer.startup import Destination, find_destination
 from schemas.avro_codec import Decoder
 from schemas.create import create_topics
 from schemas.errors import ConfigurationError, UnavailableError
 from schemas.events import Correction, DeadLetter, Event, Gap, ProviderBar, Quote, Trade
+from schemas.kafka_admin import partition_counts
 from schemas.registry import RegistryLookup
 from schemas.settings import KafkaSettings, TopicSettings
 from schemas.topics import Topics
@@ -362,16 +363,16 @@ def test_a_missing_topic_says_what_to_run(kafka: Any) -> None:
     """The producer does not start on topics that do not exist, nor create them by asking."""
     settings = kafka.settings("test_no_such_topics")
     with pytest.raises(ConfigurationError, match="make topics"):
-        partition_counts(settings, Topics(settings.topic_prefix))
+        partition_counts(settings, [Topics(settings.topic_prefix).trades])
     with pytest.raises(ConfigurationError, match="make topics"):
-        partition_counts(settings, Topics(settings.topic_prefix))
+        partition_counts(settings, [Topics(settings.topic_prefix).trades])
 
 
 def test_a_kafka_that_is_away_is_unavailable() -> None:
     """Nothing listens on the port: that is waited for, not taken for a wrong setting."""
     settings = KafkaSettings(kafka_bootstrap_servers="127.0.0.1:1")
     with pytest.raises(UnavailableError, match="KAFKA_BOOTSTRAP_SERVERS"):
-        partition_counts(settings, Topics("any"))
+        partition_counts(settings, ["any"])
 
 
 def test_a_stop_while_kafka_is_away_ends_the_producer(kafka: Any, tmp_path: Path) -> None:

@@ -127,11 +127,13 @@ def paused(target: Target, part: str) -> Iterator[None]:
 
 
 @contextmanager
-def stopped_and_resumed(target: Target, parallelism: int) -> Iterator[None]:
-    """The end of the runner, which stops both jobs with a savepoint, and a start with another parallelism."""
+def stopped_and_grown(target: Target, parallelism: int, partitions: int) -> Iterator[None]:
+    """The end of the runner, which stops both jobs with a savepoint, and a start with another parallelism and
+    more partitions, so that the trades of some symbols go on in another one."""
     assert target.live.stop() == 0
     yield
-    target.live.start(**{**target.settings, "PARALLELISM": str(parallelism)})
+    grown = {"PARALLELISM": str(parallelism), "TOPIC_PARTITIONS": str(partitions)}
+    target.live.start(**{**target.settings, **grown})
     assert_resumed(target.live, parallelism)
 
 
@@ -166,9 +168,9 @@ FAULTS = (
     Fault("registry", "the registry is away", 60, partial(killed, part="registry"), bars_go_on=True),
     Fault(
         "savepoint",
-        "everything stopped, both jobs with a savepoint, and started with parallelism 2",
+        "everything stopped, both jobs with a savepoint, and started with parallelism 2 and 3 partitions",
         0,
-        partial(stopped_and_resumed, parallelism=2),
+        partial(stopped_and_grown, parallelism=2, partitions=3),
         in_ci=True,
     ),
 )

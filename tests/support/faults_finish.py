@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from docker.local.supervisor import STOPPED, Supervisor
 from jobs.cluster import FlinkCluster
 from schemas.create import create_topics
+from schemas.kafka_admin import partition_counts
 from schemas.settings import KafkaSettings, TopicSettings
 from schemas.topics import Topics
 from tests.support.jobs_run import running_jobs
@@ -36,8 +37,8 @@ def close_all_bars(live: LiveSystem) -> None:
     tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     closing_ms = int(tomorrow.timestamp() * 1000) + 10_000
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
-    for topic in topics.inputs:
-        for partition in range(settings.topic_partitions):
+    for topic, partitions in partition_counts(settings, topics.inputs).items():
+        for partition in range(partitions):
             producer.produce(topic, None, partition=partition, timestamp=closing_ms)
     assert producer.flush(30) == 0
 
@@ -116,8 +117,11 @@ def copy_log(source: KafkaSettings, to: KafkaSettings) -> int:
 @contextmanager
 def undisturbed(live: LiveSystem, environment: Mapping[str, str], folder: Path) -> Iterator[TopicSettings]:
     """A fresh bars job has run over a copy of the log, and nothing happened to it: its topics."""
-    with running_jobs(environment, folder, "undisturbed", jobs=("bars",)) as run:
-        copy_log(topic_settings(live), run.topic_settings)
+    log = topic_settings(live)
+    trades = Topics(log.topic_prefix).trades
+    partitions = partition_counts(log, [trades])[trades]
+    with running_jobs(environment, folder, "undisturbed", jobs=("bars",), TOPIC_PARTITIONS=partitions) as run:
+        copy_log(log, run.topic_settings)
         await_read(run.topic_settings, run.cluster, "bars")
         yield run.topic_settings
 

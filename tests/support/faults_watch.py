@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 
 import httpx
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from schemas.avro_codec import Decoder
 from schemas.events import Candle
@@ -119,11 +119,12 @@ class Watch:
             }
         )
         try:
-            topic = Topics("market").candles
-            partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-            consumer.assign([TopicPartition(topic, number, OFFSET_END) for number in partitions])
-            due = time.monotonic()
+            read = take_up(consumer, set(), OFFSET_END)
+            due, was_ready = time.monotonic(), True
             while not self._stopping.is_set():
+                if not was_ready and not self._not_ready:
+                    read |= take_up(consumer, read, OFFSET_BEGINNING)
+                was_ready = not self._not_ready
                 due = max(due + 1.0, time.monotonic() + 0.5)
                 while (left := due - time.monotonic()) > 0:
                     self._read_bars(consumer, decoder, min(left, POLL_S))
@@ -149,6 +150,14 @@ class Watch:
             covered = self._tail.event_time(bar["symbol"], bar["start"], bar["trades"])
             if covered is not None:
                 self._newest[bar["symbol"]] = max(covered, self._newest[bar["symbol"]])
+
+
+def take_up(consumer: Consumer, known: set[int], offset: int) -> set[int]:
+    """Reads the partitions of the candles that are not known yet, too; returns which."""
+    topic = Topics("market").candles
+    new = set(consumer.list_topics(topic, 10).topics[topic].partitions) - known
+    consumer.incremental_assign([TopicPartition(topic, number, offset) for number in new])
+    return new
 
 
 def late_records_dropped(live: LiveSystem) -> dict[str, float]:
