@@ -350,7 +350,10 @@ class SymbolBars:
     def _show_later(self, since: int, now: Now, change: Change) -> None:
         if not self.live_timer:
             # Of many symbols together, in one batch: who trades shows its bars with its slices anyway.
-            self.live_timer = now.rules.next_look(since + now.rules.live_every, now.turn)
+            # While a log is made up for, not before it may be: a look costs as much as a slice, and most of
+            # them find the budget used up, or that a bar has ended since.
+            wait = max(now.rules.live_every, min(now.late, MINUTE_US))
+            self.live_timer = now.rules.next_look(since + wait, now.turn)
             change.timers.append(self.live_timer)
 
     def _candles(self, symbol: str, interval: str, first: int, last: int, now: Now) -> list[Candle]:

@@ -71,8 +71,9 @@ class Now:
 
     ``watermark``: event time that has passed, microseconds. ``clock``: wall clock, microseconds, for
     ``updated_at`` alone. ``may_show(count)``: whether so many live bars may be published now; where they may
-    not, whether one may. ``turn``: how long after whole ``live_every`` live bars of this symbol are looked
-    at, microseconds: thousands at once would be in the way of all else.
+    not, whether one may. ``late``: how far the event is behind the clock, microseconds: for so long live bars
+    that are not shown may wait. ``turn``: how long after whole ``live_every`` live bars of this symbol are
+    looked at, microseconds: thousands at once would be in the way of all else.
     """
 
     watermark: int
@@ -81,6 +82,7 @@ class Now:
     market: Market
     memory: Memory
     may_show: Callable[[int], bool] = always
+    late: int = 0
     turn: int = 0
 
 

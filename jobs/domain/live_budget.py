@@ -7,6 +7,11 @@ LATE_SHARE = 0.25
 """Of how late a symbol's live bars are, they wait for one another: who is two seconds behind shows two a
 second instead of five, and has the more time for catching up. On time, that is less than a slice."""
 LONGEST_S = 1.0
+DEARER_EVERY_S = 5.0
+"""So late, a live bar takes twice as much of the budget, three times as much twice as late. While a log is
+made up for nobody waits for what a bar was then, and of thousands of symbols they would take most of the
+time."""
+DEAREST = 10.0
 RESERVED = 0.5
 """Of the bucket: so much is left to the bars of a minute, which go out with every slice. With many symbols it
 is the longer bars that go out more seldom."""
@@ -15,8 +20,8 @@ is the longer bars that go out more seldom."""
 class LiveBudget:
     """A token bucket: ``per_second`` live candles on average, and as many at once after a quiet second.
 
-    Only live versions ask it. What it refuses stays due, and is shown by a later trade or timer; final bars
-    and corrections never wait.
+    Only live versions ask it; late ones take more than a token each. What it refuses stays due, and is shown
+    by a later trade or timer; final bars and corrections never wait.
     """
 
     def __init__(self, per_second: float, monotonic: Callable[[], float]) -> None:
@@ -37,6 +42,6 @@ class LiveBudget:
         self._filled_at = now
         if count > self._left or (count > 1 and self._left < self._per_second * RESERVED):
             return False
-        self._left -= count
+        self._left -= count * min(DEAREST, 1.0 + max(0.0, late_s) / DEARER_EVERY_S)
         self._shown_at[symbol] = now
         return True

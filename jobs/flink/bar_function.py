@@ -127,6 +127,7 @@ class BarFunction(KeyedProcessFunction):
         """What the domain may know, at ``event_time`` of the symbol's market. Groups take turns, slice by
         slice: each batch then shows its share of the live bars."""
         clock = now_us()
+        late = clock - event_time
         return Now(
             watermark=watermark,
             clock=clock,
@@ -137,7 +138,8 @@ class BarFunction(KeyedProcessFunction):
                 trades=SymbolEntries(self._trades, symbol),
                 cache=self._cache,
             ),
-            may_show=partial(self._budget.may_show, symbol, (clock - event_time) / 1e6),
+            may_show=partial(self._budget.may_show, symbol, late / 1e6),
+            late=late,
             turn=int(group) * self._slice_us % self._rules.live_every,
         )
 

@@ -114,6 +114,7 @@ class SymbolDriver:
         self.memory = Memory(indicators={}, trades={})
         self.watermark = NO_WATERMARK
         self.clock = 0
+        self.late = 0
         self.budget = Budget()
         self.timers: set[int] = set()
         self.published: list[Candle] = []
@@ -169,7 +170,9 @@ class SymbolDriver:
         return newest
 
     def _now(self, watermark: int) -> Now:
-        return Now(watermark, self.clock, self.rules, self.market, self.memory, self.budget.may_show)
+        return Now(
+            watermark, self.clock, self.rules, self.market, self.memory, self.budget.may_show, self.late
+        )
 
     def _take(self, step: Callable[[SymbolBars], Change]) -> list[Candle]:
         book = self.load()

@@ -495,6 +495,19 @@ def test_refused_live_bars_wait_for_the_watermark_to_reach_their_trades() -> Non
     assert shown == list(INTERVALS)
 
 
+@pytest.mark.parametrize(("late_s", "seconds"), [(0.5, 1), (30, 30), (86_400, 60)])
+def test_refused_live_bars_wait_until_a_log_may_be_made_up_for(late_s: float, seconds: int) -> None:
+    """For as much event time as they are late, a minute at most: nobody waits for them."""
+    bars = SymbolDriver()
+    bars.budget.is_open = False
+    bars.late = int(late_s * SECOND_US)
+    bars.add(a_trade(0))
+    bars.budget.is_open = True
+    assert bars.advance(seconds * SECOND_US - 2_000) == []
+    shown = [bar for bar in bars.advance((seconds + 1) * SECOND_US) if not bar.final]
+    assert len(shown) == len(INTERVALS) - (seconds == 60)
+
+
 def test_where_all_are_too_many_the_minute_is_shown() -> None:
     """The longer ones stay due."""
     bars = SymbolDriver()

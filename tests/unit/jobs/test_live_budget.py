@@ -1,5 +1,7 @@
 """How many live bars may be shown."""
 
+import pytest
+
 from jobs.domain.live_budget import LiveBudget
 
 
@@ -61,6 +63,15 @@ def test_who_is_behind_shows_live_bars_more_seldom() -> None:
     assert budget.may_show("AAPL", 2.0, 1)
     clock.now += 1.0
     assert budget.may_show("AAPL", 3600.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "symbols"), [(0.0, 100), (5.0, 50), (20.0, 20), (45.0, 10), (86_400.0, 10)]
+)
+def test_the_later_live_bars_are_the_fewer_are_shown(late_s: float, symbols: int) -> None:
+    """Down to a tenth: while a log is made up for nobody waits for them."""
+    budget = LiveBudget(100, Clock())
+    assert sum(budget.may_show(f"S{number}", late_s, 1) for number in range(200)) == symbols
 
 
 def test_what_is_dated_ahead_is_not_late() -> None:
