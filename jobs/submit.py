@@ -15,10 +15,10 @@ from jobs.flink.environment import (
     table_environment,
     use_flink_libraries,
 )
+from jobs.instances import refuse_idle_instances
 from jobs.settings import JobSettings
 from jobs.snapshots import Snapshots
 from schemas.errors import ConfigurationError
-from schemas.kafka_admin import partition_counts
 from schemas.registry import our_schemas, register_schemas
 from schemas.topics import Topics
 
@@ -29,7 +29,7 @@ GRAPHS = {"bars": bars.build, "store": store.build}
 def submit(settings: JobSettings, jobs: Iterable[str]) -> None:
     """Submits those of the named jobs (keys of GRAPHS) that do not run. Raises UnavailableError where the
     registry, Kafka or the cluster is away, ConfigurationError where a topic has too few partitions."""
-    _refuse_idle_instances(settings)
+    refuse_idle_instances(settings)
     use_flink_libraries(settings.flink_lib_dir)
     for job in jobs:
         name = Topics(settings.topic_prefix).job_name(job)
@@ -57,24 +57,11 @@ def submit_inside(settings: JobSettings, job: str) -> None:
     parallelism = int(asked.get("parallelism.default", "1"))
     if parallelism > 1:  # an empty field is 1, too
         settings = settings.model_copy(update={"parallelism": parallelism})
-    _refuse_idle_instances(settings)
+    refuse_idle_instances(settings)
     restore_from = asked.get("execution.state-recovery.path") or _newest_state(settings, name)
     _execute(
         settings, job, inner_table_environment(configuration(settings, name, restore_from)), restore_from
     )
-
-
-def _refuse_idle_instances(settings: JobSettings) -> None:
-    """An instance of a source that reads no partition knows no time, and all that follow it wait for its."""
-    counts = partition_counts(settings, Topics(settings.topic_prefix).event_types)
-    name = min(counts, key=lambda topic: counts[topic])
-    if settings.parallelism > counts[name]:
-        raise ConfigurationError(
-            f"PARALLELISM is {settings.parallelism}, but {name} has {counts[name]} partitions, and an"
-            f" instance without one would hold up the others: set PARALLELISM to at most {counts[name]}, or"
-            f" stop everything and start it with TOPIC_PARTITIONS={settings.parallelism} (`make topics` where"
-            f" Kafka runs elsewhere)"
-        )
 
 
 def _running(settings: JobSettings, name: str) -> Job | None:

@@ -13,6 +13,8 @@ from docker.local.class_archive import ClassArchives
 from docker.local.errors import PartFailed
 from docker.local.probes import Probes
 from docker.local.settings import PROJECT, LocalSettings
+from jobs.instances import refuse_idle_instances
+from jobs.settings import JobSettings
 from schemas.create import create_tables, create_topics
 from schemas.registry import register_schemas
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
@@ -236,6 +238,7 @@ def _format_kafka(settings: LocalSettings, java: str) -> None:
 def _make_topics(environment: Mapping[str, str]) -> None:
     settings = settings_from(TopicSettings, environment)
     register_schemas(settings.schema_registry_url, create_topics(settings))
+    refuse_idle_instances(settings_from(JobSettings, environment))
 
 
 def _one(folder: Path, pattern: str) -> Path:

@@ -13,6 +13,9 @@ import pytest
 from confluent_kafka.admin import ConfigResource, ResourceType
 from structlog.testing import capture_logs
 
+from docker.local.class_archive import ClassArchives
+from docker.local.parts import Step, parts_of
+from docker.local.settings import LocalSettings
 from jobs.settings import JobSettings
 from jobs.submit import submit
 from schemas.__main__ import main
@@ -79,12 +82,17 @@ def test_deleted_topics_are_gone_and_deleting_them_again_is_fine(topics: TopicSe
     assert {partitions for partitions, _ in layout(topics).values()} == {1}
 
 
-def test_more_instances_than_partitions_are_refused(topics: TopicSettings) -> None:
-    """Before anything is brought up for them: the user has to decide."""
+def test_more_instances_than_partitions_are_refused(topics: TopicSettings, tmp_path: Path) -> None:
+    """Before anything is brought up for them, by ``make run``, too: the user has to decide."""
     servers = topics.model_dump(include={"kafka_bootstrap_servers", "schema_registry_url", "topic_prefix"})
-    settings = JobSettings(**servers, parallelism=3)
-    with pytest.raises(ConfigurationError, match=r"PARALLELISM is 3, but .* has 2 partitions"):
-        submit(settings, ["bars"])
+    environment = {name.upper(): value for name, value in servers.items()}
+    local = LocalSettings(state_dir=tmp_path, lib_dir=tmp_path)
+    asked = environment | {"PARALLELISM": "3"}
+    step = parts_of(local, asked, tmp_path, ClassArchives(local.folders, tmp_path))["topics"]
+    assert isinstance(step, Step)
+    for act in (step.run, lambda: submit(JobSettings(**servers, parallelism=3), ["bars"])):
+        with pytest.raises(ConfigurationError, match=r"PARALLELISM is 3, but .* has 2 partitions"):
+            act()
 
 
 def test_settings_that_the_broker_refuses_are_a_configuration_error(topics: TopicSettings) -> None:
