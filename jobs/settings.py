@@ -77,7 +77,8 @@ class JobSettings(AnomalySettings, SessionSettings, KafkaSettings, CassandraSett
         1500,
         ge=0,
         description="live versions of bars published in a second, over all symbols; 0: none. Half of it is"
-        " kept for 1m: of many symbols the longer bars go out more seldom. Finals never wait",
+        " kept for 1m: of many symbols the longer bars go out more seldom. Late ones count more, up to ten"
+        " times from 45 s on. Finals never wait",
     )
     max_revised_bars: int = Field(
         500, ge=0, description="final bars after a corrected one that are published anew, of each interval"
