@@ -20,7 +20,7 @@ from confluent_kafka.admin import (
 
 from schemas.cassandra_session import connect
 from schemas.errors import ConfigurationError, UnavailableError
-from schemas.kafka_admin import admin_client, unavailable
+from schemas.kafka_admin import admin_client, known_topics, unavailable
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
 from schemas.tables import keyspace_ddl, table_ddl
 from schemas.topics import COMPACTED, Topics, topic_config
@@ -132,10 +132,7 @@ def _wait(
     """Returns the topics that Kafka has as soon as ``waits_for`` names none of them."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
-        try:
-            known: dict[str, TopicMetadata] = admin.list_topics(timeout=10).topics
-        except KafkaException as failure:
-            raise unavailable(settings, failure.args[0].str()) from failure
+        known = known_topics(settings, admin, timeout_s=10)
         names = waits_for(known)
         if not names:
             return known

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, TopicMetadata
 
 from schemas.errors import ConfigurationError, UnavailableError
 from schemas.settings import KafkaSettings
@@ -18,17 +18,24 @@ def admin_client(settings: KafkaSettings) -> AdminClient:
     )
 
 
+def known_topics(
+    settings: KafkaSettings, admin: AdminClient, timeout_s: float
+) -> Mapping[str, TopicMetadata]:
+    """All topics, as asking for one that does not exist might create it. Raises UnavailableError."""
+    try:
+        topics: dict[str, TopicMetadata] = admin.list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        raise unavailable(settings, error.args[0].str()) from error
+    return topics
+
+
 def partition_counts(settings: KafkaSettings, topics: Iterable[str]) -> Mapping[str, int]:
     """Number of partitions of each of the topics.
 
     Raises ConfigurationError where one does not exist, UnavailableError where Kafka does not answer.
     """
     wanted = tuple(topics)
-    try:
-        # All topics: asking for one that does not exist might create it.
-        known = admin_client(settings).list_topics(timeout=METADATA_TIMEOUT_S).topics
-    except KafkaException as error:
-        raise unavailable(settings, error.args[0].str()) from error
+    known = known_topics(settings, admin_client(settings), METADATA_TIMEOUT_S)
     missing = [name for name in wanted if name not in known]
     if missing:
         raise ConfigurationError(

@@ -34,14 +34,14 @@ class LiveBudget:
     def may_show(self, symbol: str, late_s: float, count: int) -> bool:
         """Whether ``count`` live candles of a symbol, that come so many seconds after their newest trade, may
         be shown now; then they are counted. More than one: longer bars are among them."""
-        now = self._monotonic()
-        pause = min(LONGEST_S, max(0.0, late_s) * LATE_SHARE)
+        now, late_s = self._monotonic(), max(0.0, late_s)
+        pause = min(LONGEST_S, late_s * LATE_SHARE)
         if now - self._shown_at.get(symbol, float("-inf")) < pause:
             return False
         self._left = min(self._per_second, self._left + (now - self._filled_at) * self._per_second)
         self._filled_at = now
         if count > self._left or (count > 1 and self._left < self._per_second * RESERVED):
             return False
-        self._left -= count * min(DEAREST, 1.0 + max(0.0, late_s) / DEARER_EVERY_S)
+        self._left -= count * min(DEAREST, 1.0 + late_s / DEARER_EVERY_S)
         self._shown_at[symbol] = now
         return True
