@@ -117,7 +117,10 @@ class Supervisor:
         self._socket.unlink(missing_ok=True)
         log = self._folders.logs / "supervisord.out"
         with log.open("wb") as output, unhurried():
-            # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop everything in order.
+            # A process group of its own: Ctrl-C in the terminal reaches us alone, and we stop everything in
+            # order. No session of its own: where Linux shares the processor out by session (autogroup), what
+            # nice says holds within one only, and whoever reads from the same terminal would wait for parts
+            # that give way.
             self._daemon = daemon = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._conf)],
                 stdin=subprocess.DEVNULL,
@@ -125,7 +128,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 cwd=PROJECT,
-                start_new_session=True,
+                process_group=0,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self.is_running():

@@ -57,7 +57,7 @@ LATEST_FIRST_S = 2.0
 GIVE_UP_S = 60.0
 WATCHED = names(1 + SCENARIOS.index("price_spike"))[-1].encode()
 """A symbol of every market, the one whose price spikes first: its partition is the one whose trades are
-consumed. A quarter of all is enough, and costs a quarter."""
+consumed. A share of all is enough, and costs a share."""
 STORE_PROBES = 4
 MINUTE = b"\x041m"
 """What every record of a bar of a minute has among its bytes: most others need not be decoded."""

@@ -77,7 +77,7 @@ class LiveSystem:
                 env={**local_environment(self.settings), "LEDGER_FILE": str(self.ledger), **changes},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                process_group=0,
             )
         eventually(
             lambda: RUNNING in self.output() or not self.is_running, START_SECONDS, "the system is running"
