@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pydantic import Field
 
 from docker.environment import settings_from
@@ -29,7 +29,7 @@ from jobs.cluster import FlinkCluster
 from producer.settings import ReplaySettings
 from schemas.create import create_topics, delete_topics
 from schemas.errors import ConfigurationError
-from schemas.kafka_admin import admin_client
+from schemas.kafka_admin import METADATA_TIMEOUT_S, admin_client, known_topics, unavailable
 from schemas.registry import register_schemas
 from schemas.settings import EnvironmentSettings, Port, TopicSettings
 from schemas.topics import Topics
@@ -213,6 +213,8 @@ class _Watch:
         consumer = Consumer({"bootstrap.servers": self._settings.kafka_bootstrap_servers, "group.id": group})
         try:
             yield consumer
+        except KafkaException as error:
+            raise unavailable(self._settings, error.args[0].str()) from error
         finally:
             consumer.close()
 
@@ -253,7 +255,7 @@ def _process(
 def _delete_finished(settings: TopicSettings, cluster: FlinkCluster) -> None:
     """Deletes the topics of earlier replays whose jobs have ended."""
     running = {job.name for job in cluster.jobs() if not job.is_gone}
-    names = admin_client(settings).list_topics(timeout=10).topics
+    names = known_topics(settings, admin_client(settings), METADATA_TIMEOUT_S)
     for prefix in {name.rpartition(".")[0] for name in names if name.startswith(PREFIX)}:
         if Topics(prefix).job_name("bars") not in running:
             delete_topics(settings.model_copy(update={"topic_prefix": prefix}))
