@@ -18,7 +18,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from schemas.cassandra_session import connect
 from schemas.create import create_tables, create_topics, delete_topics
 from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
-from tests.support.servers import LiveSystem, Servers, Stage
+from tests.support.servers import Servers, Stage
 
 # How long an example takes depends on what else the machine does: no test fails for that.
 hypothesis.settings.register_profile("tickstream", deadline=None)
@@ -142,21 +142,3 @@ def planner_environment(request: pytest.FixtureRequest) -> dict[str, str]:
     request.getfixturevalue("kafka")  # with the first server the jars are there too
     servers: Servers = request.getfixturevalue("servers")
     return servers.environment
-
-
-@pytest.fixture(scope="session")
-def live_system(stage: Stage, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> LiveSystem:
-    """The whole system as ``make run`` starts it, in larger batches and with a fifth of the trades: tests ask
-    what is right, not how soon.
-
-    It takes over folder and ports of the single servers, so their addresses stay good.
-    """
-    live = LiveSystem(servers.settings, tmp_path_factory.mktemp("live"))
-    stage.enter(live)
-    live.start(
-        BUNDLE_TIME_MS="100",
-        WATERMARK_INTERVAL_MS="100",
-        TRADES_PER_SECOND="20",
-        QUOTES_PER_SECOND="10",
-    )
-    return live

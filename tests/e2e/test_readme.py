@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pandas as pd
@@ -14,6 +16,7 @@ from tests.support.servers import LiveSystem
 
 pytestmark = pytest.mark.servers
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+CONSUMERS = ("confluent_kafka", "websockets")
 DEFAULTS = {"127.0.0.1:8000": "api_port", "127.0.0.1:8082": "registry_port", "127.0.0.1:9092": "kafka_port"}
 SHOW_FRAME = """
 final = bars[bars["final"]]
@@ -57,23 +60,31 @@ def test_there_is_no_python_that_is_not_run() -> None:
     assert len(re.findall(r"```python\n", README)) == 3
 
 
-@pytest.mark.parametrize("package", ["confluent_kafka", "websockets"])
-def test_a_consumer_prints_final_bars(live_system: LiveSystem, package: str) -> None:
+@pytest.fixture(scope="module")
+def readers(live_system: LiveSystem) -> Iterator[dict[str, "subprocess.Popen[str]"]]:
+    """The README's consumers, by what they import: all at once, as each waits for the end of a minute."""
+    with ExitStack() as running:
+        started = {}
+        for package in CONSUMERS:
+            command = [sys.executable, "-u", "-c", with_ports_of(live_system, python_block(package))]
+            reader = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            running.enter_context(reader)
+            running.callback(reader.kill)
+            started[package] = reader
+        yield started
+
+
+@pytest.mark.parametrize("package", CONSUMERS)
+def test_a_consumer_prints_final_bars(readers: dict[str, "subprocess.Popen[str]"], package: str) -> None:
     """From Kafka or the WebSocket, within two minutes: symbol, start, close and a version of a final bar."""
-    command = [sys.executable, "-u", "-c", with_ports_of(live_system, python_block(package))]
-    reader = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert reader.stdout is not None
-    try:
-        symbol, *start, close, version = reader.stdout.readline().split()
-        assert symbol.isalpha()
-        moment = pd.Timestamp(" ".join(start))
-        assert (moment.second, str(moment.tz)) == (0, "UTC")
-        assert float(close) > 0
-        assert int(version) % 2 == 1, "versions of final bars are odd"
-    finally:
-        reader.kill()
-        reader.wait()
-        reader.stdout.close()
+    output = readers[package].stdout
+    assert output is not None
+    symbol, *start, close, version = output.readline().split()
+    assert symbol.isalpha()
+    moment = pd.Timestamp(" ".join(start))
+    assert (moment.second, str(moment.tz)) == (0, "UTC")
+    assert float(close) > 0
+    assert int(version) % 2 == 1, "versions of final bars are odd"
 
 
 def test_the_data_frame_holds_what_rest_answers(live_system: LiveSystem) -> None:

@@ -54,6 +54,8 @@ SETTINGS = {
     # Larger batches: what is asked is whether all is right, on machines that can barely carry the load.
     "BUNDLE_TIME_MS": "100",
     "WATERMARK_INTERVAL_MS": "100",
+    # The end of the run waits for eight of them.
+    "CHECKPOINT_INTERVAL_MS": "2000",
 }
 NEW_JOBS = {"jobmanager", "savepoint"}
 """Faults after which Flink knows the jobs by new ids."""
