@@ -91,11 +91,11 @@ SCENES: dict[str, Scene] = {
     "overload, 50 symbols, 30,000/s": _probed(
         lambda live, probes: scenes.overload(live, probes, 50, 30_000, 60)
     ),
+    "TaskManager killed, 2,000/s": _probed(lambda live, probes: scenes.recovery(live, probes, 50, 2_000)),
+    "5 minutes away, 2,000/s": lambda live, _: scenes.catch_up(live, 50, 2_000, 300),
     "500 symbols, 5,000/s": _rate(500, 5_000),
     "500 symbols, Zipf, 5,000/s": _rate(500, 5_000, SIMULATOR_ZIPF="1"),
     "5,000 symbols, Zipf, 2,000/s": _rate(5_000, 2_000, SIMULATOR_ZIPF="1"),
-    "TaskManager killed, 2,000/s": _probed(lambda live, probes: scenes.recovery(live, probes, 50, 2_000)),
-    "5 minutes away, 2,000/s": lambda live, _: scenes.catch_up(live, 50, 2_000, 300),
     "bars alone, 50 symbols": _alone(50, 2_000_000),
     "bars alone, 50 symbols, 10 % late": _alone(50, 500_000, late=0.1),
     "bars alone, 5,000 symbols, slices of 1 s": _alone(5_000, 4_000_000, slice_ms=1000),
