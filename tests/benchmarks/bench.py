@@ -80,6 +80,9 @@ SCENES: dict[str, Scene] = {
     "200 requests/s, 10 symbols, 1,000/s": lambda live, _: scenes.reads(
         live, 10, 1_000, asked_per_s=200, warm=60
     ),
+    "200 requests/s, 500 symbols, 1,000/s": lambda live, _: scenes.reads(
+        live, 500, 1_000, asked_per_s=200, warm=60
+    ),
     "1,000 WebSocket clients, 500 symbols, 1,000/s": lambda live, _: scenes.clients(
         live, 500, 1_000, count=1_000, warm=60
     ),

@@ -177,11 +177,11 @@ def test_build_files_are_there() -> None:
 
 
 def test_the_workflow_does_what_a_developer_does() -> None:
-    """make check test, and make up && make smoke; with targets that exist."""
+    """make check test, two things at a time, and make up && make smoke; with targets that exist."""
     workflow = yaml.safe_load((PROJECT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     runs = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
     assert ".ci/run" in runs
-    assert "make check test" in (PROJECT / ".ci/run").read_text(encoding="utf-8")
+    assert "make -j 2 check test" in (PROJECT / ".ci/run").read_text(encoding="utf-8")
     assert "make up && make smoke" in runs
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"make ([a-z -]+)", " && ".join(runs)):
