@@ -33,6 +33,8 @@ KEPT_US = 250_000
 """For so long all who ask the same get the same answer."""
 KEPT_US_PER_SYMBOL = 500
 """Or so long, where that is more: a symbol takes 60 us of a core, and others want to be answered, too."""
+OLDEST_KEPT = 4
+"""Times as old, a second: until then it is given while a new one is made, so that nobody waits for that."""
 AT_ONCE = 25
 """Symbols put together before others get their turn on the event loop: about 1 ms."""
 SYMBOLS_AT_ONCE = 8
@@ -56,7 +58,8 @@ class MarketSummary:
         self._metrics = metrics
         self._now = now
         self._stored: dict[str, tuple[int, Part]] = {}
-        self._made: tuple[tuple[str, ...], int, bytes] | None = None  # until when it is given
+        self._made: tuple[tuple[str, ...], int, bytes] = ((), 0, b"")
+        """Of which symbols, of when, and the answer."""
         self._flights: Flights[Part] = Flights()
         self._answers: Flights[bytes] = Flights()
         self._slots = asyncio.Semaphore(SYMBOLS_AT_ONCE)
@@ -70,11 +73,15 @@ class MarketSummary:
     async def answer(self, symbols: Sequence[str], trades_per_second: float) -> bytes:
         """The JSON of a ``models.MarketSummary``, symbols in the order given."""
         asked = tuple(symbols)
-        if self._made is not None and self._made[0] == asked and self._now() < self._made[1]:
-            self._metrics.count(NAME, "hit")
-            return self._made[2]
-        making = self._answers.start(asked, lambda: self._make(asked, trades_per_second))
-        return await asyncio.shield(making)
+        kept = max(KEPT_US, KEPT_US_PER_SYMBOL * len(asked))
+        of, at, answer = self._made
+        age = self._now() - at if of == asked else float("inf")
+        if age >= kept:
+            making = self._answers.start(asked, lambda: self._make(asked, trades_per_second))
+            if age >= OLDEST_KEPT * kept:
+                return await asyncio.shield(making)
+        self._metrics.count(NAME, "hit")
+        return answer
 
     async def _make(self, asked: tuple[str, ...], trades_per_second: float) -> bytes:
         now = self._now()
@@ -101,7 +108,7 @@ class MarketSummary:
             "time": to_datetime(now),
         }
         answer = orjson.dumps(body, option=orjson.OPT_UTC_Z)
-        self._made = (asked, now + max(KEPT_US, KEPT_US_PER_SYMBOL * len(asked)), answer)
+        self._made = (asked, now, answer)
         return answer
 
     def _from_memory(self, symbol: str) -> Part | None:

@@ -27,8 +27,9 @@ async def market_summary(asked: Annotated[SummaryFilter, Query()], parts: Servic
     """Price, change, day and the closes of the last hour of every symbol, or of those named: those that are
     configured, that trade, or that have stored bars.
 
-    Live symbols are as new as the live feed, or some seconds old where there are thousands; others, such as
-    those of a replay, were read seconds ago, or minutes ago where there are thousands of them.
+    Live symbols are as new as the live feed or up to a second older, or some seconds where there are
+    thousands; others, such as those of a replay, were read seconds ago, or minutes ago where there are
+    thousands of them.
     """
     if asked.symbols:
         names = list(dict.fromkeys([await stored_name(symbol, parts.store) for symbol in asked.symbols]))

@@ -10,6 +10,7 @@ from api.hot.summary import (
     KEPT_US,
     KEPT_US_PER_SYMBOL,
     OLDEST,
+    OLDEST_KEPT,
     READ_AGAIN_PER_SECOND,
     STALE_SECONDS,
     STORED_SECONDS,
@@ -72,7 +73,7 @@ def test_what_is_not_live_is_read_once_in_a_while_and_marked_as_stale() -> None:
     old = found["symbols"][0]
     assert (old["symbol"], old["stale"], old["change"], old["volume"]) == ("OLD", True, None, None)
     assert old["age_seconds"] > STALE_SECONDS
-    glance.hot.market.micros += KEPT_US
+    glance.hot.market.micros += OLDEST_KEPT * KEPT_US
     glance.answer("OLD", "AAPL")
     assert glance.loaded == ["OLD"]
     glance.hot.market.micros += int(STORED_SECONDS * 1e6)
@@ -95,6 +96,20 @@ def test_all_who_ask_at_once_get_one_answer() -> None:
     assert glance.answer("AAPL")["symbols"][0]["price"] == trade(8).price
 
 
+def test_nobody_waits_for_a_new_answer_unless_the_old_one_is_a_second_old() -> None:
+    """It is made while the old one is given."""
+    glance = Glance()
+    first = glance.answer("AAPL")
+    glance.hot.feed(trade(8))
+    glance.hot.market.micros += OLDEST_KEPT * KEPT_US - 1
+    assert glance.answer("AAPL") == first
+    run(asyncio.sleep(0.01))
+    assert glance.answer("AAPL")["symbols"][0]["price"] == trade(8).price
+    glance.hot.feed(trade(9))
+    glance.hot.market.micros += OLDEST_KEPT * KEPT_US
+    assert glance.answer("AAPL")["symbols"][0]["price"] == trade(9).price
+
+
 def test_of_thousands_of_symbols_an_answer_is_kept_for_longer() -> None:
     """Or making them would take all of a processor."""
     glance = Glance()
@@ -103,6 +118,8 @@ def test_of_thousands_of_symbols_an_answer_is_kept_for_longer() -> None:
     glance.hot.market.micros += 2 * KEPT_US - 1
     assert glance.answer(*names)["time"] == first
     glance.hot.market.micros += 1
+    glance.answer(*names)
+    run(asyncio.sleep(1.0))
     assert glance.answer(*names)["time"] != first
 
 
@@ -139,7 +156,7 @@ def test_five_hundred_symbols_are_answered_from_memory_alone() -> None:
         glance.hot.feed(candle(4, name), candle(4, name, "1d"), quote(7, name), trade(5, name))
     glance.answer(*names)
     reads = len(glance.hot.market.reads)
-    glance.hot.market.micros += KEPT_US
+    glance.hot.market.micros += OLDEST_KEPT * KEPT_US
     started = time.process_time()
     found = glance.answer(*names)
     print(f"500 symbols: {1e3 * (time.process_time() - started):.0f} ms of a core")  # noqa: T201 -- shown by -s
