@@ -15,6 +15,7 @@ from api.main import create_app
 from api.settings import ApiSettings
 from schemas.errors import ConfigurationError
 from schemas.logs import configure_logging
+from schemas.settings import load_settings
 
 log = structlog.get_logger()
 SHUTDOWN_SECONDS = 5
@@ -31,8 +32,9 @@ NOISY = ("cassandra.cluster", "cassandra.pool", "cassandra.connection")
 
 
 def serve() -> int:
-    """Runs the server; returns the exit code. Raises ConfigurationError where a certificate is no good."""
-    settings = ApiSettings()
+    """Runs the server; returns the exit code. Raises ConfigurationError where a setting, a certificate or the
+    address is no good."""
+    settings = load_settings(ApiSettings)
     configure_logging(settings, "api")
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -47,7 +49,7 @@ def serve() -> int:
     # of it is freed without that, so it is done a hundred times as seldom.
     youngest, young, _ = gc.get_threshold()
     gc.set_threshold(youngest, young, 1000)
-    listener = config.bind_socket()
+    listener = listen_on(settings.api_host, settings.api_port)
     # Connections inherit it. The system's own limit grows to megabytes: many seconds of the market, stale
     # before a slow client reads them, and no longer ours to skip.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
@@ -58,6 +60,18 @@ def serve() -> int:
     log.info("api_starting", address=f"{scheme}://{settings.api_host}:{settings.api_port}")
     server.run([listener])
     return 0 if server.started else 1
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A socket for connections to this address; raises ConfigurationError where it cannot be had."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        why = str(error.strerror).partition(" (while")[0]  # Python adds the address to what the system says
+        raise ConfigurationError(
+            f"API_HOST {host} and API_PORT {port} cannot be used: {why}; end what listens there, or choose"
+            " another"
+        ) from error
 
 
 def server_config(settings: ApiSettings) -> uvicorn.Config:

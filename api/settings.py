@@ -4,7 +4,7 @@ from pydantic import Field, field_validator
 
 from api.history_settings import HistorySettings
 from api.lookups.settings import LookupSettings
-from api.security.settings import SecuritySettings
+from api.security.settings import SecuritySettings, check_origins
 from schemas.settings import (
     CassandraSettings,
     EnvironmentSettings,
@@ -66,6 +66,7 @@ class LiveSettings(EnvironmentSettings):
     )
 
     _split_ws_origins = field_validator("ws_origins", mode="before")(split_names)
+    _check_ws_origins = field_validator("ws_origins", mode="after")(check_origins)
 
 
 class HotSettings(EnvironmentSettings):

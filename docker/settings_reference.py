@@ -62,8 +62,19 @@ def default_text(field: FieldInfo) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
+def bounds_text(field: FieldInfo) -> str:
+    """What a number may be, such as ``1 to 65535``; empty where there are no bounds."""
+    signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    found = {name: getattr(each, name) for each in field.metadata for name in signs if hasattr(each, name)}
+    if found.keys() == {"ge", "le"}:
+        return f"{found['ge']} to {found['le']}"
+    return ", ".join(f"{signs[name]} {value}" for name, value in found.items())
+
+
 def _entry(name: str, field: FieldInfo) -> str:
-    lines = wrap(field.description or "", width=108, initial_indent="# ", subsequent_indent="#   ")
+    bounds = bounds_text(field)
+    meaning = f"{field.description} ({bounds})" if bounds else field.description or ""
+    lines = wrap(meaning, width=108, initial_indent="# ", subsequent_indent="#   ")
     return "\n".join([*lines, f"{name.upper()}={default_text(field)}", ""])
 
 

@@ -17,14 +17,13 @@ from kafka.errors import KafkaError
 from pydantic import Field
 
 from docker.console import Console
-from docker.environment import settings_from
 from schemas.avro_codec import Decoder
 from schemas.cassandra_session import connect
 from schemas.errors import PoisonError, TickstreamError
 from schemas.events import Candle, Correction, Event, Trade
 from schemas.intervals import bar_start
 from schemas.registry import RegistryLookup
-from schemas.settings import CassandraSettings, KafkaSettings
+from schemas.settings import CassandraSettings, KafkaSettings, load_settings
 from schemas.tables import GOLD_TABLES, gold_bucket, trade_minute, trade_shard
 from schemas.topics import Topics
 
@@ -49,7 +48,7 @@ class SmokeError(TickstreamError):
 
 def smoke(environment: Mapping[str, str], report: Report) -> int:
     """Runs all checks; reports a line for each; returns the exit code."""
-    checks = Checks(settings_from(SmokeSettings, environment))
+    checks = Checks(load_settings(SmokeSettings, environment))
     failed = 0
     for name, check in checks.all:
         try:

@@ -4,13 +4,13 @@ import argparse
 import sys
 
 import structlog
-from pydantic import ValidationError
 
 from jobs.cluster import FlinkCluster
 from jobs.keeper import Keeper
 from jobs.settings import JobSettings
-from schemas.errors import TickstreamError
+from schemas.errors import ConfigurationError, TickstreamError
 from schemas.logs import configure_logging
+from schemas.settings import load_settings
 from schemas.stopping import set_on_signals
 
 log = structlog.get_logger()
@@ -34,10 +34,9 @@ def main() -> int:
     arguments = parser.parse_args()
     jobs = tuple(arguments.job or JOBS)
     try:
-        settings = JobSettings()
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        print(f"jobs: a setting is wrong: {problems}", file=sys.stderr)  # noqa: T201 -- before logging exists
+        settings = load_settings(JobSettings)
+    except ConfigurationError as error:
+        print(f"jobs: {error}", file=sys.stderr)  # noqa: T201 -- before logging exists
         return 2
     configure_logging(settings, "jobs")
     try:

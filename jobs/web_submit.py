@@ -13,6 +13,7 @@ from jobs.settings import JobSettings
 from jobs.submit import submit_inside
 from schemas.errors import TickstreamError
 from schemas.logs import configure_logging
+from schemas.settings import load_settings
 
 log = structlog.get_logger()
 
@@ -21,9 +22,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="-pym jobs.web_submit", description=__doc__)
     parser.add_argument("job", choices=JOBS)
     job = parser.parse_args().job
-    settings = JobSettings()
-    configure_logging(settings, "jobs")
     try:
+        settings = load_settings(JobSettings)
+        configure_logging(settings, "jobs")
         submit_inside(settings, job)
     except TickstreamError as error:
         log.error("submission_failed", job=job, error=str(error))

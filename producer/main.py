@@ -21,7 +21,7 @@ from producer.publisher import Publisher
 from producer.recorder import Recorder
 from producer.registry import Making, check_sources, make_source, stream_symbols
 from producer.runtime import Runtime
-from producer.settings import ProducerSettings, load_settings
+from producer.settings import ProducerSettings
 from producer.sources import Batch, Source
 from producer.startup import StopRequestedError, find_destination, patiently
 from producer.streams.desk import StreamDesk
@@ -31,6 +31,7 @@ from producer.validation import Validator
 from schemas.conditions import ConditionRules
 from schemas.errors import ConfigurationError, TickstreamError
 from schemas.logs import configure_logging
+from schemas.settings import load_settings
 from schemas.stopping import set_on_signals
 from schemas.symbol_classes import SymbolClasses
 from schemas.tracing import open_tracing

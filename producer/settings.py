@@ -1,14 +1,13 @@
 """The settings of the producer."""
 
 import math
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from producer.failover.settings import FailoverSettings
 from producer.providers.settings import ProviderSettings
 from producer.recorder import RecorderSettings
-from schemas.errors import ConfigurationError
 from schemas.settings import (
     KafkaSettings,
     LogSettings,
@@ -19,8 +18,6 @@ from schemas.settings import (
 )
 from schemas.tracing import TracingSettings
 from schemas.validation import SYMBOL
-
-LoadedT = TypeVar("LoadedT", bound="ProducerSettings")
 
 SCENARIOS = ("price_spike", "volume_burst", "late_trade", "duplicate", "stale_symbol", "correction")
 
@@ -167,16 +164,3 @@ class ProducerSettings(
     )
     producer_metrics_host: str = Field("127.0.0.1", description="address that the metrics are served on")
     producer_metrics_port: Port = Field(9100, description="port that the metrics are served on")
-
-
-def load_settings(kind: type[LoadedT]) -> LoadedT:
-    """The settings from the environment; raises ConfigurationError naming each variable that is wrong."""
-    try:
-        return kind()
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in problem['loc'][:1]).upper()}: {problem['msg']}"
-            f" (it is {problem['input']!r})"
-            for problem in error.errors(include_url=False)
-        ]
-        raise ConfigurationError("wrong settings: " + "; ".join(problems)) from error

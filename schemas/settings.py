@@ -5,11 +5,12 @@ all; a test holds that nothing is missing there. Defaults are the local system o
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.errors import ConfigurationError
 from schemas.symbols import one_spelling
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -29,7 +30,40 @@ def split_names(value: object) -> object:
 class EnvironmentSettings(BaseSettings):
     """Base of all settings: read from the environment, immutable, empty values count as not set."""
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+    # Without the input: what is wrong about several settings together would be told with all of them, also
+    # with those that are secret.
+    model_config = SettingsConfigDict(
+        frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+
+SettingsT = TypeVar("SettingsT", bound=EnvironmentSettings)
+
+
+def load_settings(kind: type[SettingsT], environment: Mapping[str, str] | None = None) -> SettingsT:
+    """The settings as a process with this environment has them (default: our own); raises ConfigurationError
+    that names each variable that is wrong, with its value where that is no secret."""
+    try:
+        if environment is None:
+            return kind()
+        names = [name for name in kind.model_fields if environment.get(name.upper())]
+        return kind.model_validate({name: environment[name.upper()] for name in names})
+    except ValidationError as error:
+        problems = [_describe(kind, problem) for problem in error.errors(include_url=False)]
+        raise ConfigurationError(
+            f"wrong settings: {'; '.join(problems)} (.env.example says what each may be)"
+        ) from None
+
+
+def _describe(kind: type[EnvironmentSettings], problem: Mapping[str, Any]) -> str:
+    """``API_PORT=99999: Input should be less than or equal to 65535`` from one of pydantic's findings."""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    name = str(problem["loc"][0])
+    field = kind.model_fields.get(name)
+    shown = f"={problem['input']}" if field is not None and field.repr else ""
+    return f"{name.upper()}{shown}: {message}"
 
 
 class LogSettings(EnvironmentSettings):

@@ -11,7 +11,7 @@ def is_allowed(origin: str | None, host: str | None, allowed: Collection[str]) -
     (``Host`` header), a page of this machine, or one of ``allowed`` (``https://example.org``; ``*``: any)."""
     if origin is None or "*" in allowed:
         return True
-    if origin.lower().rstrip("/") in {each.lower().rstrip("/") for each in allowed}:
+    if origin.lower() in allowed:
         return True
     try:
         page = urlsplit(origin.lower())

@@ -13,7 +13,7 @@ from api.times import Now, to_datetime, wall_clock
 from schemas.cassandra_session import connect
 from schemas.errors import TickstreamError
 from schemas.logs import configure_logging
-from schemas.settings import CassandraSettings, LogSettings
+from schemas.settings import CassandraSettings, LogSettings, load_settings
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 MOST_SECONDS = 100 * 365 * 86_400
@@ -24,9 +24,9 @@ def run(arguments: Sequence[str], now: Now = wall_clock) -> int:
     """Runs one command; returns the exit code. Keys and lists go to standard output, all else to standard
     error."""
     asked = _parser().parse_args(arguments)
-    configure_logging(LogSettings(), "api")
-    settings = CassandraSettings()
     try:
+        configure_logging(load_settings(LogSettings), "api")
+        settings = load_settings(CassandraSettings)
         session = connect(settings)
     except TickstreamError as error:
         _say(str(error))

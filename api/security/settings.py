@@ -1,5 +1,6 @@
 """Settings of everything that keeps the API safe."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from limits import RateLimitItem, parse_many
@@ -9,6 +10,16 @@ from schemas.settings import EnvironmentSettings, Names, split_names
 
 Network = IPv4Network | IPv6Network
 NONE = "none"
+ORIGIN = re.compile(r"https?://[^/?#@\s]+/?", re.IGNORECASE)
+
+
+def check_origins(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names as browsers write them, where each is the origin of a web page or ``*``; raises
+    ValueError."""
+    for name in names:
+        if name != "*" and not ORIGIN.fullmatch(name):
+            raise ValueError(f"{name!r} is no origin: write https://example.org or http://localhost:3000")
+    return tuple(name.lower().rstrip("/") for name in names)
 
 
 class SecuritySettings(EnvironmentSettings):
@@ -68,6 +79,7 @@ class SecuritySettings(EnvironmentSettings):
         100, ge=1, le=100_000, description="WebSocket connections at a time from one address, loopback apart"
     )
 
+    _check_origins = field_validator("api_cors_origins", mode="after")(check_origins)
     _split = field_validator(
         "api_loopback_networks", "api_trusted_proxies", "api_cors_origins", mode="before"
     )(split_names)

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from threading import Event
 
-from pydantic import ValidationError
-
 from docker.console import Console
 from docker.local import flink_libraries
 from docker.local.demo import demo_environment
@@ -26,6 +24,7 @@ from docker.local.supervisor import Supervisor
 from docker.local.system import LocalSystem, plan_of
 from docker.smoke import smoke
 from schemas.errors import ConfigurationError, TickstreamError
+from schemas.settings import load_settings
 
 LOG_LINES = "100"
 
@@ -54,13 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     try:
-        settings = LocalSettings()
-        return _run(options, settings, console)
-    except ValidationError as error:
-        for problem in error.errors():
-            console.error(
-                f"{str(problem['loc'][0]).upper()}={problem['input']}: {problem['msg']} (see .env.example)"
-            )
+        return _run(options, load_settings(LocalSettings), console)
     except TickstreamError as error:
         console.error(str(error))
     except KeyboardInterrupt:

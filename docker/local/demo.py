@@ -4,12 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from docker.environment import settings_from
 from docker.local.settings import PROJECT
 from producer.demo import SOURCE, recorded_symbols
 from producer.settings import DemoSettings
 from schemas.errors import ConfigurationError
-from schemas.settings import SymbolSettings
+from schemas.settings import SymbolSettings, load_settings
 
 SESSION = Path("../shared/data/binance_spot_20240809")
 """Eleven minutes of BTCUSDT and ETHUSDT, seen from the project's folder."""
@@ -22,8 +21,7 @@ def demo_environment(
     """What to change in the environment of a start so that it plays the files, or the recorded session where
     none are named. ``speed`` and ``beside`` as REPLAY_SPEED and DEMO_WITH.
 
-    Raises ConfigurationError for a recording that is not there or cannot be read, pydantic's ValidationError
-    for a speed that is none.
+    Raises ConfigurationError for a recording that is not there or cannot be read, or a speed that is none.
     """
     chosen = [file.resolve() for file in files or recorded_session()]
     for file in chosen:
@@ -36,13 +34,13 @@ def demo_environment(
         "REPLAY_SPEED": speed,
         "DEMO_WITH": beside,
     }
-    settings = settings_from(DemoSettings, {**environment, **changes})
+    settings = load_settings(DemoSettings, {**environment, **changes})
     recorded = recorded_symbols(settings, time.time_ns() // 1000)
     if not recorded:
         raise ConfigurationError(f"nothing can be read in the first lines of {changes['REPLAY_FILES']}")
     others: tuple[str, ...] = ()
     if settings.demo_with == "simulator":
-        others = settings_from(SymbolSettings, {"SYMBOLS": environment.get("SYMBOLS", "")}).symbols
+        others = load_settings(SymbolSettings, {"SYMBOLS": environment.get("SYMBOLS", "")}).symbols
     return {**changes, "SYMBOLS": ",".join(dict.fromkeys((*recorded, *others)))}
 
 

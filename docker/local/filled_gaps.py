@@ -14,7 +14,6 @@ from typing import NamedTuple
 from cassandra import DriverException, RequestExecutionException
 from cassandra.cluster import Session
 
-from docker.environment import settings_from
 from producer.backfill.covered import Covered
 from producer.clock import SystemClock
 from producer.metrics import ProducerMetrics
@@ -27,7 +26,7 @@ from schemas.cassandra_session import connect
 from schemas.errors import UnavailableError
 from schemas.events import Gap
 from schemas.intervals import INTERVALS, MINUTE_US
-from schemas.settings import CassandraSettings
+from schemas.settings import CassandraSettings, load_settings
 from schemas.tables import GOLD_TABLES, gap_bucket
 
 FIELDS = ("gap_id", "symbol", "source", "start", "end", "closed", "reason", "detail", "updated_at", "filled")
@@ -57,7 +56,7 @@ def covered_by(files: Iterable[Path]) -> list[Covered]:
 def find_applied(environment: Mapping[str, str], recorded: Sequence[Covered], began_us: int) -> Applied:
     """The closed gaps that lie in what was recorded as a whole, and are not filled. ``began_us``: when the
     replay began; what it made is younger. Raises UnavailableError, ConfigurationError."""
-    session = connect(settings_from(CassandraSettings, environment))
+    session = connect(load_settings(CassandraSettings, environment))
     try:
         gaps = {gap.gap_id: gap for covered in recorded for gap in _unfilled(session, covered)}
         outdone = [gap for gap in gaps.values() if _oldest_bar(session, gap) < began_us]
@@ -71,7 +70,7 @@ def find_applied(environment: Mapping[str, str], recorded: Sequence[Covered], be
 def tell(environment: Mapping[str, str], gaps: Sequence[Gap]) -> None:
     """Publishes the gaps as filled, to the topic of ``environment``. Raises UnavailableError where they are
     not acknowledged, ConfigurationError."""
-    settings = settings_from(PublisherSettings, environment).model_copy(update={"ledger_file": ""})
+    settings = load_settings(PublisherSettings, environment).model_copy(update={"ledger_file": ""})
     stop = threading.Event()
     clock = SystemClock(stop)
     runtime = Runtime(clock, ProducerMetrics(), stop)

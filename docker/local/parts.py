@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from docker.environment import settings_from
 from docker.local import flink_commands
 from docker.local.class_archive import ClassArchives
 from docker.local.errors import PartFailed
@@ -17,7 +16,7 @@ from jobs.instances import refuse_idle_instances
 from jobs.settings import JobSettings
 from schemas.create import create_tables, create_topics
 from schemas.registry import register_schemas
-from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings
+from schemas.settings import CassandraSettings, KafkaSettings, TopicSettings, load_settings
 from schemas.topics import Topics
 
 JOBS = ("bars", "store")
@@ -80,7 +79,7 @@ def parts_of(
     """Every part and step by name. ``environment`` is that of the processes."""
     folders = settings.folders
     probes = Probes()
-    topics = Topics(settings_from(KafkaSettings, environment).topic_prefix)
+    topics = Topics(load_settings(KafkaSettings, environment).topic_prefix)
     jobs = tuple(topics.job_name(job) for job in JOBS)
     java = str(jdk / "bin" / "java")
     python = (sys.executable, "-m")
@@ -149,7 +148,7 @@ def parts_of(
         Step("topics", lambda: _make_topics(environment), needs=("registry",)),
         Step(
             "tables",
-            lambda: create_tables(settings_from(CassandraSettings, environment)),
+            lambda: create_tables(load_settings(CassandraSettings, environment)),
             needs=("cassandra",),
         ),
         Part(
@@ -236,9 +235,9 @@ def _format_kafka(settings: LocalSettings, java: str) -> None:
 
 
 def _make_topics(environment: Mapping[str, str]) -> None:
-    settings = settings_from(TopicSettings, environment)
+    settings = load_settings(TopicSettings, environment)
     register_schemas(settings.schema_registry_url, create_topics(settings))
-    refuse_idle_instances(settings_from(JobSettings, environment))
+    refuse_idle_instances(load_settings(JobSettings, environment))
 
 
 def _one(folder: Path, pattern: str) -> Path:

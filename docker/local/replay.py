@@ -20,7 +20,6 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pydantic import Field
 
-from docker.environment import settings_from
 from docker.local.errors import PartFailed
 from docker.local.filled_gaps import covered_by, find_applied, tell
 from docker.local.settings import PROJECT, LocalSettings
@@ -31,7 +30,7 @@ from schemas.create import create_topics, delete_topics
 from schemas.errors import ConfigurationError
 from schemas.kafka_admin import METADATA_TIMEOUT_S, admin_client, known_topics, unavailable
 from schemas.registry import register_schemas
-from schemas.settings import EnvironmentSettings, Port, TopicSettings
+from schemas.settings import EnvironmentSettings, Port, TopicSettings, load_settings
 from schemas.topics import Topics
 
 PREFIX = "replay-"
@@ -87,14 +86,14 @@ def replay(
         "SOURCE": "replay",
         "SOURCES": "",
         "REPLAY_FILES": ",".join(str(file.resolve()) for file in files),
-        "PRODUCER_METRICS_PORT": str(settings_from(ReplayRunSettings, environment).replay_metrics_port),
+        "PRODUCER_METRICS_PORT": str(load_settings(ReplayRunSettings, environment).replay_metrics_port),
         "CHECKPOINT_DIR": str(folder / "checkpoints"),
         "SAVEPOINT_DIR": str(folder / "savepoints"),
         "CHECKPOINT_INTERVAL_MS": "1000",
     }
-    if settings_from(ReplaySettings, environment).speed is None:
+    if load_settings(ReplaySettings, environment).speed is None:
         variables["LIVE_BUDGET_PER_SECOND"] = "0"  # no bar lives long enough to be worth showing
-    topic_settings = settings_from(TopicSettings, variables)
+    topic_settings = load_settings(TopicSettings, variables)
     with FlinkCluster(variables["FLINK_REST_URL"]) as cluster:
         _delete_finished(topic_settings, cluster)
         topics = create_topics(topic_settings, any_time=True)

@@ -26,13 +26,13 @@ from producer.providers.backoff import Backoff
 from producer.providers.http import RestClient, gate_of
 from producer.publisher import Publisher
 from producer.runtime import Runtime
-from producer.settings import load_settings
 from producer.startup import StopRequestedError, find_destination
 from producer.validation import Validator
 from schemas.conditions import ConditionRules
 from schemas.errors import ConfigurationError, TickstreamError, UnavailableError
 from schemas.events import Gap
 from schemas.logs import configure_logging
+from schemas.settings import load_settings
 from schemas.stopping import set_on_signals
 from schemas.symbol_classes import SymbolClasses
 from schemas.symbols import one_spelling

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker.environment import settings_from
 from jobs.cluster import FlinkCluster, Job
 from schemas.create import create_tables, create_topics
 from schemas.registry import register_schemas
-from schemas.settings import CassandraSettings, TopicSettings
+from schemas.settings import CassandraSettings, TopicSettings, load_settings
 from schemas.topics import Topics
 from tests.support.reading import eventually
 
@@ -64,8 +63,8 @@ def running_jobs(
         "CHECKPOINT_INTERVAL_MS": "1000",
         **{name: str(value) for name, value in changes.items()},
     }
-    topic_settings = settings_from(TopicSettings, variables)
-    cassandra = settings_from(CassandraSettings, variables)
+    topic_settings = load_settings(TopicSettings, variables)
+    cassandra = load_settings(CassandraSettings, variables)
     create_tables(cassandra)
     ids = register_schemas(topic_settings.schema_registry_url, create_topics(topic_settings, any_time=True))
     with FlinkCluster(variables["FLINK_REST_URL"]) as cluster, (folder / "jobs.log").open("ab") as log:

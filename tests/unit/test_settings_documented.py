@@ -27,6 +27,13 @@ def test_the_example_is_what_the_code_says() -> None:
     assert reference() == EXAMPLE
 
 
+def test_the_example_says_what_a_number_may_be() -> None:
+    """Where the code bounds it."""
+    assert "# CQL port (1 to 65535)\nCASSANDRA_PORT=9042" in EXAMPLE
+    assert "(at least 0)\nTOPIC_RETENTION_HOURS" in EXAMPLE
+    assert "(above 0, at most 300)\nWS_HEARTBEAT_SECONDS" in EXAMPLE
+
+
 def test_every_class_of_settings_is_found() -> None:
     """Also one that is defined outside of a settings.py."""
     found = set(settings_classes())

@@ -1,9 +1,12 @@
 """Settings that more than one part needs."""
 
+from typing import Self
+
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
 
+from schemas.errors import ConfigurationError
 from schemas.settings import (
     CassandraSettings,
     EnvironmentSettings,
@@ -12,6 +15,7 @@ from schemas.settings import (
     SessionSettings,
     SymbolSettings,
     TopicSettings,
+    load_settings,
     split_names,
 )
 
@@ -107,6 +111,46 @@ def test_a_value_that_cannot_work_is_refused_at_once(
     settings = next(kind for kind in ALL if name.lower() in kind.model_fields)
     with pytest.raises(ValidationError, match=name.lower()):
         settings()
+
+
+class Together(CassandraSettings):
+    """Settings that can be wrong together."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.cassandra_username and not self.cassandra_password:
+            raise ValueError("set both CASSANDRA_USERNAME and CASSANDRA_PASSWORD, or none of them")
+        return self
+
+
+def test_what_is_wrong_is_told_by_the_names_of_the_variables() -> None:
+    """Every one, with what it is and what it may be; where to read more."""
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(CassandraSettings, {"CASSANDRA_PORT": "99999", "BRONZE_TTL_DAYS": "week"})
+    text = str(refused.value)
+    assert "CASSANDRA_PORT=99999: Input should be less than or equal to 65535" in text
+    assert "BRONZE_TTL_DAYS=week: " in text
+    assert text.endswith("(.env.example says what each may be)")
+    with pytest.raises(ConfigurationError, match="wrong settings: set both CASSANDRA_USERNAME and"):
+        load_settings(Together, {"CASSANDRA_USERNAME": "me"})
+
+
+def test_no_secret_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where it is wrong itself, nor beside others that are, nor by an error that nobody catches."""
+
+    class Keys(Together):
+        api_key: str = Field("", repr=False, max_length=10, description="of a provider")
+
+    monkeypatch.setenv("API_KEY", "hunter2-hunter2")
+    with pytest.raises(ConfigurationError, match="API_KEY: String should have at most 10") as refused:
+        load_settings(Keys)
+    monkeypatch.setenv("API_KEY", "hunter2")
+    monkeypatch.setenv("CASSANDRA_USERNAME", "me")
+    with pytest.raises(ConfigurationError, match="set both") as together:
+        load_settings(Keys)
+    with pytest.raises(ValidationError) as uncaught:
+        Keys()
+    assert not any("hunter2" in str(error.value) for error in (refused, together, uncaught))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from api.serve import server_config
+from api.serve import listen_on, server_config
 from api.settings import ApiSettings
 from schemas.errors import ConfigurationError
 
@@ -46,3 +46,15 @@ def test_a_certificate_that_is_not_there_is_named() -> None:
     """Before anything listens."""
     with pytest.raises(ConfigurationError, match=r"API_TLS_CERT nowhere\.pem and API_TLS_KEY nowhere\.pem"):
         server_config(ApiSettings(api_tls_cert="nowhere.pem", api_tls_key="nowhere.pem"))
+
+
+def test_an_address_that_is_taken_is_named_with_what_to_do() -> None:
+    """And one that this machine does not have."""
+    with listen_on("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(
+            ConfigurationError, match=f"API_PORT {port} cannot be used: Address already in use; end"
+        ):
+            listen_on("127.0.0.1", port)
+    with pytest.raises(ConfigurationError, match=r"API_HOST 203\.0\.113\.1 and API_PORT 8000"):
+        listen_on("203.0.113.1", 8000)
