@@ -8,6 +8,7 @@ from fastapi import Depends, Path, Query, Request
 from api.alert_store import AlertStore
 from api.bars import BarReader
 from api.cached import Cached
+from api.correction_store import CorrectionStore
 from api.downloads import Downloads
 from api.errors import UnknownSymbol
 from api.gap_store import GapStore
@@ -20,6 +21,7 @@ from api.parameters import (
     AlertPage,
     CandlePage,
     ComparedDay,
+    CorrectionPage,
     GapPage,
     HistoryPage,
     IndicatorPage,
@@ -44,6 +46,7 @@ class Services:
     downloads: Downloads
     alerts: AlertStore
     gaps: GapStore
+    corrections: CorrectionStore
     quotes: QuoteStore
     hot: HotParts
     reports: Reports
@@ -90,5 +93,6 @@ CandlePageDep = Annotated[CandlePage, Query()]
 IndicatorPageDep = Annotated[IndicatorPage, Query()]
 AlertPageDep = Annotated[AlertPage, Query()]
 GapPageDep = Annotated[GapPage, Query()]
+CorrectionPageDep = Annotated[CorrectionPage, Query()]
 ComparedDayDep = Annotated[ComparedDay, Query()]
 SymbolListDep = Annotated[SymbolList, Query()]

@@ -8,11 +8,12 @@ from importlib.metadata import version
 import httpx
 from fastapi import FastAPI
 
-from api import alert_store, as_of, gap_store, provider_store, quote_store
+from api import alert_store, as_of, correction_store, gap_store, provider_store, quote_store
 from api.alert_store import AlertStore
 from api.as_of import AsOfStore
 from api.bars import BarReader
 from api.cached import Cached
+from api.correction_store import CorrectionStore
 from api.database import Database
 from api.dependencies import Services
 from api.downloads import Downloads
@@ -81,6 +82,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
     keyspace = settings.cassandra_keyspace
     queries = statements(keyspace) | alert_store.statements(keyspace) | quote_store.statements(keyspace)
     queries |= gap_store.statements(keyspace) | key_store.statements(keyspace)
+    queries |= correction_store.statements(keyspace)
     queries |= as_of.statements(keyspace) | provider_store.statements(keyspace)
     classes = SymbolClasses(settings)
     rates = Rates(settings, settings.ws_messages_per_second)
@@ -133,6 +135,7 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
                 downloads=Downloads(settings.api_max_downloads, settings.api_download_rows),
                 alerts=alert_reader,
                 gaps=GapStore(database, settings.gaps_ttl_days),
+                corrections=CorrectionStore(database, settings.silver_ttl_days),
                 quotes=hot.quotes,
                 hot=hot,
                 reports=reports,

@@ -1,7 +1,7 @@
 """What the API answers with. Times are UTC; unknown is null, never 0."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -129,7 +129,8 @@ class Indicators(Answer):
 
 
 class Trade(Answer):
-    """One valid trade; `(symbol, source, trade_id)` is its identity, `(event_time, sequence)` its order."""
+    """One valid trade as it was first reported; `(symbol, source, trade_id)` is its identity, `(event_time,
+    sequence)` its order. Where it was cancelled or corrected afterwards, `/corrections` says so."""
 
     symbol: str = Field(examples=["BTCUSDT"])
     event_time: datetime = Field(description="when it was traded", examples=["2024-08-09T00:00:00.123000Z"])
@@ -151,6 +152,39 @@ class Trade(Answer):
 class Trades(Answer):
     symbol: str = Field(examples=["BTCUSDT"])
     trades: list[Trade] = Field(description="newest first")
+    next_cursor: NextCursor
+
+
+class Correction(Answer):
+    """What became of a trade: it never counted (`cancel`), or counts as it stands here (`correct`). Of
+    several corrections of a trade the greatest `(event_time, sequence)` counts."""
+
+    symbol: str = Field(examples=["AAPL"])
+    event_time: datetime = Field(description="when it was reported", examples=["2026-01-05T14:31:19.500000Z"])
+    received_at: datetime = Field(description="when we saw it", examples=["2026-01-05T14:31:19.512000Z"])
+    correction_id: str = Field(
+        description="with symbol and source its identity", examples=["simulator-cancel-3291"]
+    )
+    sequence: int = Field(examples=[3310])
+    source: str = Field(examples=["simulator"])
+    trade_id: str = Field(description="of the trade of this symbol and source", examples=["3291"])
+    trade_time: datetime | None = Field(
+        description="`event_time` of that trade, where the report has it",
+        examples=["2026-01-05T14:31:12.250000Z"],
+    )
+    kind: Literal["cancel", "correct"] = Field(examples=["cancel"])
+    price: float | None = Field(description="of `correct`", examples=[None])
+    size: float | None = Field(description="of `correct`", examples=[None])
+    exchange: str = Field(description="empty where unknown", examples=["SIM"])
+    conditions: list[str] = Field(description="the provider's condition codes", examples=[[]])
+    updates_open_close: bool = Field(description="may set open and close of a bar", examples=[True])
+    updates_high_low: bool = Field(description="may set high and low of a bar", examples=[True])
+    updates_volume: bool = Field(description="adds to the volume of a bar", examples=[True])
+
+
+class Corrections(Answer):
+    symbol: str = Field(examples=["AAPL"])
+    corrections: list[Correction] = Field(description="newest first")
     next_cursor: NextCursor
 
 

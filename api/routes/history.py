@@ -24,6 +24,7 @@ from api.columns import (
 from api.cursors import candle_cursor, candle_place, candle_provider, trade_cursor, trade_place
 from api.dependencies import (
     CandlePageDep,
+    CorrectionPageDep,
     IndicatorPageDep,
     KnownSymbol,
     Services,
@@ -33,7 +34,7 @@ from api.dependencies import (
 from api.downloads import PAGE_ROWS, Pages, asked_format
 from api.encoders import Column
 from api.errors import SYMBOL_RESPONSES
-from api.models import Candles, Indicators, Trades
+from api.models import Candles, Corrections, Indicators, Trades
 from api.parameters import JSON_ROWS, NOBODY, BarPage, Format
 from api.store import Position
 from api.times import to_datetime
@@ -158,6 +159,7 @@ async def indicators(
 @router.get("/trades/{symbol:path}", response_model=Trades, responses=_answers(TRADES_CSV))
 async def trades(symbol: KnownSymbol, page: TradePageDep, request: Request, parts: ServicesDep) -> Response:
     """Valid trades in `[from, to)`, **newest first**: the newest `limit`, and a cursor to the older ones.
+    Each is as it was first reported: bars go by what `/corrections` says of it since.
 
     The newest 15 minutes of the range are read as they are, before that the minutes that have a 1m bar. One
     page looks at 2,000 minutes at most: it may hold fewer than `limit` trades, or none, although
@@ -189,6 +191,26 @@ async def trades(symbol: KnownSymbol, page: TradePageDep, request: Request, part
     # A trade that comes too late for its bar is stored all the same: no page of trades is ever settled.
     content = Trades(symbol=symbol, trades=found, next_cursor=trade_cursor(more) if more else None)
     return conditional(request, content, settled=False)
+
+
+@router.get("/corrections/{symbol:path}", responses=SYMBOL_RESPONSES)
+async def corrections(symbol: KnownSymbol, page: CorrectionPageDep, parts: ServicesDep) -> Corrections:
+    """Trades that were cancelled or corrected, by when that was reported, within `[from, to)`, **newest
+    first**: the newest `limit`, and a cursor to the older ones.
+
+    Bars count a trade as its latest correction has it; `/trades` shows it as it was first reported. A trade
+    can be corrected for five minutes (HORIZON_SECONDS), so the corrections of a minute's trades are in that
+    one and the next five. One page looks at 2,000 minutes: it may hold fewer than `limit`, or none, although
+    `next_cursor` says that there is more. Without `from` the range reaches back from its end as long as
+    trades are kept (SILVER_TTL_DAYS, 30 by default).
+    """
+    end = parts.store.latest() if page.to is None else min(page.to, parts.store.latest())
+    start = parts.corrections.oldest(end) if page.from_ is None else page.from_
+    before = Position(end)
+    if page.cursor is not None:
+        before = min(before, trade_place(page.cursor))
+    found, more = await parts.corrections.corrections(symbol, start, before, page.limit)
+    return Corrections(symbol=symbol, corrections=found, next_cursor=trade_cursor(more) if more else None)
 
 
 def _query(parts: Services, symbol: str, page: BarPage, *, indicators: bool, fill: bool = False) -> BarQuery:

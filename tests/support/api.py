@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from cassandra.cluster import Session
 
-from schemas.events import Alert, Candle, Gap, ProviderBar, Quote, Trade
+from schemas.events import Alert, Candle, Correction, Gap, ProviderBar, Quote, Trade
 from schemas.intervals import INTERVALS
 from schemas.settings import CassandraSettings
 from schemas.tables import (
@@ -79,6 +79,10 @@ class Tables:
         values = dataclasses.asdict(trade) | _tick_partition(trade) | {"conditions": list(trade.conditions)}
         self.insert("trades_silver", **values)
 
+    def correction(self, correction: Correction) -> None:
+        values = dataclasses.asdict(correction) | _tick_partition(correction)
+        self.insert("trade_corrections", **values | {"conditions": list(correction.conditions)})
+
     def latest_quote(self, quote: Quote) -> None:
         mid, spread = (quote.bid + quote.ask) / 2, quote.ask - quote.bid
         self.insert("latest_quotes", **dataclasses.asdict(quote), part=SYMBOLS_PART, mid=mid, spread=spread)
@@ -104,7 +108,7 @@ class Tables:
         self.insert("symbols", part=SYMBOLS_PART, symbol=name)
 
 
-def _tick_partition(trade: Trade) -> dict[str, int]:
+def _tick_partition(trade: Trade | Correction) -> dict[str, int]:
     return {"minute": trade_minute(trade.event_time), "shard": trade_shard(trade.symbol)}
 
 
@@ -154,6 +158,15 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "updated_at": utc(alert.updated_at),
         "bar_start": None if alert.bar_start is None else utc(alert.bar_start),
     }
+
+
+def correction_json(correction: Correction) -> dict[str, Any]:
+    """A correction as the API answers it."""
+    times = {
+        name: None if (time := getattr(correction, name)) is None else utc(time)
+        for name in ("event_time", "received_at", "trade_time")
+    }
+    return dataclasses.asdict(correction) | times | {"conditions": list(correction.conditions)}
 
 
 def gap_json(gap: Gap) -> dict[str, Any]:
