@@ -6,6 +6,7 @@ body, which every client notices.
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -32,17 +33,35 @@ TYPES: dict[str, Format] = {
     "text/csv": "csv",
     "application/vnd.apache.parquet": "parquet",
 }
+ROW_LIMIT = "X-Row-Limit"
+"""Header of a file: with fewer rows it is whole; with as many, or more of the same time, it may go on before
+the last one's time."""
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 Pages = AsyncGenerator[list[Values], None]
 
 
 def asked_format(named: Format | None, accept: str | None) -> Format:
-    """The format that the parameter names, else the first one in the header Accept that there is."""
+    """The format that the parameter names, else the one that the header Accept likes best (RFC 9110, 12.5.1),
+    else JSON. Of formats that it likes as well as each other, the one that it names first."""
     if named is not None:
         return named
-    types = (part.partition(";")[0].strip().lower() for part in (accept or "").split(","))
-    return next((TYPES[name] for name in types if name in TYPES), "json")
+    best: tuple[float, Format] = (0.0, "json")
+    for part in (accept or "").split(","):
+        name, *parameters = (each.strip().lower() for each in part.split(";"))
+        quality = _quality(parameters)
+        if name in TYPES and quality > best[0]:
+            best = quality, TYPES[name]
+    return best[1]
+
+
+def _quality(parameters: Sequence[str]) -> float:
+    """How much a type is liked, 0 to 1: its ``q``, where it has one that is a number."""
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            with contextlib.suppress(ValueError):
+                return float(parameter[2:])
+    return 1.0
 
 
 class Downloads:
@@ -80,7 +99,7 @@ class Downloads:
         except BaseException:
             self._running -= 1
             raise
-        return _Download(encoder, first, whole, name, self._ended)
+        return _Download(encoder, first, whole, name, limit or self._most_rows, self._ended)
 
     def _ended(self) -> None:
         self._running -= 1
@@ -89,8 +108,14 @@ class Downloads:
 class _Download(StreamingResponse):
     """Sends the parts, each within SEND_SECONDS, and gives its place back, whatever happens."""
 
-    def __init__(
-        self, encoder: Encoder, first: list[Values], rest: Pages, name: str, ended: Callable[[], None]
+    def __init__(  # noqa: PLR0913, PLR0917 -- what a file is made of
+        self,
+        encoder: Encoder,
+        first: list[Values],
+        rest: Pages,
+        name: str,
+        most_rows: int,
+        ended: Callable[[], None],
     ) -> None:
         parts = _encoded(encoder, first, rest)
         self._parts = parts
@@ -98,6 +123,9 @@ class _Download(StreamingResponse):
         filename = f"{UNSAFE.sub('-', name)}.{encoder.suffix}"
         headers = {
             "Content-Disposition": f'attachment; filename="{filename}"',
+            # Known before the first row is read, unlike whether there are more: who counts as many has to
+            # ask for the rest.
+            ROW_LIMIT: str(most_rows),
             "Cache-Control": "no-store",
             "Vary": "Accept",
         }

@@ -4,13 +4,16 @@ ApiError (TickstreamError)
 ├── KeyNeeded            401 key_needed, with WWW-Authenticate
 ├── InvalidKey           401 invalid_key, likewise
 ├── Forbidden            403 forbidden
+├── OriginRefused        403 origin_refused
 ├── UnknownSymbol        404 unknown_symbol
 ├── UnknownStream        404 unknown_stream
 ├── UnknownCompany       404 unknown_company
+├── NothingThere         404 not_found
 ├── PayloadTooLarge      413 payload_too_large
 ├── UriTooLong           414 uri_too_long
 ├── InvalidParameter     422 invalid_parameter
 ├── AsOfTooOld           422 as_of_too_old
+├── UpgradeRequired      426 upgrade_required, with Upgrade
 ├── RateLimited          429 rate_limited, with Retry-After
 ├── LookupNotConfigured  503 lookup_not_configured
 └── TryAgain             503, with Retry-After
@@ -30,6 +33,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.websockets import WebSocket
 
 from schemas.errors import TickstreamError
 
@@ -89,6 +93,17 @@ class Forbidden(ApiError):
         super().__init__(f"API key {key_id} lacks scope {scope}: use one that has it")
 
 
+class OriginRefused(ApiError):
+    status = 403
+    code = "origin_refused"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"pages of {origin[:200]!r} may not open a WebSocket here: WS_ORIGINS, where the API runs, names"
+            " those that may"
+        )
+
+
 class PayloadTooLarge(ApiError):
     status = 413
     code = "payload_too_large"
@@ -109,8 +124,8 @@ class RateLimited(ApiError):
     status = 429
     code = "rate_limited"
 
-    def __init__(self, limit: int, seconds: int, headers: Mapping[str, str]) -> None:
-        super().__init__(f"the limit of {limit} is used up: try again in {seconds} s")
+    def __init__(self, why: str, seconds: int, headers: Mapping[str, str]) -> None:
+        super().__init__(f"{why}: try again in {seconds} s")
         self.headers = {**headers, "Retry-After": str(seconds)}
 
 
@@ -136,6 +151,23 @@ class UnknownCompany(ApiError):
 
     def __init__(self, symbol: str, provider: str) -> None:
         super().__init__(f"{provider} knows no {symbol!r}: look at the spelling")
+
+
+class NothingThere(ApiError):
+    status = 404
+    code = "not_found"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"there is nothing at {path}: /docs lists what there is")
+
+
+class UpgradeRequired(ApiError):
+    status = 426
+    code = "upgrade_required"
+    headers = {"Upgrade": "websocket"}  # noqa: RUF012 -- read only
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is a WebSocket: open it with a client for those, such as `websockets`")
 
 
 class InvalidParameter(ApiError):
@@ -245,11 +277,7 @@ COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 SYMBOL_RESPONSES = {404: documented("Unknown symbol", UnknownSymbol("NOPE")), **COMMON_RESPONSES}
 
-HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: PayloadTooLarge.code}
-HTTP_MESSAGES = {
-    404: "there is nothing at {path}: /docs lists what there is",
-    405: "{path} does not take {method}",
-}
+HTTP_CODES = {404: NothingThere.code, 405: "method_not_allowed", 413: PayloadTooLarge.code}
 
 
 def error_response(
@@ -276,17 +304,46 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         code = HTTP_CODES.get(error.status_code, "http_error")
-        known = HTTP_MESSAGES.get(error.status_code)
-        message = known.format(path=request.url.path, method=request.method) if known else str(error.detail)
+        message = str(error.detail)
+        if error.status_code == NothingThere.status:
+            message = str(NothingThere(request.url.path))
+        elif error.status_code == 405:
+            message = f"{request.url.path} does not take {request.method}"
         return error_response(error.status_code, code, message, request.state.request_id, error.headers)
+
+
+async def refuse_handshake(socket: WebSocket, error: ApiError) -> None:
+    """Answers a WebSocket that is not accepted, in the one shape; with 403 alone where the server cannot."""
+    if "websocket.http.response" not in socket.scope.get("extensions", {}):
+        await socket.close()
+        return
+    await socket.send_denial_response(
+        error_response(error.status, error.code, str(error), socket.state.request_id, error.headers)
+    )
 
 
 def _describe(problem: Mapping[str, Any]) -> str:
     """``from: '2024-13-01' is not a time: write ...`` from one of pydantic's findings."""
     name = ".".join(str(part) for part in problem["loc"][1:])
-    if problem["type"] == "extra_forbidden":
-        return f"{name}: there is no such parameter here"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "value_error" or not isinstance(problem["input"], str):
+    message = plain_message(problem)
+    if problem["type"] in PLAIN or problem["type"] == "value_error" or not isinstance(problem["input"], str):
         return f"{name}: {message}" if name else message
     return f"{name}: {problem['input'][:50]!r}: {message[0].lower()}{message[1:]}"
+
+
+PLAIN = {
+    "extra_forbidden": "there is no such parameter here",
+    "missing": "is needed",
+    "tuple_type": "give a list",
+    "too_short": "give at least {min_length}",
+    "too_long": "give at most {max_length}, not {actual_length}",
+}
+"""What pydantic says in words of Python, by its types."""
+
+
+def plain_message(problem: Mapping[str, Any]) -> str:
+    """What is wrong, in words that say nothing of how the program is written."""
+    plain = PLAIN.get(problem["type"])
+    if plain is None:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    return plain.format(**problem.get("ctx", {}))

@@ -14,6 +14,8 @@ from schemas.tracing import identify_request
 
 log = structlog.get_logger()
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ANSWERS = ("http.response.start", "websocket.http.response.start")
+"""How an answer begins: to a request, and to a WebSocket that is refused."""
 MOST_PATH = 500
 """Characters of a path that go into a line."""
 PROBES = frozenset({"/health", "/ready", "/metrics"})
@@ -33,19 +35,20 @@ class RequestMiddleware:
             return
         request_id = _request_id(Headers(scope=scope).get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
-        if scope["type"] == "websocket":
-            with structlog.contextvars.bound_contextvars(request_id=request_id):
-                await self._app(scope, receive, send)
-            return
         started = time.perf_counter()
         status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] in ANSWERS:
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
+
+        if scope["type"] == "websocket":
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                await self._app(scope, receive, send_with_id)
+            return
 
         with structlog.contextvars.bound_contextvars(request_id=request_id, **identify_request(request_id)):
             try:
@@ -71,6 +74,39 @@ class RequestMiddleware:
             status=status,
             ms=round(seconds * 1e3, 1),
         )
+
+
+class HeadOfGet:
+    """Plain ASGI: answers HEAD with what GET would begin with (RFC 9110, 9.3.2), for every address.
+
+    The server itself leaves the body out. Of a file, none of which is needed, no more is read than its
+    first part."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        asked = {**scope, "method": "GET"}
+
+        async def send_head(message: Message) -> None:
+            if message.get("more_body"):
+                raise _HeadIsOut
+            await send(message)
+
+        try:
+            await self._app(asked, receive, send_head)
+        except _HeadIsOut:
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            if "route" in asked:
+                scope["route"] = asked["route"]  # for the metrics
+
+
+class _HeadIsOut(Exception):
+    """Whoever answers need not go on."""
 
 
 def _request_id(given: str | None) -> str:

@@ -123,7 +123,9 @@ class HistoryPage(Range):
         ge=1,
         le=1000,
         description="most rows to answer with: the newest of the range. Without it: 100 as JSON; as CSV or"
-        " Parquet the whole range, up to as many rows as the setting API_DOWNLOAD_ROWS allows",
+        " Parquet the whole range, up to as many rows as the setting API_DOWNLOAD_ROWS allows. The header"
+        " `X-Row-Limit` of a file says how many: with fewer rows it is whole, else ask again with `to` at its"
+        " last time",
         examples=[500],
     )
     cursor: Cursor = Field(
@@ -209,6 +211,12 @@ class AlertPage(Page):
     def filter(self) -> AlertFilter:
         """What the parameters leave of the alerts."""
         return AlertFilter(frozenset(self.type), frozenset(self.severity), frozenset(self.status))
+
+
+class CorrectionPage(Page):
+    cursor: Cursor = Field(
+        None, examples=["WzE3Njc2MjM0Nzk1MDAwMDAsMzMxMCwic2ltdWxhdG9yIiwic2ltdWxhdG9yLWNhbmNlbC0zMjkxIl0"]
+    )
 
 
 class GapPage(Page):

@@ -167,13 +167,11 @@ def _row(symbol: str, known: Known, bars: Sequence[Held], now: int) -> dict[str,
     }
 
 
-def _counts(row: dict[str, Any]) -> dict[str, int]:
-    """What a line adds to the totals."""
-    change = row["change"]
-    return {
-        "symbols": 1,
-        "up": change is not None and change > 0,
-        "down": change is not None and change < 0,
-        "unchanged": change == 0,
-        "stale": row["stale"],
-    }
+def _counts(row: dict[str, Any]) -> list[str]:
+    """The totals in which a line counts."""
+    counted = ["symbols"]
+    if (change := row["change"]) is not None:
+        counted.append("up" if change > 0 else "down" if change < 0 else "unchanged")
+    if row["stale"]:
+        counted.append("stale")
+    return counted

@@ -11,6 +11,9 @@ from api.security.rates import Rate
 from api.security.settings import SecuritySettings
 from api.security.verifier import KeyVerifier
 
+LOOKS = 10
+"""At the keys of connections, in the time for which a key is known without asking the storage."""
+
 Dismiss = Callable[[ProtocolError], None]
 """Ends a connection, and tells its client why."""
 
@@ -60,10 +63,13 @@ class Gate:
             await asyncio.wait((task,))
 
     async def _watch(self) -> None:
+        # A revoked key's connections end within the time after which its requests are refused: each key is
+        # asked for anew at the last look before what is known of it is too old.
+        period = self._settings.api_key_cache_seconds / LOOKS
         while True:
-            await asyncio.sleep(self._settings.api_key_cache_seconds)
+            await asyncio.sleep(period)
             for key_id in list(self._keyed):
-                if not await self._keys.is_active(key_id):
+                if not await self._keys.is_active(key_id, sooner=period):
                     error = ProtocolError(
                         "key_ended", f"API key {key_id} is no longer valid: use another one"
                     )

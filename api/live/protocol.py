@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from api.errors import ApiError
+from api.errors import ApiError, plain_message
 from api.live.messages import Key
 from api.parameters import Interval
 from schemas.intervals import INTERVALS
@@ -23,6 +23,7 @@ MAX_NAMES = 10_000
 """Symbols in one message; how many a client may hold is a setting."""
 MAX_INTERVAL_MS = 5_000
 """Longest time for which messages are gathered: what waits is bounded by number, too."""
+MAX_ID = 64
 MAX_INTERVALS = 16
 """Different ones of a connection, beside 0: each turn of sending looks at all of them."""
 
@@ -36,9 +37,11 @@ class ProtocolError(ApiError):
 
 
 def _symbol(name: object) -> str:
-    text = str(name).strip().upper()
+    if not isinstance(name, str):
+        raise ValueError("write a symbol as text")  # noqa: TRY004 -- what pydantic takes
+    text = name.strip().upper()
     if text != "*" and not SYMBOL.fullmatch(text):
-        raise ValueError(f"{str(name)[:50]!r} is not a symbol")
+        raise ValueError(f"{name[:50]!r} is not a symbol")
     return text
 
 
@@ -48,11 +51,19 @@ Symbols = Annotated[
 ]
 
 
+def _id(given: object) -> str | int | None:
+    if given is None or (isinstance(given, int) and not isinstance(given, bool)):
+        return given
+    if isinstance(given, str) and len(given) <= MAX_ID:
+        return given
+    raise ValueError(f"give a text of up to {MAX_ID} characters or a whole number")
+
+
 class Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Annotated[str, Field(max_length=64)] | int | None = Field(
-        None, description="any; the answer has the same"
+    id: Annotated[str | int | None, BeforeValidator(_id)] = Field(
+        None, description="a text of up to 64 characters or a whole number; the answer has the same"
     )
 
 
@@ -78,6 +89,7 @@ class Subscribe(Request):
     intervals: tuple[Interval, ...] = Field(("1m",), min_length=1, description="of candles")
     interval_ms: int | None = Field(
         None,
+        strict=True,
         ge=0,
         le=MAX_INTERVAL_MS,
         description="messages of what is named here are gathered for so long; of quotes and live bars the"
@@ -85,6 +97,7 @@ class Subscribe(Request):
     )
     batch: bool | None = Field(
         None,
+        strict=True,
         description="messages that are sent at the same time share a frame, as a `batch`. For the whole"
         " connection",
     )
@@ -150,17 +163,14 @@ def describe_problem(error: ValidationError) -> tuple[str, str]:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     code = FIELD_CODES.get(str(first["loc"][0]), "invalid_message")
-    return code, f"{place}: {first['msg'].removeprefix('Value error, ')}"
-
-
-_ID = TypeAdapter(str | int)
+    return code, f"{place}: {plain_message(first)}"
 
 
 def request_id(text: str | bytes) -> str | int | None:
     """The ``id`` of a message that was refused, where one can be read."""
     try:
         given = orjson.loads(text)
-        return _ID.validate_python(given.get("id")) if isinstance(given, dict) else None
+        return _id(given.get("id")) if isinstance(given, dict) else None
     except ValueError:
         return None
 
@@ -277,7 +287,10 @@ def resume_failed(request: Subscribe, why: str, epoch: str, seq: int) -> str:
     return _text("resume_failed", id=request.id, code=why, message=RESUME_FAILURES[why], epoch=epoch, seq=seq)
 
 
-BY_REST = "read what you missed from /api/v1/trades, /candles and /alerts; snapshots and live data follow"
+BY_REST = (
+    "read what you missed from /api/v1/trades, /corrections, /candles and /alerts; snapshots and live data"
+    " follow"
+)
 RESUME_FAILURES = {
     "epoch_changed": f"the server has been started anew since: {BY_REST}",
     "too_old": f"that is longer ago than is kept: {BY_REST}",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from api.errors import StorageUnavailable
+from api.errors import OriginRefused, StorageUnavailable, refuse_handshake
 from api.live.continuity import Continuity
 from api.live.current import CurrentBars, ReadBar
 from api.live.deliveries import Deliveries
@@ -100,7 +100,7 @@ class LiveServer:
             self._metrics.refused.labels("origin").inc()
             log.warning("live_origin_refused", origin=(origin or "")[:200], detail="see WS_ORIGINS")
             audit.refusal("WEBSOCKET", socket.url.path, caller.address, caller.key_id, "origin")
-            await socket.close()  # before it is accepted: the handshake is answered with 403
+            await refuse_handshake(socket, OriginRefused(origin or ""))
             return
         refused = self._no_room(caller)
         if refused is not None:

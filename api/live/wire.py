@@ -68,6 +68,13 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
     scope: Any
 
+    async def send(self, message: Any) -> None:
+        """What the application says."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            # Refused with an answer of ours. uvicorn would log an error, as if there had been none.
+            self.handshake_complete = True
+
     def handle_connect(self, event: Request) -> None:
         """A handshake has come."""
         super().handle_connect(event)

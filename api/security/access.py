@@ -13,7 +13,9 @@ HISTORY_BELOW = (
     "/api/v1/candles/",
     "/api/v1/indicators/",
     "/api/v1/trades/",
+    "/api/v1/corrections/",
     "/api/v1/alerts",
+    "/api/v1/gaps",
     "/api/v1/providers/",
 )
 HISTORY_COST = 5

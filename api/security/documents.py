@@ -15,7 +15,7 @@ from api.errors import (
     UriTooLong,
     documented,
 )
-from api.security.access import needed_scope
+from api.security.access import HISTORY_COST, needed_scope
 from api.security.keys import SCOPE_MEANINGS
 from api.security.settings import SecuritySettings, parse_rate
 
@@ -61,18 +61,17 @@ def _describe(operation: dict[str, Any], method: str, path: str) -> None:
     if method in WRITES:
         answers["413"] = _answer("The body is too long", PayloadTooLarge(_default("api_max_body_bytes")))
     answers["414"] = _answer("Path and query are too long", UriTooLong(_default("api_max_url_bytes")))
-    answers["429"] = _answer(
-        "The rate limit is used up", RateLimited(_default_rate(), 1, {}), headers=RETRY_AFTER
-    )
+    answers["429"] = _answer("The rate limit is used up", _rate_limited(), headers=RETRY_AFTER)
 
 
 def _default(setting: str) -> Any:
     return SecuritySettings.model_fields[setting].default
 
 
-def _default_rate() -> int:
-    """What an API key may ask for in a second."""
-    return parse_rate(_default("api_rate_key"))[0].amount
+def _rate_limited() -> RateLimited:
+    """With what an API key may ask for in a second."""
+    most = parse_rate(_default("api_rate_key"))[0].amount
+    return RateLimited(f"this counts as {HISTORY_COST}, and 3 of {most} are left", 1, {})
 
 
 def _answer(description: str, error: ApiError, **more: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from api.errors import (
     ApiError,
@@ -16,6 +17,7 @@ from api.errors import (
     RateLimited,
     UriTooLong,
     error_response,
+    refuse_handshake,
 )
 from api.metrics import SecurityMetrics
 from api.security import audit
@@ -109,8 +111,12 @@ class Guard:
         key = keys.cached(text)
         if key is not None:
             return key
-        # Before the storage is asked: made-up keys must not become queries without end.
-        self._raise_if_used_up(self._rates.failures.look(address))
+        # Before the storage is asked: made-up keys must not become queries without end. Somebody else's, from
+        # behind the same address, keep out nobody whose key was good before.
+        left = self._rates.failures.look(address)
+        if left is not None and not left.allowed and not keys.was_good(text):
+            why = f"{left.limit} keys from this address were not valid, so no other is looked at"
+            raise RateLimited(why, left.reset_seconds, left.headers)
         try:
             return await keys.verify(text)
         except InvalidKey:
@@ -119,19 +125,17 @@ class Guard:
 
     def _count(self, caller: Caller, path: str) -> Allowance | None:
         """What the caller has left; raises RateLimited where that is nothing."""
+        costs = cost(path)
         if caller.key is not None:
-            left = self._rates.key.hit("key", caller.key.key_id, cost=cost(path))
+            left = self._rates.key.hit("key", caller.key.key_id, cost=costs)
         elif caller.local:
-            left = self._rates.local.hit("local", caller.address, cost=cost(path))
+            left = self._rates.local.hit("local", caller.address, cost=costs)
         else:
-            left = self._rates.address.hit("address", caller.address, cost=cost(path))
-        self._raise_if_used_up(left)
-        return left
-
-    @staticmethod
-    def _raise_if_used_up(left: Allowance | None) -> None:
+            left = self._rates.address.hit("address", caller.address, cost=costs)
         if left is not None and not left.allowed:
-            raise RateLimited(left.limit, left.reset_seconds, left.headers)
+            why = f"this counts as {costs}, and {left.remaining} of {left.limit} are left"
+            raise RateLimited(why, left.reset_seconds, left.headers)
+        return left
 
     def _bounded(self, headers: Headers, receive: Receive) -> Receive:
         """A body that does not say how long it is, counted as it comes."""
@@ -156,8 +160,8 @@ class Guard:
         self._metrics.refused.labels(error.code).inc()
         kind = "WEBSOCKET" if scope["type"] == "websocket" else method
         audit.refusal(kind, scope["path"], address_of(scope), scope["state"].get("key_id"), error.code)
-        if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close"})  # the handshake is answered with 403
+        if scope["type"] == "websocket":
+            await refuse_handshake(WebSocket(scope, receive, send), error)
             return
         answer = error_response(
             error.status, error.code, str(error), scope["state"]["request_id"], error.headers

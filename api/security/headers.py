@@ -2,6 +2,8 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.middleware import ANSWERS
+
 STRICT = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -28,13 +30,13 @@ class SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        wanted = OVER_TLS if scope["scheme"] == "https" else STRICT
+        wanted = OVER_TLS if scope["scheme"] in ("https", "wss") else STRICT
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ANSWERS:
                 headers = [*message["headers"]]
                 given = {name.lower() for name, _ in headers}
                 headers.extend(header for header in wanted if header[0] not in given)

@@ -60,6 +60,12 @@ class KeyVerifier:
         self._metrics.lookups_cached.inc()
         return entry.key
 
+    def was_good(self, text: str) -> bool:
+        """Whether it is a key that was valid when the storage was asked last."""
+        key_id = id_of(text)
+        entry = self._known.get(key_id) if key_id is not None else None
+        return entry is not None and entry.key is not None and entry.key.belongs_to(text)
+
     async def verify(self, text: str) -> ApiKey:
         """The key that ``text`` is; raises InvalidKey or StorageUnavailable."""
         key_id = id_of(text)
@@ -73,19 +79,20 @@ class KeyVerifier:
             raise InvalidKey(f"API key {key_id} is {state}: make another one")
         return key
 
-    async def is_active(self, key_id: str) -> bool:
-        """Whether a key that was valid before still is; so it is while the storage cannot tell."""
+    async def is_active(self, key_id: str, sooner: float = 0.0) -> bool:
+        """Whether a key that was valid before still is; so it is while the storage cannot tell. It is asked
+        ``sooner`` seconds before what it said last is too old."""
         try:
-            key = (await self._entry(key_id)).key
+            key = (await self._entry(key_id, sooner)).key
         except StorageUnavailable:
             return True
         return key is not None and key.state(self._now()) == "active"
 
-    async def _entry(self, key_id: str) -> Entry:
+    async def _entry(self, key_id: str, sooner: float = 0.0) -> Entry:
         """What is known of an id, asked for anew where that is too old."""
         for cache in (self._known, self._unknown):
             entry = cache.get(key_id)
-            if entry is not None and self._monotonic() < entry.until:
+            if entry is not None and self._monotonic() < entry.until - sooner:
                 cache.move_to_end(key_id)
                 self._metrics.lookups_cached.inc()
                 return entry

@@ -3,6 +3,7 @@
 There is no Cassandra: live data must not need it.
 """
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -224,9 +225,33 @@ def test_addresses_and_origins_that_are_refused(api: httpx.Client) -> None:
             client.hear()
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "unknown_interval")
-    with pytest.raises(InvalidStatus) as refused, live_client(api, origin="http://evil.example"):
-        pass
-    assert refused.value.response.status_code == 403
+    for path, origin, status, code in (
+        ("/ws", "http://evil.example", 403, "origin_refused"),
+        ("/ws/books/ONE", None, 404, "not_found"),
+        ("/ws/", None, 404, "not_found"),
+    ):
+        with pytest.raises(InvalidStatus) as refused, live_client(api, path, origin=origin):
+            pass
+        answer = refused.value.response
+        error = json.loads(answer.body or b"")["error"]
+        assert (answer.status_code, error["code"]) == (status, code)
+        assert error["request_id"] == answer.headers["X-Request-ID"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("query", ["candles/ONE?intervals=5m", "trades/ONE?limit=5", "alerts?symbol=ONE"])
+def test_a_parameter_that_an_address_does_not_have_is_refused(api: httpx.Client, query: str) -> None:
+    """A client would get something else than it believes."""
+    with live_client(api, f"/ws/{query}") as (client, _):
+        told = client.hear()
+        assert (told["type"], told["code"]) == ("error", "invalid_message")
+        assert told["message"].endswith(": there is no such parameter here")
+
+
+def test_an_interval_may_be_named_more_than_once(api: httpx.Client) -> None:
+    """As in REST: all of them count."""
+    with live_client(api, "/ws/candles/ONE?interval=1m&interval=5m,1h") as (client, _):
+        assert client.hear()["subscription"] == {"candles": {"ONE": ["1m", "5m", "1h"]}}
     with live_client(api, origin="http://localhost:3000") as (_, hello):
         assert hello["type"] == "hello"
 

@@ -1,12 +1,13 @@
 """The application without any server behind it: ids, errors, documents, metrics."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 from structlog.testing import capture_logs
 
 from api import metrics
@@ -93,6 +94,7 @@ def test_without_storage_the_answer_says_when_to_try_again() -> None:
         "/api/v1/indicators/AAPL",
         "/api/v1/alerts",
         "/api/v1/gaps?symbol=AAPL",
+        "/api/v1/corrections/AAPL",
         "/api/v1/candles/AAPL?provider=yahoo",
         "/api/v1/providers/yahoo/comparison?symbol=AAPL",
         "/api/v1/quotes/AAPL",
@@ -143,6 +145,8 @@ def test_streams_are_stopped_with_an_admin_key_only() -> None:
         ("/api/v1/alerts?from=2024-08-09&to=2024-08-09", 422, "invalid_parameter", "from must be before to"),
         ("/api/v1/gaps", 422, "invalid_parameter", "symbol: "),
         ("/api/v1/gaps?symbol=no%20symbol", 404, "unknown_symbol", "no symbol 'no symbol'"),
+        ("/api/v1/corrections/no%20symbol", 404, "unknown_symbol", "no symbol 'no symbol'"),
+        ("/api/v1/corrections/AAPL?cursor=WzVd", 422, "invalid_parameter", "cursor: give next_cursor"),
         ("/api/v1/gaps?symbol=AAPL&cursor=WzVd", 422, "invalid_parameter", "cursor: give next_cursor"),
         ("/api/v1/candles/AAPL?provider=YAHOO!", 422, "invalid_parameter", "provider: 'YAHOO!'"),
         ("/api/v1/indicators/AAPL?provider=yahoo&as_of=2024-08-09", 422, "invalid_parameter", "as_of: only"),
@@ -172,6 +176,55 @@ def test_a_method_that_a_path_does_not_take_is_405_with_those_it_does() -> None:
     response = with_client(lambda client: client.post("/api/v1/symbols"))
     assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
     assert response.headers["Allow"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["/health", "/", "/docs", "/metrics", "/api/v1/nope"])
+def test_head_is_answered_as_get_begins(path: str) -> None:
+    """Status, type and length, and the same line in the metrics; the server leaves the body out."""
+
+    async def use(client: Client) -> tuple[httpx.Response, httpx.Response, str]:
+        head, whole = await client.head(path), await client.get(path)
+        return head, whole, (await client.get("/metrics")).text
+
+    head, whole, counted = with_client(use)
+    assert head.status_code == whole.status_code
+    assert head.headers["Content-Type"] == whole.headers["Content-Type"]
+    if path != "/metrics":  # which grows
+        assert head.headers["Content-Length"] == whole.headers["Content-Length"]
+    route = path if head.status_code == 200 else "unmatched"
+    assert f'method="HEAD",route="{route}",status="{head.status_code}"' in counted
+
+
+def test_head_of_what_comes_in_parts_reads_no_further_than_the_first() -> None:
+    """Nobody wants the rest of a file; what made it is told that nobody does."""
+    made: list[int] = []
+    ended: list[bool] = []
+
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            for number in range(1000):
+                made.append(number)
+                yield b"x" * 1000
+        finally:
+            ended.append(True)
+
+    def prepare(app: FastAPI) -> None:
+        @app.get("/parts")
+        async def in_parts() -> StreamingResponse:
+            return StreamingResponse(parts(), headers={"X-Row-Limit": "7"})
+
+    head = with_client(lambda client: client.head("/parts"), prepare)
+    assert (head.status_code, head.headers["X-Row-Limit"], head.content) == (200, "7", b"")
+    assert len(made) == 1
+
+
+def test_a_websocket_is_no_page() -> None:
+    """426, and what it is."""
+    for path in ("/ws", "/ws/trades/AAPL"):
+        response = get(path)
+        assert (response.status_code, response.json()["error"]["code"]) == (426, "upgrade_required")
+        assert response.headers["Upgrade"] == "websocket"
+        assert response.json()["error"]["message"].startswith(f"{path} is a WebSocket")
 
 
 @pytest.mark.parametrize("given", ["", "a" * 65, "two words", 'x"y', "line\tbreak"])
@@ -264,6 +317,7 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/quotes",
         "/api/v1/quotes/{symbol}",
         "/api/v1/alerts",
+        "/api/v1/corrections/{symbol}",
         "/api/v1/gaps",
         "/api/v1/providers/{name}/comparison",
         *PRODUCER,
@@ -307,6 +361,7 @@ def test_openapi_documents_every_answer_of_every_endpoint() -> None:
         "/api/v1/indicators/{symbol}": [*history, "interval", "as_of", "provider", "names"],
         "/api/v1/trades/{symbol}": history,
         "/api/v1/alerts": [*page, "symbol", "type", "severity", "status"],
+        "/api/v1/corrections/{symbol}": ["symbol", *page],
         "/api/v1/gaps": [*page, "symbol"],
         "/api/v1/providers/{name}/comparison": ["name", "symbol", "day", "interval"],
         "/api/v1/quotes": ["symbols"],

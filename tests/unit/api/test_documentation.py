@@ -149,7 +149,7 @@ def test_every_error_has_its_own_example() -> None:
         ("403", "forbidden", "lacks scope {scope}"),
         ("413", "payload_too_large", "65536 bytes"),
         ("414", "uri_too_long", "8192 bytes"),
-        ("429", "rate_limited", "the limit of 250 is used up: try again in 1 s"),
+        ("429", "rate_limited", "this counts as 5, and 3 of 250 are left: try again in 1 s"),
     ],
 )
 def test_every_refusal_has_its_example(status: str, code: str, names: str) -> None:

@@ -12,7 +12,7 @@ from pyarrow import parquet
 from structlog.testing import capture_logs
 
 from api import downloads
-from api.downloads import Downloads, cut
+from api.downloads import Downloads, asked_format, cut
 from api.encoders import ROW_GROUP, Column, CsvEncoder, ParquetEncoder, Values
 from api.errors import StorageUnavailable
 from tests.support.api import a_trade
@@ -163,6 +163,22 @@ def test_a_file_says_what_it_is_and_may_be_asked_for_by_accept() -> None:
     assert get(market, f"/candles/{SYMBOL}?format=json", accept="text/csv").json()["symbol"] == SYMBOL
 
 
+@pytest.mark.parametrize(
+    ("accept", "found"),
+    [
+        (None, "json"), ("", "json"), ("*/*", "json"), ("text/html", "json"), ("text/csv", "csv"),
+        ("application/json;q=0.1, text/csv;q=0.9", "csv"), ("text/csv;q=0, application/json", "json"),
+        ("text/csv;q=0", "json"), ("text/csv;q=0.5, application/json;q=0.5", "csv"),
+        ("application/json, text/csv", "json"), ("text/csv; header=present; Q=0.2, */*;q=0.1", "csv"),
+        ("text/csv;q=high", "csv"), ("application/vnd.apache.parquet;q=0.3,text/csv;q=0.2", "parquet"),
+    ],
+)  # fmt: skip
+def test_accept_says_what_is_liked_best(accept: str | None, found: str) -> None:
+    """What has a q of 0 is not wanted; a q that is no number is none."""
+    assert asked_format(None, accept) == found
+    assert asked_format("csv", accept) == "csv"
+
+
 def test_a_file_ends_after_as_many_rows_as_the_settings_allow() -> None:
     """The newest; and with a limit, after that many."""
     market = Market(final_bars(*STARTS))
@@ -170,6 +186,7 @@ def test_a_file_ends_after_as_many_rows_as_the_settings_allow() -> None:
     for most, query, rows in ((700, "", 700), (700, "&limit=3", 3), (2, "&limit=3", 3)):
         response = ask(market, lambda client, q=query: client.get(path + q), Downloads(2, most))
         assert len(response.text.splitlines()) == rows + 1
+        assert response.headers["X-Row-Limit"] == str(rows)
 
 
 def test_what_fails_before_the_first_byte_is_an_ordinary_error() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvicorn
 import uvloop
+from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.server import ServerState
@@ -128,6 +129,23 @@ def test_a_refused_handshake_has_no_wire() -> None:
                 pass
 
     play(serve, scene)
+
+
+def test_a_refusal_with_an_answer_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """uvicorn would log one for every visitor who has no key."""
+
+    async def serve(socket: WebSocket) -> None:
+        await socket.send_denial_response(PlainTextResponse("no", 401))
+
+    async def scene(address: str) -> None:
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(address):
+                pass
+        assert (refused.value.response.status_code, refused.value.response.body) == (401, b"no")
+        await asyncio.sleep(0.05)
+
+    play(serve, scene)
+    assert caplog.records == []
 
 
 async def until(condition: Callable[[], bool]) -> None:

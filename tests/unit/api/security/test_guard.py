@@ -38,6 +38,7 @@ class Keys:
         self.texts: dict[str, ApiKey] = {}
         self.looked_up: list[str] = []
         self.away = False
+        self.good_before: set[str] = set()
 
     def add(self, *scopes: str) -> str:
         key_id, text = new_key()
@@ -54,6 +55,9 @@ class Keys:
         if text not in self.texts:
             raise InvalidKey("there is no such API key")
         return self.texts[text]
+
+    def was_good(self, text: str) -> bool:
+        return text in self.good_before
 
     async def is_active(self, _: str) -> bool:
         return True
@@ -196,6 +200,26 @@ def test_made_up_keys_are_looked_up_so_often_and_no_more() -> None:
     assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
     assert len(keys.looked_up) == 3
     assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert (
+        answers[-1]
+        .json()["error"]["message"]
+        .startswith("3 keys from this address were not valid, so no other is looked at: try again in ")
+    )
+
+
+def test_made_up_keys_keep_out_nobody_whose_key_was_good() -> None:
+    """Behind the same address, that is: of a proxy, or of an office."""
+    keys = Keys()
+    text = keys.add("read")
+
+    async def use(http: httpx.AsyncClient) -> list[int]:
+        for _ in range(4):
+            await http.get(PROTECTED, headers=bearer(new_key()[1]))
+        unknown = (await http.get(PROTECTED, headers=bearer(text))).status_code
+        keys.good_before.add(text)
+        return [unknown, (await http.get(PROTECTED, headers=bearer(text))).status_code]
+
+    assert run(use, keys=keys, api_rate_failures="3/hour") == [429, 404]
 
 
 def test_a_key_that_asks_too_often_is_told_when_to_come_again() -> None:
@@ -214,6 +238,7 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_again() -> None:
     refused = answers[2]
     assert outcome(refused) == (429, "rate_limited")
     assert refused.headers["Retry-After"] == refused.headers["RateLimit-Reset"]
+    assert refused.json()["error"]["message"].startswith("this counts as 5, and 4 of 10 are left: try again")
 
 
 def test_programs_of_this_machine_are_not_limited_unless_that_is_asked_for() -> None:

@@ -178,6 +178,37 @@ def test_a_storage_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
     play(scene)
 
 
+def test_a_connection_is_asked_for_before_what_is_known_of_its_key_is_too_old() -> None:
+    """So that it ends with the key, not as long again after it."""
+
+    async def scene(stage: Stage) -> None:
+        text = stage.storage.add()
+        key_id = text.split("_")[1]
+        await stage.verifier.verify(text)
+        stage.storage.keys[key_id] = replace(stage.storage.keys[key_id], revoked_at=NOON)
+        stage.seconds = 8.9
+        assert await stage.verifier.is_active(key_id, sooner=1.0)
+        stage.seconds = 9.0
+        assert await stage.verifier.is_active(key_id)
+        assert not await stage.verifier.is_active(key_id, sooner=1.0)
+
+    play(scene)
+
+
+def test_a_key_was_good_if_its_secret_is_right() -> None:
+    """Whatever has become of it since the storage was asked."""
+
+    async def scene(stage: Stage) -> None:
+        text, never_asked = stage.storage.add(), stage.storage.add()
+        await stage.verifier.verify(text)
+        stage.seconds = 60.0
+        assert stage.verifier.was_good(text)
+        wrong = text[:-1] + ("A" if text[-1] != "A" else "B")
+        assert not any(map(stage.verifier.was_good, (wrong, never_asked, "hunter2")))
+
+    play(scene)
+
+
 def test_made_up_ids_push_out_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are remembered apart, and no more than so many of them."""
     monkeypatch.setattr(module, "MOST_UNKNOWN", 3)
