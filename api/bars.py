@@ -4,12 +4,13 @@ intervals in which nobody traded.
 Every page is read from its end backwards along the tables' clustering, whatever came before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from api.as_of import AsOfStore, KnownBars
 from api.filling import fill_forward, open_slots
+from api.hot.bars import Held
 from api.models import Candle
 from api.provider_store import ProviderStore
 from api.store import Span, Store
@@ -38,6 +39,10 @@ class BarQuery:
     """Whose bars; None: ours."""
 
 
+Recent = Callable[[str, str, Span, int], Awaitable[Sequence[Held] | None]]
+"""Symbol, interval, span, limit -> the newest bars as memory has them; None where only Cassandra can tell."""
+
+
 class BarReader:
     """Raises StorageUnavailable, and AsOfTooOld for a time of which too little is kept."""
 
@@ -49,6 +54,7 @@ class BarReader:
         classes: SymbolClasses,
         settled_seconds: int,
         now: Now,
+        recent: Recent,
     ) -> None:
         self._store = store
         self._providers = providers
@@ -56,6 +62,7 @@ class BarReader:
         self._classes = classes
         self._settled = settled_seconds * 1_000_000
         self._now = now
+        self._recent = recent
 
     def latest(self) -> int:
         """An end of range that holds every bar."""
@@ -106,15 +113,23 @@ class BarReader:
                 query.provider, query.symbol, query.interval, span, limit + 1, indicators=query.indicators
             )
         else:
-            found = await self._store.candles(
-                query.symbol, query.interval, span, limit + 1, indicators=query.indicators
-            )
+            found = await self._ours(query, span, limit + 1)
         shown = found[:limit]
         return KnownBars(shown, to_micros(shown[-1].start) if len(found) > limit else None)
 
+    async def _ours(self, query: BarQuery, span: Span, limit: int) -> list[Candle]:
+        """What pages without holes are made of comes from memory where that has it, as all else there does.
+        Of other pages it did not, or they would not come here."""
+        held = await self._recent(query.symbol, query.interval, span, limit) if query.fill else None
+        if held is not None:
+            return [Candle.model_validate_json(bar.json(indicators=query.indicators)) for bar in held]
+        return await self._store.candles(
+            query.symbol, query.interval, span, limit, indicators=query.indicators
+        )
+
     async def _filled(self, query: BarQuery) -> KnownBars:
         """A page without holes up to the newest bar there is. It takes three or four reads of bars, however
-        long the hole that it lies in."""
+        long the hole that it lies in; of the newest none but memory is read."""
         top = query.end
         ahead = await self._newest(query, Span(query.end, self._store.latest()), 1)
         if not ahead.bars:

@@ -130,7 +130,9 @@ def create_app(settings: ApiSettings, now: Now = wall_clock) -> FastAPI:  # noqa
             reports = Reports(hot, store, alert_reader, offsets, live_server.continuity, metrics, lookups)
             app.state.services = Services(
                 store=store,
-                bars=BarReader(store, providers, known, classes, settings.api_settled_seconds, now),
+                bars=BarReader(
+                    store, providers, known, classes, settings.api_settled_seconds, now, hot.candles.page
+                ),
                 providers=providers,
                 downloads=Downloads(settings.api_max_downloads, settings.api_download_rows),
                 alerts=alert_reader,

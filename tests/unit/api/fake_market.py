@@ -11,7 +11,7 @@ import httpx
 from fastapi import FastAPI
 
 from api.as_of import AsOfStore
-from api.bars import BarReader
+from api.bars import BarReader, Recent
 from api.downloads import Downloads
 from api.errors import StorageUnavailable, install_error_handlers
 from api.metrics import ApiMetrics
@@ -188,14 +188,26 @@ def _row(bar: Candle, *, indicators: bool) -> tuple[Any, ...]:
 
 
 def readers(
-    market: Market, *, ttl_days: int = 7, classes: str = "", hours: str = "extended"
+    market: Market,
+    *,
+    ttl_days: int = 7,
+    classes: str = "",
+    hours: str = "extended",
+    recent: Recent | None = None,
 ) -> tuple[Store, BarReader]:
     """What reads the market, at NOW."""
     settings = SessionSettings.model_validate({"symbol_classes": classes, "us_equity_hours": hours})
     store = Store(market, [SYMBOL], lambda: NOW)  # type: ignore[arg-type]
     as_of = AsOfStore(market, store, ttl_days, SETTLED_SECONDS, lambda: NOW)  # type: ignore[arg-type]
     providers = ProviderStore(market, lambda: NOW)  # type: ignore[arg-type]
-    return store, BarReader(store, providers, as_of, SymbolClasses(settings), SETTLED_SECONDS, lambda: NOW)
+    calendars = SymbolClasses(settings)
+    return store, BarReader(
+        store, providers, as_of, calendars, SETTLED_SECONDS, lambda: NOW, recent or not_in_memory
+    )
+
+
+async def not_in_memory(*_: object) -> None:
+    """Of bars in memory: there are none, so everything comes from the tables."""
 
 
 class NoMemory:

@@ -2,17 +2,21 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fastapi import Request, Response
 
 from api.answers import SETTLED, UNSETTLED
-from api.bars import BarQuery
+from api.bars import BarQuery, BarReader
 from api.columns import indicators_of
 from api.cursors import candle_place
 from api.hot.pages import HotPages
 from api.models import Candles, Indicators
 from schemas.intervals import MINUTE_US
+from schemas.settings import SessionSettings
+from schemas.symbol_classes import SymbolClasses
 from tests.unit.api.hot.market import Market, model, run
 from tests.unit.api.live.events import NOON, candle
 
@@ -83,3 +87,20 @@ def test_a_page_that_stays_may_be_kept(pages: HotPages) -> None:
     assert candles(pages, closed, answer.headers["etag"]).status_code == 304
     for open_end in (QUERY, replace(closed, fixed=False), replace(QUERY, fixed=True)):
         assert candles(pages, open_end).headers["cache-control"] == UNSETTLED
+
+
+@pytest.mark.parametrize("indicators", [True, False])
+def test_bars_without_holes_are_made_of_those_in_memory(indicators: bool) -> None:
+    """So that a live bar is never older there than on a page with holes."""
+    market = Market()
+    market.store(*(candle(3, bar=minute, final=True) for minute in (-400, -30, -3, -2)), candle(2))
+    market.feed(candle(4))
+    store = SimpleNamespace(latest=lambda: NOON + MINUTE_US)  # it has no bars to ask for
+    calendars = SymbolClasses(SessionSettings())
+    parts: Any = (store, None, None, calendars, 0, lambda: market.micros, market.cache.page)
+    query = replace(QUERY, limit=4, fill=True, indicators=indicators)
+    page = run(BarReader(*parts).page(query))
+    assert [(bar.version, bar.filled) for bar in page.bars] == [(4, False), (0, True), (3, False), (3, False)]
+    assert [bar.model_fields_set >= {"indicators"} for bar in page.bars if not bar.filled] == [indicators] * 3
+    long_ago = replace(query, end=NOON - 390 * MINUTE_US)
+    assert [bar.version for bar in run(BarReader(*parts).page(long_ago)).bars] == [0, 0, 0, 0]
