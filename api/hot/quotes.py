@@ -18,6 +18,7 @@ from api.live.messages import Incoming, Ticks
 from api.metrics import CacheMetrics
 from api.quote_store import BARS, DAYS, RECENT_US, BidAsk, Known, LastTrade
 from api.store import Span
+from schemas.quotes import mid, spread
 from schemas.topics import MAX_CLOCK_AHEAD_MS
 
 NAME = "quotes"
@@ -129,8 +130,8 @@ class QuoteCache:
             return None
         quote = known.event
         return BidAsk(
-            quote.bid, quote.bid_size, quote.ask, quote.ask_size, (quote.bid + quote.ask) / 2,
-            quote.ask - quote.bid, quote.event_time, quote.received_at, quote.source,
+            quote.bid, quote.bid_size, quote.ask, quote.ask_size, mid(quote.bid, quote.ask),
+            spread(quote.bid, quote.ask), quote.event_time, quote.received_at, quote.source,
         )  # fmt: skip
 
     async def _look_up_once(self, symbol: str) -> None:

@@ -10,6 +10,7 @@ from api.live.wire import text_frame
 from api.times import to_datetime
 from schemas.errors import PoisonError
 from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
+from schemas.quotes import mid, spread
 
 Key = tuple[str, ...]
 """What can be subscribed to: (trades, symbol), (quotes, symbol), (candles, symbol, interval),
@@ -214,8 +215,8 @@ def _quote(quote: Quote) -> Mapping[str, Any]:
         "bid_size": quote.bid_size,
         "ask": quote.ask,
         "ask_size": quote.ask_size,
-        "mid": (quote.bid + quote.ask) / 2,
-        "spread": quote.ask - quote.bid,
+        "mid": mid(quote.bid, quote.ask),
+        "spread": spread(quote.bid, quote.ask),
         "sequence": quote.sequence,
         "source": quote.source,
         "exchange": quote.exchange,

@@ -11,6 +11,7 @@ import numpy as np
 
 from jobs.sinks import cql
 from jobs.sinks.inserts import BRONZE, CORRECTION, LATEST_QUOTE, QUOTE, SILVER, UPDATES, Insert
+from schemas.quotes import mid, spread
 from schemas.record_batch import Fields, RecordBatch
 from schemas.tables import SYMBOLS_PART, trade_minute, trade_shard
 from schemas.validation import MAX_NAME_LENGTH, MAX_WRITE_TIME
@@ -139,8 +140,10 @@ def _quote_values(batch: RecordBatch) -> tuple[Sequence[bytes], ...]:
     """The columns of a quote that are not part of its key, in pieces of rows."""
     floats = batch.floats
     bid, ask = floats["bid"], floats["ask"]
+    pairs = list(zip(bid.tolist(), ask.tolist(), strict=True))
+    mids, spreads = (np.array([of(*pair) for pair in pairs], np.float64) for of in (mid, spread))
     return (
-        _pieces(bid, floats["bid_size"], ask, floats["ask_size"], (bid + ask) / 2, ask - bid),
+        _pieces(bid, floats["bid_size"], ask, floats["ask_size"], mids, spreads),
         list(map(cql.name, batch.columns["exchange"])),
         _pieces(batch.integers["received_at"]),
     )

@@ -17,6 +17,7 @@ from jobs.sinks.tick_rows import QuoteRows, TradeRows
 from schemas.cassandra_session import connect
 from schemas.events import Alert, Candle, Correction, Gap, Quote, Trade
 from schemas.intervals import INTERVALS, MINUTE_US
+from schemas.quotes import mid, spread
 from schemas.settings import CassandraSettings
 from schemas.tables import GOLD_TABLES, alert_bucket, gold_bucket, trade_minute, trade_shard
 from schemas.validation import MAX_NAME_LENGTH
@@ -216,7 +217,7 @@ def write_quotes(writer: JavaWriter, *quotes: Quote) -> None:
 def as_quote(row: dict[str, Any]) -> Quote:
     """A row as a quote, after a look at what was computed from it."""
     quote = Quote(**{name: row[name] for name in Quote.__dataclass_fields__})
-    assert (row["mid"], row["spread"]) == ((quote.bid + quote.ask) / 2, quote.ask - quote.bid)
+    assert (row["mid"], row["spread"]) == (mid(quote.bid, quote.ask), spread(quote.bid, quote.ask))
     return quote
 
 

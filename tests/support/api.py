@@ -18,6 +18,7 @@ from cassandra.cluster import Session
 
 from schemas.events import Alert, Candle, Correction, Gap, ProviderBar, Quote, Trade
 from schemas.intervals import INTERVALS
+from schemas.quotes import mid, spread
 from schemas.settings import CassandraSettings
 from schemas.tables import (
     GOLD_TABLES,
@@ -84,8 +85,8 @@ class Tables:
         self.insert("trade_corrections", **values | {"conditions": list(correction.conditions)})
 
     def latest_quote(self, quote: Quote) -> None:
-        mid, spread = (quote.bid + quote.ask) / 2, quote.ask - quote.bid
-        self.insert("latest_quotes", **dataclasses.asdict(quote), part=SYMBOLS_PART, mid=mid, spread=spread)
+        both = {"mid": mid(quote.bid, quote.ask), "spread": spread(quote.bid, quote.ask)}
+        self.insert("latest_quotes", **dataclasses.asdict(quote), part=SYMBOLS_PART, **both)
 
     def alert(self, alert: Alert) -> None:
         values = dataclasses.asdict(alert) | {
