@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument(
         "--scopes", type=_scopes, default=frozenset({"read"}), help=f"by default read. {scopes}"
     )
-    create.add_argument("--expires", type=_duration, help="such as 90d; by default never")
+    create.add_argument("--expires", type=_lifetime, help="such as 90d; by default never")
     actions.add_parser("list", help="every key, without its secret")
     rotate = actions.add_parser("rotate", help="replace a key; the old one goes on for a while")
     rotate.add_argument("key_id", metavar="ID")
@@ -131,6 +131,14 @@ def _duration(text: str) -> int:
     if seconds > MOST_SECONDS:
         raise argparse.ArgumentTypeError("a duration such as 90d, 24h, 15m or 30s; a century at most")
     return seconds * 1_000_000
+
+
+def _lifetime(text: str) -> int:
+    """The same, but for a key that would be of no use."""
+    microseconds = _duration(text)
+    if microseconds == 0:
+        raise argparse.ArgumentTypeError("a key that nobody can use: a duration such as 90d")
+    return microseconds
 
 
 def _time(time_us: int | None) -> str:

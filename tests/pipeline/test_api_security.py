@@ -162,6 +162,7 @@ def test_a_rotated_key_goes_on_for_its_overlap(keys: Command, secured: httpx.Cli
         (("revoke", "0000000000000000"), 1, "there is no API key 0000000000000000"),
         (("create", "x", "--scopes", "write"), 2, "some of read, alerts, admin"),
         (("create", "x", "--expires", "soon"), 2, "a duration such as 90d"),
+        (("create", "x", "--expires", "0d"), 2, "a key that nobody can use"),
     ],
 )
 def test_a_wrong_command_says_what_to_write(
