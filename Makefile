@@ -112,11 +112,11 @@ test-integration: $(VENV)/dev browser ## the tests on the real servers
 test-faults: $(VENV)/dev ## kill, pause and stop every part under load, compare everything; 20 minutes
 	@FAULTS_TRADES_PER_SECOND=$(or $(RATE),1000) $(BIN)/pytest tests/faults -v
 
-bench: $(VENV)/dev ## measure the whole system at fixed rates, an hour; ONLY=part of a scene's name
+bench: $(VENV)/dev ## measure the whole system at fixed rates, 80 minutes; ONLY=part of a scene's name
 	@$(LOCAL) fetch
 	@$(BIN)/python -m tests.benchmarks.bench $(if $(ONLY),--only '$(ONLY)')
 
-bench-quick: $(VENV)/dev ## three minutes of it, and which figures are worse than the kept ones; KEEP=1 keeps these
+bench-quick: $(VENV)/dev ## some minutes of it, and which figures are worse than the kept ones; KEEP=1 keeps these
 	@$(LOCAL) fetch
 	@$(BIN)/python -m tests.benchmarks.bench --quick $(if $(KEEP),--keep)
 

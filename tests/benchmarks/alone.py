@@ -27,7 +27,6 @@ BATCH_US = 10_000
 LATE_US = 3_000_000
 """A late trade lies so far behind its place in the log: well within the horizon, behind every watermark."""
 HEARTBEAT_US = 100_000
-PARTITIONS = 4
 CATCH_UP_SECONDS = 900
 CHECKPOINT_MS = 5000
 """As a user has it; tests have them more often."""
@@ -43,17 +42,16 @@ def bars_alone(
         kafka_bootstrap_servers=live.settings.kafka_address,
         schema_registry_url=live.settings.registry_url,
         topic_prefix=name,
-        topic_partitions=PARTITIONS,
         topic_retention_hours=0,
     )
     topics = create_topics(settings, any_time=True)
     ids = register_schemas(settings.schema_registry_url, topics)
     written = _fill(settings, topics, ids[topics.trades], symbols=symbols, trades=trades, late=late)
     with consumer_of(settings, topics.job_name("bars")) as consumer:
-        before, began = usage(live, None), time.monotonic()
+        began = time.monotonic()
         changes = {"SLICE_MS": slice_ms, "CHECKPOINT_INTERVAL_MS": CHECKPOINT_MS}
         with running_jobs(live.environment, folder, name, jobs=("bars",), **changes) as run:
-            started = time.monotonic()
+            before, started = usage(live, None), time.monotonic()
             eventually(lambda: has_read_all(consumer, topics), CATCH_UP_SECONDS, "the bars job has read all")
             passed = time.monotonic() - started
             after = usage(live, None)
@@ -103,13 +101,13 @@ def _fill(
         written += len(records)
         if end_us >= next_heartbeat:
             next_heartbeat = end_us + HEARTBEAT_US
-            _beat(producer, topics, end_us - 50_000)
+            _beat(producer, topics, settings.topic_partitions, end_us - 50_000)
         producer.poll(0)
         while len(producer) > 500_000:
             producer.poll(0.1)
     for _, record in held:
         write(record)
-    _beat(producer, topics, end_us + 60_000_000)
+    _beat(producer, topics, settings.topic_partitions, end_us + 60_000_000)
     assert producer.flush(120) == 0
     return written
 
@@ -124,7 +122,7 @@ def _batches(
         yield start + BATCH_US, market.trades(times, start + BATCH_US).wire(schema_id)
 
 
-def _beat(producer: Producer, topics: Topics, time_us: int) -> None:
+def _beat(producer: Producer, topics: Topics, partitions: int, time_us: int) -> None:
     for topic in topics.inputs:
-        for partition in range(PARTITIONS):
+        for partition in range(partitions):
             producer.produce(topic, None, partition=partition, timestamp=time_us // 1000)

@@ -17,8 +17,23 @@ from tests.support.servers import LiveSystem
 
 ACKNOWLEDGED = re.compile(r'^producer_events_acknowledged_total\{kind="trade"\} (\S+)$', re.MULTILINE)
 MISSED = re.compile(r"^producer_simulator_missed_trades_total (\S+)$", re.MULTILINE)
+LOG = "bench-producer"
+"""Where each producer says at its end what Kafka has acknowledged."""
 START_SECONDS = 30
-STOP_SECONDS = 30
+STOP_SECONDS = 120
+
+
+MOST_QUOTES_PER_S = 1000
+
+
+def quotes_per_s(rate: float) -> float:
+    """Half as many as trades, as far as that goes."""
+    return min(rate / 2, MOST_QUOTES_PER_S)
+
+
+def records_per_s(rate: float) -> float:
+    """Trades and quotes together, which is what the jobs read."""
+    return rate + quotes_per_s(rate)
 
 
 def names(count: int) -> tuple[str, ...]:
@@ -53,18 +68,18 @@ class Market:
 
 @contextmanager
 def trading(live: LiveSystem, symbols: tuple[str, ...], rate: float, **changes: str) -> Iterator[Market]:
-    """So many trades a second of these symbols, half as many quotes up to 1,000, and nothing unusual unless
-    ``changes`` says so, until the block ends and Kafka has acknowledged all."""
+    """So many trades a second of these symbols, with quotes, and nothing unusual unless ``changes`` says so,
+    until the block ends and Kafka has acknowledged all."""
     environment = {
         **live.environment,
         "PRODUCER_METRICS_PORT": str(live.settings.producer_metrics_port),
         "SYMBOLS": ",".join(symbols),
         "TRADES_PER_SECOND": f"{rate:g}",
-        "QUOTES_PER_SECOND": f"{min(rate / 2, 1000):g}",
+        "QUOTES_PER_SECOND": f"{quotes_per_s(rate):g}",
         "SIMULATOR_SCENARIOS": "none",
         **changes,
     }
-    with live.settings.folders.log("bench-producer").open("ab") as log:
+    with live.settings.folders.log(LOG).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "producer"], cwd=PROJECT, env=environment, stderr=log
         )

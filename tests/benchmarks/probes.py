@@ -3,24 +3,30 @@
 Each is an ordinary client: it consumes the topics, reads Cassandra by primary key, asks the REST API. What is
 measured is the time from the event time of a trade, or the end of a bar, to when the client has it, on the
 one clock of this machine. The market does not wait for anybody, and a probe that is late with one look counts
-the whole time: nothing is left out (no coordinated omission)."""
+the whole time: nothing is left out (no coordinated omission). What happened between ``begin`` and ``finish``
+is waited for, a minute at most, and what has not come by then counts with that."""
 
-import asyncio
+import http.client
 import json
 import threading
 import time
+import zlib
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from queue import Empty, Full, Queue
+from itertools import count
+from queue import Empty, PriorityQueue
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from cassandra.cluster import Session
 from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
 from hdrh.histogram import HdrHistogram
 from kafka.partitioner.default import murmur2
 
+from jobs.settings import JobSettings
 from producer.settings import SCENARIOS
 from schemas.avro_codec import Decoder
 from schemas.events import Alert, Candle, Trade
@@ -30,7 +36,7 @@ from schemas.tables import gold_bucket, trade_minute, trade_shard
 from schemas.topics import Topics
 from tests.benchmarks.market import names
 from tests.benchmarks.report import histogram, record
-from tests.benchmarks.wire import HttpConnection
+from tests.benchmarks.slices import MINUTE_S, Slices
 from tests.support.faults_finish import topic_settings
 from tests.support.reading import consumer_of, session_of
 from tests.support.servers import LiveSystem
@@ -43,8 +49,10 @@ STORED_BAR = "end of bar -> final candle in Cassandra"
 ALERT = "spike -> alert on the topic"
 REST = "trade -> REST"
 
-SAMPLE_EVERY_S = 0.5
-"""One trade in so much time is followed to Cassandra and to REST."""
+SAMPLE_EVERY_S = 0.25
+"""Of the market's time: one trade in so much is followed to Cassandra and to REST."""
+PAUSE_S = 1.0
+"""Where nothing was traded for so long, none is sampled for it."""
 POLL_S = 0.003
 POLL_SHARE = 0.05
 """Of how long a probe has waited already: a system that is behind is not asked three hundred times a second
@@ -55,15 +63,17 @@ there sooner is found to take so long: more than it does, never less."""
 LATELY = 8
 LATEST_FIRST_S = 2.0
 GIVE_UP_S = 60.0
+LOOK_S = 0.25
+"""How often it is looked at how far the bars are behind."""
 WATCHED = names(1 + SCENARIOS.index("price_spike"))[-1].encode()
 """A symbol of every market, the one whose price spikes first: its partition is the one whose trades are
 consumed. A share of all is enough, and costs a share."""
-STORE_PROBES = 4
+PLACES = 2
+"""Connections that look for trades, to Cassandra and to REST each."""
+BARS_FOLLOWED = 25
+"""Of the symbols of the partition, about: their final bars are looked for in Cassandra."""
 MINUTE = b"\x041m"
 """What every record of a bar of a minute has among its bytes: most others need not be decoded."""
-QUEUE = 64
-"""Trades that wait for a probe; while it is full no further one is sampled, and that is counted."""
-
 SILVER = (
     "SELECT price FROM trades_silver WHERE minute = ? AND shard = ? AND symbol = ? AND event_time = ?"
     " AND sequence = ? AND source = ? AND trade_id = ?"
@@ -73,95 +83,182 @@ GOLD = "SELECT final FROM trades_gold_1m WHERE symbol = ? AND bucket = ? AND sta
 
 
 class Probes:
-    """What was measured, by name, since the last ``begin``."""
+    """What was measured, by name, of what happened between ``begin`` and ``finish``."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._times: dict[str, HdrHistogram] = {}
-        self._covered: dict[bytes, float] = {}
-        self.not_sampled = 0
-        self.given_up = 0
+        self._begin = self._end = 0.0
+        self._following = 0
+        self._since: float | None = None
+        self.oldest: float | None = None
+        """The trade that has waited longest for a bar (s since 1970)."""
+        self.cut_off = threading.Event()
+        """Set while what is still waited for is to be counted."""
+        self.counted: Counter[str] = Counter()
+        """Slices, and those that had a live candle of their own; what was given up."""
 
     def begin(self) -> None:
         """Forgets what was before."""
         with self._lock:
             self._times = defaultdict(histogram)
-            self._covered = {}
-            self.not_sampled = self.given_up = 0
+            self.counted.clear()
+            self._begin, self._end = time.time(), float("inf")
 
-    def saw(self, what: str, seconds: float, times: int = 1) -> None:
+    def finish(self) -> None:
+        """Returns when what has happened since ``begin`` is measured."""
         with self._lock:
-            record(self._times[what], seconds * 1e6, times)
+            self._end = time.time()
+        deadline = time.monotonic() + GIVE_UP_S + LOOK_S
+        while self._is_waiting() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if self._is_waiting():
+            self.cut_off.set()
+            while self.cut_off.is_set():
+                time.sleep(0.1)
 
-    def covered(self, symbol: bytes, at: float) -> None:
-        """The bars of a symbol hold its trades up to ``at`` (s since 1970)."""
+    def _is_waiting(self) -> bool:
         with self._lock:
-            self._covered[symbol] = max(at, self._covered.get(symbol, 0.0))
+            return self._following > 0 or (self.oldest is not None and self.oldest < self._end)
+
+    @property
+    def end(self) -> float:
+        """Until then (s since 1970) what happens is measured."""
+        return self._end
+
+    def saw(self, what: str, at: float, now: float, times: int = 1) -> bool:
+        """Something of ``at`` was there ``now``, both in s since 1970; whether that counts."""
+        with self._lock:
+            counts = self._begin <= at < self._end
+            if counts:
+                record(self._times[what], (now - at) * 1e6, times)
+            return counts
+
+    def count(self, what: str, times: int = 1) -> None:
+        with self._lock:
+            self.counted[what] += times
+
+    def follow(self, more: int) -> None:
+        """So many things more, or less, are waited for."""
+        with self._lock:
+            self._following += more
+
+    def reads_from(self, since: float) -> None:
+        """Trades are read from then on (s since 1970)."""
+        self._since = since
+
+    def until_whole_minute(self) -> float:
+        """Seconds until a minute begins of which every trade is seen: before it no slice is measured."""
+        while self._since is None:
+            time.sleep(0.05)
+        first = -(-self._since // MINUTE_S) * MINUTE_S
+        return max(0.0, first - time.time())
 
     def behind_s(self) -> float:
-        """How far the bars are behind, of the symbol of which they are furthest behind."""
-        with self._lock:
-            return time.time() - min(self._covered.values(), default=0.0)
+        """How long the trade has waited for a bar that has waited longest; of the symbols of a partition."""
+        oldest = self.oldest
+        return 0.0 if oldest is None else time.time() - oldest
 
     def times(self) -> dict[str, HdrHistogram]:
         with self._lock:
             return dict(self._times)
 
 
+class Place(Protocol):
+    """Where things come to, as a client sees it. For one thread."""
+
+    def has(self, thing: Any) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class _Awaited(NamedTuple):
+    """Something to look for: when next, and since when it is looked for; s of the monotonic clock."""
+
+    due: float
+    number: int
+    """Of two that are due at once the older one goes first."""
+    since: float
+    thing: Trade | Candle
+
+
+class _Watch:
+    """Looks for any number of things until each is there, at any of some places that are all the same.
+    However late they are, none keeps another one waiting for longer than a look takes."""
+
+    def __init__(self, what: str, probes: Probes) -> None:
+        self._what = what
+        self._probes = probes
+        self._awaited: PriorityQueue[_Awaited] = PriorityQueue()
+        self._numbers = count()
+        self._lately: deque[float] = deque(maxlen=LATELY)
+
+    def add(self, thing: Trade | Candle) -> None:
+        """Looks for it from now on."""
+        self._probes.follow(1)
+        now = time.monotonic()
+        first = min(FIRST_LOOK * min(self._lately, default=0.0), LATEST_FIRST_S)
+        self._awaited.put(_Awaited(now + first, next(self._numbers), now, thing))
+
+    def run(self, place: Place, stopping: threading.Event) -> None:
+        """Looks at one of the places, until the end."""
+        try:
+            while not stopping.is_set():
+                try:
+                    awaited = self._awaited.get(timeout=0.2)
+                except Empty:
+                    continue
+                early = awaited.due - time.monotonic()
+                if early > 0:
+                    time.sleep(min(early, POLL_S))
+                if early > POLL_S:
+                    self._awaited.put(awaited)  # meanwhile another one may be due sooner
+                else:
+                    self._look(place, awaited)
+        finally:
+            place.close()
+
+    def _look(self, place: Place, awaited: _Awaited) -> None:
+        there = place.has(awaited.thing)
+        now = time.monotonic()
+        waited = now - awaited.since
+        if not there and waited < GIVE_UP_S:
+            self._awaited.put(awaited._replace(due=now + max(POLL_S, waited * POLL_SHARE)))
+            return
+        if there:
+            self._lately.append(waited)
+        else:
+            self._probes.count("given_up")
+        self._probes.saw(self._what, _happened(awaited.thing), time.time())
+        self._probes.follow(-1)
+
+
 @contextmanager
 def probing(live: LiveSystem) -> Iterator[Probes]:
     """All probes, until the block ends."""
     probes = Probes()
-    probes.begin()
     stopping = threading.Event()
-    trades: Queue[Trade] = Queue(QUEUE)
-    asked: Queue[Trade] = Queue(QUEUE)
-    bars: Queue[Candle] = Queue(QUEUE)
+    stored, asked, bars = (_Watch(what, probes) for what in (STORED, REST, STORED_BAR))
     with ExitStack() as stack:
         session = stack.enter_context(session_of(live.cassandra))
-        store = _StoreProbe(session, probes, stopping)
         consumer = stack.enter_context(consumer_of(topic_settings(live), f"bench-{time.monotonic_ns()}"))
-        topics = _TopicProbe(live, consumer, probes, (trades, asked), bars)
-        rest = _RestProbe(live.settings.api_url, probes, asked, stopping)
-        pool = stack.enter_context(ThreadPoolExecutor(STORE_PROBES + 3, "probe"))
+        topics = _TopicProbe(live, consumer, probes, (stored, asked), bars)
+        pool = stack.enter_context(ThreadPoolExecutor(2 * PLACES + 2, "probe"))
         stack.callback(stopping.set)
-        futures = [pool.submit(topics.run, stopping), pool.submit(rest.run)]
-        futures += [pool.submit(_each, trades, store.follow, stopping) for _ in range(STORE_PROBES)]
-        futures += [pool.submit(_each, bars, store.follow_bar, stopping)]
+        futures = [pool.submit(topics.run, stopping)]
+        futures.append(pool.submit(bars.run, _StoredBars(session), stopping))
+        for _ in range(PLACES):
+            futures.append(pool.submit(stored.run, _StoredTrades(session), stopping))
+            futures.append(pool.submit(asked.run, _Quotes(live.settings.api_url), stopping))
         yield probes
         stopping.set()
         for future in futures:
             future.result()
 
 
-def _each(queue: Queue, follow: Callable[..., None], stopping: threading.Event) -> None:  # type: ignore[type-arg]
-    while not stopping.is_set():
-        try:
-            follow(queue.get(timeout=0.2))
-        except Empty:
-            continue
-
-
-class _Wait:
-    """For one thing. ``first``: seconds until the first look; ``pause``: until the next one, None once it is
-    in vain. ``lately``: how long the last LATELY things were waited for."""
-
-    def __init__(self, lately: deque[float]) -> None:
-        self._lately = lately
-        self._began = time.monotonic()
-        self.first = min(FIRST_LOOK * min(lately, default=0.0), LATEST_FIRST_S)
-
-    @property
-    def waited(self) -> float:
-        return time.monotonic() - self._began
-
-    @property
-    def pause(self) -> float | None:
-        waited = self.waited
-        return None if waited > GIVE_UP_S else max(POLL_S, waited * POLL_SHARE)
-
-    def found(self) -> None:
-        self._lately.append(self.waited)
+def _happened(thing: Trade | Candle) -> float:
+    """When a trade was made, or a bar ended; s since 1970."""
+    return (thing.event_time if isinstance(thing, Trade) else thing.end) / 1e6
 
 
 class _TopicProbe:
@@ -172,8 +269,8 @@ class _TopicProbe:
         live: LiveSystem,
         consumer: Consumer,
         probes: Probes,
-        samples: tuple["Queue[Trade]", "Queue[Trade]"],
-        bars: "Queue[Candle]",
+        samples: Sequence[_Watch],
+        bars: _Watch,
     ) -> None:
         self._topics = Topics("market")
         lookup = RegistryLookup(live.settings.registry_url)
@@ -183,11 +280,9 @@ class _TopicProbe:
         self._samples = samples
         self._bars = bars
         self._sample_at = 0.0
-        # (symbol, minute) -> event times (s) of its trades so far, in the order of the market
-        self._minutes: dict[tuple[bytes, int], list[float]] = defaultdict(list)
-        # (symbol, minute) -> trades of all minutes before it, which versions count, too
-        self._before: dict[tuple[bytes, int], int] = {}
-        self._newest_minute = 0
+        self._traded_at = 0.0
+        self._look_at = 0.0
+        self._slices: Slices
         self._trade_times: Counter[float] = Counter()  # of what came together
 
     def run(self, stopping: threading.Event) -> None:
@@ -197,6 +292,10 @@ class _TopicProbe:
         for topic in (self._topics.candles, self._topics.alerts):
             places += [TopicPartition(topic, number, OFFSET_END) for number in known[topic].partitions]
         self._consumer.assign(places)
+        self._consumer.consume(500, 1.0)  # the ends are looked up meanwhile
+        since = time.time()
+        self._slices = Slices(JobSettings().slice_ms, since)
+        self._probes.reads_from(since)
         take = {
             self._topics.trades: self._take_trade,
             self._topics.candles: self._take_candle,
@@ -210,26 +309,32 @@ class _TopicProbe:
                 if message.error() is None and message.value() is not None:
                     take[message.topic()](message, now)
             for at, trades in self._trade_times.items():
-                self._probes.saw(KAFKA, now - at, trades)
+                self._probes.saw(KAFKA, at, now, trades)
+            if now >= self._look_at:
+                self._look_at = now + LOOK_S
+                self._look(now)
 
-    def _take_trade(self, message: Message, now: float) -> None:
+    def _look(self, now: float) -> None:
+        self._probes.oldest = min(self._slices.waiting(), default=None)
+        if self._probes.cut_off.is_set():
+            for at in self._slices.give_up(self._probes.end):
+                if self._probes.saw(LIVE_BAR, at, now):
+                    self._probes.count("slices")
+                    self._probes.count("slices_given_up")
+            self._probes.cut_off.clear()
+
+    def _take_trade(self, message: Message, _: float) -> None:
         at = message.timestamp()[1] / 1e3
         self._trade_times[at] += 1
-        minute = int(at) // 60
-        if minute > self._newest_minute:
-            self._newest_minute = minute
-            for key in [key for key in self._minutes if key[1] < minute - 1]:
-                del self._minutes[key]
-                self._before.pop(key, None)
-        self._minutes[message.key(), minute].append(at)
-        if now >= self._sample_at:
-            self._sample_at = now + SAMPLE_EVERY_S
+        self._slices.traded(message.key(), at)
+        if at - self._traded_at > PAUSE_S:
+            self._sample_at = at
+        self._traded_at = at
+        if at >= self._sample_at and at < self._probes.end:
+            self._sample_at += SAMPLE_EVERY_S
             trade = self._trade.decode(message.value())
-            for queue in self._samples:
-                try:
-                    queue.put_nowait(trade)
-                except Full:
-                    self._probes.not_sampled += 1
+            for watch in self._samples:
+                watch.add(trade)
 
     def _take_candle(self, message: Message, now: float) -> None:
         if MINUTE not in message.value():
@@ -237,42 +342,40 @@ class _TopicProbe:
         candle: Candle = self._candle.decode(message.value())
         if candle.interval != "1m":
             return
-        if candle.final:
-            self._probes.saw(FINAL_BAR, now - candle.end / 1e6)
-            if not self._bars.full():
-                self._bars.put_nowait(candle)
-            return
-        minute = (message.key(), candle.start // MINUTE_US)
-        seen = self._minutes.get(minute, ())
-        if 0 < candle.trades <= len(seen):
-            self._before[minute] = candle.version // 2 - candle.trades
-            self._probes.saw(LIVE_BAR, now - seen[candle.trades - 1])
-            self._probes.covered(message.key(), seen[candle.trades - 1])
+        key = message.key()
+        minute, unmatched = candle.start // MINUTE_US, self._slices.unmatched
+        for slice_ in self._slices.shown(key, minute, candle.trades, candle.version, final=candle.final):
+            if self._probes.saw(LIVE_BAR, slice_.at, now):
+                self._probes.count("slices")
+                self._probes.count("slices_shown_alone", slice_.alone)
+        if self._slices.unmatched > unmatched:
+            self._probes.count("trades_not_in_final_bar", self._slices.unmatched - unmatched)
+        if candle.final and self._probes.saw(FINAL_BAR, candle.end / 1e6, now):
+            every = max(1, self._slices.symbols // BARS_FOLLOWED)
+            if zlib.crc32(key) % every == 0:
+                self._bars.add(candle)
 
     def _take_alert(self, message: Message, now: float) -> None:
-        """An alert is as old as the last trade that the version of its bar has."""
+        """An alert is as old as the first trade of the slice that its version of the bar ends with: the one
+        that went too far is one of that slice."""
         alert: Alert = self._alert.decode(message.value())
         if alert.type != "price_spike" or alert.revision != 1 or not (alert.bar_start and alert.bar_version):
             return
-        minute = (message.key(), alert.bar_start // MINUTE_US)
-        seen, before = self._minutes.get(minute, ()), self._before.get(minute)
-        if before is not None and 0 < (trades := alert.bar_version // 2 - before) <= len(seen):
-            self._probes.saw(ALERT, now - seen[trades - 1])
+        at = self._slices.began(message.key(), alert.bar_start // MINUTE_US, alert.bar_version)
+        if at is None:
+            self._probes.count("alerts_not_placed")
+        else:
+            self._probes.saw(ALERT, at, now)
 
 
-class _StoreProbe:
-    """Looks for single rows until they are there."""
+class _StoredTrades:
+    """Rows of trades, in both tables."""
 
-    def __init__(self, session: Session, probes: Probes, stopping: threading.Event) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._probes = probes
-        self._stopping = stopping
         self._reads = [session.prepare(query) for query in (SILVER, BRONZE)]
-        self._gold = session.prepare(GOLD)
-        self._trade_waits: deque[float] = deque(maxlen=LATELY)
-        self._bar_waits: deque[float] = deque(maxlen=LATELY)
 
-    def follow(self, trade: Trade) -> None:
+    def has(self, trade: Trade) -> bool:
         key = (
             trade_minute(trade.event_time),
             trade_shard(trade.symbol),
@@ -282,72 +385,46 @@ class _StoreProbe:
             trade.source,
             trade.trade_id,
         )
-        left = list(self._reads)
+        return all(self._session.execute(read, key).one() is not None for read in self._reads)
 
-        def stored() -> bool:
-            while left and self._session.execute(left[-1], key).one() is not None:
-                left.pop()
-            return not left
+    def close(self) -> None:
+        """The session is the probes'."""
 
-        self._until(stored, self._trade_waits)
-        self._probes.saw(STORED, time.time() - trade.event_time / 1e6)
 
-    def follow_bar(self, bar: Candle) -> None:
+class _StoredBars:
+    """Rows of final bars."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._read = session.prepare(GOLD)
+
+    def has(self, bar: Candle) -> bool:
         key = (bar.symbol, gold_bucket(bar.interval, bar.start), bar.start // 1000)
+        row = self._session.execute(self._read, key).one()
+        return row is not None and bool(row[0])
 
-        def final() -> bool:
-            row = self._session.execute(self._gold, key).one()
-            return row is not None and bool(row[0])
-
-        self._until(final, self._bar_waits)
-        self._probes.saw(STORED_BAR, time.time() - bar.end / 1e6)
-
-    def _until(self, there: Callable[[], bool], lately: deque[float]) -> None:
-        wait = _Wait(lately)
-        time.sleep(wait.first)
-        while not there() and not self._stopping.is_set():
-            if (pause := wait.pause) is None:
-                self._probes.given_up += 1
-                return
-            time.sleep(pause)
-        wait.found()
+    def close(self) -> None:
+        """The session is the probes'."""
 
 
-class _RestProbe:
-    """Asks for a symbol's quote until it is as new as a trade."""
+class _Quotes:
+    """Quotes of REST that are as new as a trade."""
 
-    def __init__(self, url: str, probes: Probes, trades: "Queue[Trade]", stopping: threading.Event) -> None:
-        self._url = url
-        self._probes = probes
-        self._trades = trades
-        self._stopping = stopping
-        self._waits: deque[float] = deque(maxlen=LATELY)
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        assert address.hostname is not None
+        self._connection = http.client.HTTPConnection(address.hostname, address.port, timeout=GIVE_UP_S)
 
-    def run(self) -> None:
-        asyncio.run(self._run())
+    def has(self, trade: Trade) -> bool:
+        try:
+            self._connection.request("GET", f"/api/v1/quotes/{trade.symbol}")
+            answer = self._connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()  # the next one opens it again
+            return False
+        last = json.loads(body).get("last_time") if answer.status == 200 else None
+        return bool(last) and datetime.fromisoformat(last).timestamp() * 1e6 >= trade.event_time - 1
 
-    async def _run(self) -> None:
-        connection = HttpConnection(self._url)
-        while not self._stopping.is_set():
-            try:
-                trade = self._trades.get_nowait()
-            except Empty:
-                await asyncio.sleep(0.01)
-                continue
-            await self._follow(connection, trade)
-        connection.close()
-
-    async def _follow(self, connection: HttpConnection, trade: Trade) -> None:
-        wait = _Wait(self._waits)
-        await asyncio.sleep(wait.first)
-        while not self._stopping.is_set():
-            status, body = await connection.get(f"/api/v1/quotes/{trade.symbol}")
-            last = json.loads(body).get("last_time") if status == 200 else None
-            if last and datetime.fromisoformat(last).timestamp() * 1e6 >= trade.event_time - 1:
-                self._probes.saw(REST, time.time() - trade.event_time / 1e6)
-                wait.found()
-                return
-            if (pause := wait.pause) is None:
-                self._probes.given_up += 1
-                return
-            await asyncio.sleep(pause)
+    def close(self) -> None:
+        self._connection.close()

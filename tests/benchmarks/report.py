@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,29 @@ def table(rows: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
+def flat(scenes: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything that has latencies, by name: a scene, or what one has tried."""
+    for name, found in scenes.items():
+        if not isinstance(found, dict):
+            continue
+        if "latency" in found:
+            yield ": ".join((*path, name)), found
+        yield from flat(found.get("tried", {}), (*path, name))
+
+
+def write_json(found: dict[str, Any], name: str) -> Path:
+    """As ``.tickstream/bench/<name>.json``."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{name}.json"
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
 def say(text: str) -> None:
     """A line for people."""
     sys.stdout.write(f"{text}\n")
 
 
 def write(name: str, found: dict[str, Any]) -> None:
-    """The result as ``.tickstream/bench/<name>.json``."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    path = FOLDER / f"{name}.json"
-    path.write_text(json.dumps({"at": datetime.now(UTC).isoformat()} | found, indent=2) + "\n")
-    say(f"written to {path}")
+    """The result of a bench by itself."""
+    say(f"written to {write_json({'at': datetime.now(UTC).isoformat()} | found, name)}")

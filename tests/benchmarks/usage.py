@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ def usage(live: LiveSystem, market: Market | None) -> Usage:
         except psutil.NoSuchProcess:
             continue
         used[part] += times.user + times.system
-    return Usage(time.time(), dict(used))
+    return Usage(time.monotonic(), dict(used))
 
 
 def memory_mb(live: LiveSystem, market: Market | None) -> dict[str, float]:
@@ -58,10 +59,11 @@ def _processes(live: LiveSystem, market: Market | None) -> list[tuple[str, psuti
     for part, state in Supervisor(live.settings.folders).processes().items():
         if not state.pid:
             continue
-        process = psutil.Process(state.pid)
-        found.append((part, process))
         below = WORKERS if part == "taskmanager" else part
-        found += [(below, child) for child in process.children(recursive=True)]
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(state.pid)
+            found.append((part, process))
+            found += [(below, child) for child in process.children(recursive=True)]
     if market is not None:
         found.append((GENERATOR, market.process))
     return found
