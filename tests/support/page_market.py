@@ -57,7 +57,7 @@ class Market:
         self._random = random.Random(seed)
         self._bars = bars
         self._candles: dict[tuple[str, str], dict[int, Candle]] = {}
-        self._prices = {symbol: 40 + 400 * self._random.random() for symbol in self.symbols}
+        self._prices = {symbol: round(40 + 400 * self._random.random(), 2) for symbol in self.symbols}
         self._settings = ApiSettings(ws_heartbeat_seconds=1.0, ws_max_symbols=2_000)
         self._metrics = ApiMetrics()
         self.hub = Hub(2_000)
@@ -193,9 +193,9 @@ class Market:
         for number in range(count):
             start = last - (count - 1 - number) * step
             opening = price
-            price *= 1 + self._random.gauss(0, 0.0012)
-            high = max(opening, price) * (1 + abs(self._random.gauss(0, 0.0005)))
-            low = min(opening, price) * (1 - abs(self._random.gauss(0, 0.0005)))
+            price = round(price * (1 + self._random.gauss(0, 0.0012)), 2)
+            high = round(max(opening, price) * (1 + abs(self._random.gauss(0, 0.0005))), 2)
+            low = round(min(opening, price) * (1 - abs(self._random.gauss(0, 0.0005))), 2)
             closes.append(price)
             window = closes[-20:]
             mean = sum(window) / len(window)

@@ -1,13 +1,18 @@
 // Numbers and times as they are shown. Unknown is a dash, never 0. Times are UTC.
 
 const DASH = "–";
+const LEAST_DECIMALS = 2;
+const MOST_DECIMALS = 8;
 const groups = new Map();
+const small = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 4 });
 
 function grouped(decimals) {
   if (!groups.has(decimals)) {
     groups.set(
       decimals,
-      new Intl.NumberFormat("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals }),
+      new Intl.NumberFormat("en-US", {
+        minimumFractionDigits: decimals, maximumFractionDigits: decimals, signDisplay: "negative", // no "-0.00"
+      }),
     );
   }
   return groups.get(decimals);
@@ -15,33 +20,46 @@ function grouped(decimals) {
 
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
-/** Decimals that a price of this size is shown with. */
-export function priceDecimals(price) {
-  const size = Math.abs(price ?? 1);
-  if (size >= 1) return 2;
-  if (size >= 0.01) return 4;
-  return size > 0 ? 8 : 2;
+/** How many decimals the prices of one symbol are shown with, all of them alike: as many as any of them has. */
+export class Precision {
+  decimals = LEAST_DECIMALS;
+
+  /** Whether these prices need more decimals than those before. */
+  see(...prices) {
+    const before = this.decimals;
+    for (const each of prices.filter(known)) {
+      while (this.decimals < MOST_DECIMALS && !fits(each, this.decimals)) this.decimals += 1;
+    }
+    return this.decimals > before;
+  }
 }
 
-export function price(value, decimals = priceDecimals(value)) {
-  return known(value) ? grouped(decimals).format(value) : DASH;
+/** Whether so many decimals say all of it, but for what binary fractions add, of 64 bits or, as Yahoo's, of 32. */
+function fits(value, decimals) {
+  const rounded = Number(value.toFixed(decimals));
+  return Math.fround(rounded) === value || Math.abs(rounded - value) <= 1e-12 * Math.abs(value);
+}
+
+export function price(value, decimals = LEAST_DECIMALS) {
+  return known(value) ? grouped(decimals).format(value).replace("-", "−") : DASH;
 }
 
 export function signed(value, decimals = 2) {
-  if (!known(value)) return DASH;
-  const text = grouped(decimals).format(Math.abs(value));
-  return value < 0 ? `−${text}` : `+${text}`;
+  const text = price(value, decimals);
+  return known(value) && !text.startsWith("−") ? `+${text}` : text;
 }
 
 export const percent = (value, decimals = 2) => (known(value) ? `${signed(value, decimals)}%` : DASH);
 
-/** 1234567 as 1.23M; amounts below 10,000 in full. */
+/** 1234567 as 1.23M; amounts below 10,000 in full, and below 1 whatever their first digit is: 0.00001. */
 export function amount(value) {
   if (!known(value)) return DASH;
   const size = Math.abs(value);
-  if (size >= 1e9) return `${grouped(2).format(value / 1e9)}B`;
-  if (size >= 1e6) return `${grouped(2).format(value / 1e6)}M`;
+  // A unit begins where the one before it would be rounded to 1,000.
+  if (size >= 999.995e6) return `${grouped(2).format(value / 1e9)}B`;
+  if (size >= 999.95e3) return `${grouped(2).format(value / 1e6)}M`;
   if (size >= 1e4) return `${grouped(1).format(value / 1e3)}K`;
+  if (size < 1) return small.format(value);
   return grouped(Number.isInteger(value) ? 0 : size >= 100 ? 1 : 4).format(value);
 }
 

@@ -66,7 +66,7 @@ def test_the_market_shows_what_rest_says_and_then_every_live_bar(market: Market,
         f"{sign}{abs(before['change_percent']):,.2f}%",
     ]
     assert cells[5:7] == [price(before["low"]), price(before["high"])]
-    top = before["high"] * 1.05
+    top = round(before["high"] * 1.05, 2)
     market.publish(next_version(market.last("AAPL"), top))
     expect(page.locator("#market tr[data-symbol=AAPL] td").first).to_have_text(price(top))
     assert row(page, "AAPL")[6] == price(top)
@@ -191,7 +191,7 @@ def test_a_new_version_of_an_old_bar_is_drawn(market: Market, open_page: OpenPag
     chart = page.locator("#chart")
     page.wait_for_timeout(500)
     before = chart.screenshot()
-    revised = next_version(old, (old.high or 0) * 1.2, final=True, late=1)
+    revised = next_version(old, round((old.high or 0) * 1.2, 2), final=True, late=1)
     market.publish(revised, old)
     line = page.locator("#bars tbody tr").nth(3)
     expect(line).to_have_attribute("data-state", "revised")
@@ -387,6 +387,62 @@ def test_everything_can_be_done_by_keyboard(market: Market, open_page: OpenPage)
     expect(page.locator("#help-dialog")).to_be_hidden()
 
 
+def test_every_price_of_a_symbol_has_the_decimals_that_its_prices_need(
+    market: Market, open_page: OpenPage
+) -> None:
+    """In the title, the book, the trades, the legend, table and grid; one finer price refines all."""
+    held = market.candles("V", "1m")
+    for number, (start, bar) in enumerate(held.items()):
+        rate = round(1.08 + number / 10_000, 4)
+        held[start] = replace(bar, open=rate, high=rate + 0.0002, low=rate - 0.0002, close=rate)
+    for start, bar in market.candles("V", "1d").items():
+        market.candles("V", "1d")[start] = replace(bar, open=1.1, high=1.2, low=1.0, close=1.1)
+    market.trades["V"] = [a_trade("V", 1.1, 1, age_us=2_000_000)]
+    close, other = market.last("V").close, price(market.last("AAPL").close)
+    page = open_page("#/symbol/V?interval=1m")
+    expect(page.locator("#legend")).to_contain_text(f"C{close:.4f}")
+    expect(page.locator("#tape tbody tr").first.locator("td").nth(1)).to_have_text("1.1000")
+    market.publish(a_quote("V", 1.08455, 1.08457, 1), a_trade("V", 1.08, 2, age_us=0))
+    expect(page.locator("#bid")).to_have_text("1.08455")
+    expect(page.locator("#spread")).to_have_text("0.00002")
+    expect(page.locator("#symbol-price")).to_have_text("1.08000")
+    expect(page.locator("#tape tbody tr").first.locator("td").nth(1)).to_have_text("1.08000")
+    expect(page.locator("#day")).to_contain_text("High1.20000")
+    assert newest_bar(page)[5] == f"{close:.5f}"
+    page.evaluate("location.hash = '#/symbol/AAPL'")
+    expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text(other)
+    page.evaluate("location.hash = '#/'")
+    expect(page.locator("#market tr[data-symbol=V] td").first).to_have_text(f"{close:.4f}")
+
+
+def test_numbers_are_never_rounded_to_nothing(open_page: OpenPage) -> None:
+    """Nor to a thousand of a unit; and binary fractions are no decimals."""
+    page = open_page()
+    amounts, prices, decimals = page.evaluate(
+        """async () => {
+          const { Precision, amount, price, signed } = await import("/assets/js/format.js");
+          const decimals = (...prices) => {
+            const precision = new Precision();
+            precision.see(...prices);
+            return precision.decimals;
+          };
+          return [
+            [0.00001, 0.5, 0.012345, 1.5, 150.25, 9_000, 999_949, 999_999, 999_999_999, 2e9].map(amount),
+            [price(-0.001), price(-0.136, 3), signed(-0.001), signed(2), signed(null)],
+            [
+              decimals(), decimals(5), decimals(0.1 + 0.2), decimals(1.08455, 1.1), decimals(2.3451),
+              decimals(171.2100067138672), decimals(65_000.1234), decimals(1e-10), decimals(null, undefined),
+            ],
+          ];
+        }"""
+    )
+    assert amounts == [
+        "0.00001", "0.5", "0.01235", "1.5000", "150.3", "9,000", "999.9K", "1.00M", "1.00B", "2.00B",
+    ]  # fmt: skip
+    assert prices == ["0.00", "−0.136", "+0.00", "+2.00", "–"]
+    assert decimals == [2, 2, 2, 5, 4, 2, 4, 8, 2]
+
+
 def test_indicators_are_chosen_and_remembered(open_page: OpenPage) -> None:
     """What bars carry is offered; what is chosen is in the legend, also after a reload."""
     page = open_page("#/symbol/AAPL?interval=1m")
@@ -408,14 +464,15 @@ def test_the_values_of_every_pane_are_in_words(market: Market, open_page: OpenPa
     """Also of those below the candles, with decimals that show something where prices are small."""
     held = market.candles("V", "1m")
     for start, bar in held.items():
-        prices = {name: getattr(bar, name) / 1000 for name in ("open", "high", "low", "close")}
+        prices = {name: round(getattr(bar, name) / 1000, 4) for name in ("open", "high", "low", "close")}
         small = {name: value if name == "rsi_14" else value / 1000 for name, value in bar.indicators.items()}
         held[start] = replace(bar, **prices, indicators=small)
     page = open_page("#/symbol/V?interval=1m")
     values = market.last("V").indicators
     macd, signal = values["macd_12_26_9"], values["macd_signal_12_26_9"]
     expect(page.locator("#legend")).to_contain_text(f"RSI 14{values['rsi_14']:.1f}")
-    expect(page.locator("#legend")).to_contain_text(f"MACD 12, 26, 9{macd:.5f} / {signal:.5f}")
+    shown = f"MACD 12, 26, 9{macd:.5f} / {signal:.5f}".replace("-", "−")
+    expect(page.locator("#legend")).to_contain_text(shown)
     page.click("#indicator-menu summary")
     page.uncheck("#indicators [value=rsi_14]")
     expect(page.locator("#legend")).not_to_contain_text("RSI")

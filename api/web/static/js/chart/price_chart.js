@@ -2,7 +2,6 @@
 //
 // The library is a classic script, so it is a global; where it is missing there is no chart, and `isThere` says so.
 
-import { priceDecimals } from "../format.js";
 import { candlePoint, indicatorPoint, revisionMarks, seconds, volumePoint } from "./points.js";
 import { Zone } from "./zone.js";
 
@@ -21,8 +20,9 @@ export class PriceChart {
   #candles = null;
   #volume = null;
   #marks = null;
-  #lines = []; // {indicator, series}
+  #lines = []; // {indicator, pane, series}
   #lastTime = -Infinity;
+  #decimals = 2;
 
   /** `onHistory` is called when older bars should be loaded, `onHover` with the time (ms) under the pointer, or null,
    * `onAway` with whether the newest bar is out of sight. */
@@ -38,6 +38,17 @@ export class PriceChart {
     return typeof window.LightweightCharts !== "undefined";
   }
 
+  /** Those of every price, on the axis, too. */
+  set decimals(decimals) {
+    if (decimals === this.#decimals) return;
+    this.#decimals = decimals;
+    if (!this.#chart) return;
+    this.#candles.applyOptions({ priceFormat: this.#format(0) });
+    for (const { indicator, series, pane } of this.#lines) {
+      if (!indicator.draw.zones) series.applyOptions({ priceFormat: this.#format(pane) });
+    }
+  }
+
   /** Draws everything anew: another symbol or interval, other indicators, other colours. */
   build(bars, indicators, { keepRange = false } = {}) {
     if (!PriceChart.isThere) return;
@@ -45,7 +56,7 @@ export class PriceChart {
     this.#chart?.remove();
     this.#readColours();
     this.#chart = this.#makeChart();
-    this.#makeSeries(bars, indicators);
+    this.#makeSeries(indicators);
     this.set(bars);
     this.#layOut();
     const scale = this.#chart.timeScale();
@@ -149,34 +160,36 @@ export class PriceChart {
     });
   }
 
-  #makeSeries(bars, indicators) {
+  #makeSeries(indicators) {
     const { CandlestickSeries, HistogramSeries, createSeriesMarkers } = window.LightweightCharts;
     const { up, down } = this.#colours;
-    const decimals = priceDecimals(bars.findLast((bar) => bar.close !== null)?.close);
-    const priceFormat = { type: "price", precision: decimals, minMove: 10 ** -decimals };
-    // Differences of prices are small: the MACD of what costs 0.1 would be 0.00 all day.
-    const fine = { type: "price", precision: decimals + 1, minMove: 10 ** -(decimals + 1) };
     this.#volume = this.#chart.addSeries(HistogramSeries, {
       priceScaleId: "", priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false,
     });
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.#candles = this.#chart.addSeries(CandlestickSeries, {
       upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down,
-      priceFormat, priceLineColor: this.#colours.text,
+      priceFormat: this.#format(0), priceLineColor: this.#colours.text,
     });
     this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0.2 } });
     this.#marks = createSeriesMarkers(this.#candles, []);
     const panes = ["price", ...new Set(indicators.map((each) => each.pane).filter((pane) => pane !== "price"))];
     this.#lines = indicators.map((indicator) => {
       const pane = panes.indexOf(indicator.pane);
-      return { indicator, series: this.#makeLine(indicator, pane, pane ? fine : priceFormat) };
+      return { indicator, pane, series: this.#makeLine(indicator, pane) };
     });
   }
 
-  #makeLine(indicator, pane, priceFormat) {
+  /** Differences of prices are small: the MACD of what costs 0.1 would be 0.00 all day. */
+  #format(pane) {
+    const precision = this.#decimals + (pane ? 1 : 0);
+    return { type: "price", precision, minMove: Number(`1e-${precision}`) };
+  }
+
+  #makeLine(indicator, pane) {
     const { HistogramSeries, LineSeries, LineStyle } = window.LightweightCharts;
     const { draw, colour } = indicator;
-    const common = { priceFormat, priceLineVisible: false, lastValueVisible: pane > 0 && draw.kind === "line" };
+    const common = { priceFormat: this.#format(pane), priceLineVisible: false, lastValueVisible: pane > 0 && draw.kind === "line" };
     if (draw.kind === "histogram") return this.#chart.addSeries(HistogramSeries, { ...common, lastValueVisible: false }, pane);
     const options = {
       ...common, color: this.#theme.colour(colour), lineWidth: 1, crosshairMarkerVisible: false,

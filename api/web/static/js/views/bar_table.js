@@ -16,7 +16,7 @@ export function stateOf(bar) {
 export class BarTable {
   #rows = [];
 
-  write(bars, interval) {
+  write(bars, interval, decimals) {
     const body = byId("bars").tBodies[0];
     const shown = bars.slice(-ROWS).reverse();
     while (this.#rows.length < shown.length) {
@@ -25,7 +25,6 @@ export class BarTable {
       body.append(row);
       this.#rows.push({ row, cells });
     }
-    const decimals = format.priceDecimals(shown.find((bar) => bar.close !== null)?.close);
     this.#rows.forEach(({ row, cells }, index) => {
       const bar = shown[index];
       row.hidden = !bar;

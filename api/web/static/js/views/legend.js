@@ -12,11 +12,10 @@ export class Legend {
     this.#theme = theme;
   }
 
-  write(bar, interval, indicators) {
+  write(bar, interval, indicators, decimals) {
     const box = byId("legend");
     box.hidden = !bar;
     if (!bar) return;
-    const decimals = format.priceDecimals(bar.close);
     const price = (value) => format.price(value, decimals);
     const state = stateOf(bar);
     const shown = [

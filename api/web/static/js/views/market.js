@@ -235,6 +235,7 @@ class Row {
   percent = null;
   stale = false;
   #previousClose = null;
+  #precision = new format.Precision();
   #points = [];
   #minute = 0; // of the last point
   #version = -1; // of the newest bar
@@ -305,7 +306,8 @@ class Row {
 
   write(now) {
     const { cells } = this;
-    const decimals = format.priceDecimals(this.price);
+    this.#precision.see(this.price, this.high, this.low, this.#previousClose, ...this.#points);
+    const { decimals } = this.#precision;
     if (this.#shown !== null && this.price !== this.#shown) {
       this.#tick = 1 - this.#tick; // another name: the animation begins anew
       setAttribute(cells.price, "data-tick", `${this.price > this.#shown ? "up" : "down"}${this.#tick}`);

@@ -54,10 +54,9 @@ export class QuotePanel {
     this.#last = null;
   }
 
-  write(now) {
+  write(now, decimals) {
     const quote = this.#quote;
     const price = this.price;
-    const decimals = format.priceDecimals(price ?? quote?.bid);
     const previous = this.#previousClose;
     const change = price !== null && previous !== null ? price - previous : null;
     const changed = byId("symbol-change");
@@ -72,7 +71,7 @@ export class QuotePanel {
     setText(byId("bid-size"), `× ${format.amount(quote?.bid_size)}`);
     setText(byId("ask-size"), `× ${format.amount(quote?.ask_size)}`);
     const spread = quote ? quote.ask - quote.bid : null;
-    setText(byId("spread"), format.price(spread, Math.max(decimals, 2)));
+    setText(byId("spread"), format.price(spread, decimals));
     setDirection(byId("spread"), spread < 0 ? -1 : 0);
     const points = spread === null ? null : (spread / ((quote.ask + quote.bid) / 2)) * 10_000;
     setText(byId("spread-bps"), spread < 0 ? "crossed" : points === null ? "–" : `${points.toFixed(1)} bp`);

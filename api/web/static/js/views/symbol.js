@@ -5,6 +5,7 @@ import { Bars, fromJson } from "../bars.js";
 import { catalogue, groups, isShownAtFirst } from "../chart/catalogue.js";
 import { PriceChart } from "../chart/price_chart.js";
 import { byId, el, setAttribute, setText } from "../dom.js";
+import { Precision } from "../format.js";
 import { batched } from "../frame.js";
 import { alertsAddress, stay, symbolAddress } from "../router.js";
 import { keyOf } from "../subscription.js";
@@ -41,6 +42,7 @@ export class SymbolView {
   #onName;
   #chart;
   #bars = new Bars();
+  #precision = new Precision(); // of whatever price of the symbol has been seen
   #tape = new Tape();
   #quote = new QuotePanel();
   #table = new BarTable();
@@ -170,6 +172,7 @@ export class SymbolView {
     this.#stop = new AbortController();
     this.#tape.clear();
     this.#quote.clear();
+    this.#precision = new Precision();
     this.#writeName();
     this.#loadQuote();
     this.#loadTrades();
@@ -219,6 +222,15 @@ export class SymbolView {
     byId("symbol-alerts").href = alertsAddress({ symbol: this.symbol });
   }
 
+  #see(...prices) {
+    this.#precision.see(...prices);
+    this.#chart.decimals = this.#precision.decimals;
+  }
+
+  #seeBars(bars) {
+    for (const bar of bars) this.#see(bar.open, bar.high, bar.low, bar.close);
+  }
+
   #path(kind) {
     return `/${kind}/${encodeURIComponent(this.symbol)}`;
   }
@@ -228,6 +240,7 @@ export class SymbolView {
     const parameters = { interval: this.interval, limit: FIRST_PAGE, include: "indicators" };
     return this.#load(this.#path("candles"), parameters, this.#stopBars.signal, ({ candles, next_cursor: cursor }) => {
       const bars = candles.map(fromJson);
+      this.#seeBars(bars);
       const meets = bars.length ? this.#bars.replaceNewest(bars) : true;
       if (fresh || !meets) this.#older.cursor = cursor;
       this.#note(this.#bars.size ? "" : NO_BARS);
@@ -243,6 +256,7 @@ export class SymbolView {
     const parameters = { interval: this.interval, limit: NEXT_PAGE, include: "indicators", cursor: older.cursor };
     await this.#load(this.#path("candles"), parameters, this.#stopBars.signal, ({ candles, next_cursor: cursor }) => {
       older.cursor = cursor;
+      this.#seeBars(candles);
       if (this.#bars.putAll(candles.map(fromJson))) {
         this.#changed.clear();
         this.#chart.set(this.#bars.all);
@@ -254,6 +268,8 @@ export class SymbolView {
   #loadQuote() {
     this.#quotedAt = Date.now();
     this.#load(this.#path("quotes"), {}, this.#stop.signal, (quote) => {
+      this.#see(quote.last_price, quote.bid, quote.ask, quote.previous_close);
+      if (quote.day) this.#seeBars([quote.day]);
       this.#quote.takeSnapshot(quote);
       this.#write();
     });
@@ -261,6 +277,7 @@ export class SymbolView {
 
   #loadTrades() {
     this.#load(this.#path("trades"), { limit: TRADES }, this.#stop.signal, ({ trades }) => {
+      this.#see(...trades.map((trade) => trade.price));
       this.#tape.add(trades);
       this.#write();
     });
@@ -275,6 +292,7 @@ export class SymbolView {
 
   #trade(trade) {
     if (trade.symbol !== this.symbol) return;
+    this.#see(trade.price);
     this.#tape.take(trade);
     if (trade.updates_open_close) this.#quote.takePrice(trade.price, Date.parse(trade.event_time));
     this.#write();
@@ -282,6 +300,7 @@ export class SymbolView {
 
   #correction(correction) {
     if (correction.symbol !== this.symbol) return;
+    this.#see(correction.price);
     this.#tape.correct(correction);
     clearTimeout(this.#recheck);
     this.#recheck = setTimeout(() => {
@@ -293,12 +312,14 @@ export class SymbolView {
 
   #takeQuote(quote) {
     if (quote.symbol !== this.symbol) return;
+    this.#see(quote.bid, quote.ask);
     this.#quote.takeQuote(quote);
     this.#write();
   }
 
   #bar(json) {
     if (json.symbol !== this.symbol) return;
+    this.#seeBars([json]);
     if (json.interval === "1d") this.#quote.takeDay(json);
     if (json.interval === this.interval && this.#provider) {
       this.#openBars(); // the first bar of ours: never beside those of a provider
@@ -357,10 +378,11 @@ export class SymbolView {
 
   #writeTables() {
     if (!this.symbol) return;
-    this.#tape.write();
+    const { decimals } = this.#precision;
+    this.#tape.write(decimals);
     const now = this.#socket.clock.now();
-    this.#quote.write(now);
-    this.#table.write(this.#bars.all, this.interval);
+    this.#quote.write(now, decimals);
+    this.#table.write(this.#bars.all, this.interval, decimals);
     const last = this.#tape.last;
     byId("symbol-stale").hidden = !last || now - last.time < STALE_SECONDS * 1000;
     this.#writeProvider();
@@ -376,7 +398,7 @@ export class SymbolView {
 
   #writeLegend() {
     const bar = (this.#hovered !== null && this.#bars.at(this.#hovered)) || this.#bars.last;
-    this.#legend.write(bar, this.interval, this.#shownIndicators());
+    this.#legend.write(bar, this.interval, this.#shownIndicators(), this.#precision.decimals);
   }
 
   /** Said where the chart is. */

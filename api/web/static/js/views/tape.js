@@ -56,7 +56,7 @@ export class Tape {
     return this.#trades.find((each) => each.setsPrice && !each.state) ?? null;
   }
 
-  write() {
+  write(decimals) {
     this.add(this.#waiting.splice(0));
     const body = byId("tape").tBodies[0];
     const shown = this.#trades.slice(0, ROWS);
@@ -72,7 +72,7 @@ export class Tape {
       if (!trade) return;
       const before = this.#trades[index + 1];
       setText(time, format.clockTime(trade.time, 3));
-      setText(price, format.price(trade.price));
+      setText(price, format.price(trade.price, decimals));
       setText(size, format.amount(trade.size));
       setDirection(price, before ? trade.price - before.price : 0);
       setAttribute(row, "data-state", trade.state);
