@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
+from api.times import wall_clock
 from tests.support.api import utc
 from tests.support.browser import watched_page
 from tests.support.page_market import (
@@ -81,6 +82,27 @@ def test_a_stale_symbol_is_marked_until_something_comes(market: Market, open_pag
     expect(page.locator("#market-facts")).to_contain_text("1 stale")
     market.publish(next_version(market.last(last), 50.0))
     expect(page.locator(f"#market tr[data-symbol={last}] .tag")).to_be_hidden()
+
+
+def test_the_end_of_a_bar_is_no_news_of_a_symbol(market: Market, open_page: OpenPage) -> None:
+    """Silent it stays, and as old as its last trade, be its bar at its end, corrected or of a snapshot."""
+    last = market.symbols[-1]
+    bar = market.last(last)
+    summary = market.summary
+    market.summary = lambda symbol: summary(symbol) | {"time": utc(wall_clock() - 600_000_000)}  # type: ignore[method-assign]
+    market.publish(bar)  # the page gets it as what is newest
+    page = open_page()
+    line = page.locator(f"#market tr[data-symbol={last}]")
+    corrected = replace(bar, close=50.0, version=bar.version + 2)
+    final = replace(next_version(corrected, 51.0, final=True), trades=bar.trades)
+    for version in (corrected, final):
+        market.publish(version)
+        expect(line).to_have_attribute("data-version", str(version.version))
+        expect(line.locator("td").first).to_have_text(price(version.close))
+        expect(line.locator(".tag")).to_be_visible()
+        expect(line.locator("td").last).to_have_text("10 min")
+    market.publish(next_version(market.last("AAPL"), 50.0))
+    expect(page.locator("#market tr[data-symbol=AAPL] td").last).to_have_text(re.compile(r"^(now|\d+ s)$"))
 
 
 def test_five_hundred_symbols_are_written_in_batches(browser: Browser) -> None:

@@ -13,6 +13,7 @@ const GATHER_MS = 250;
 const WRITE_MS = 200;
 const UNSEEN_ROWS = 25; // rows out of sight that are written in one frame
 const MINUTE_MS = 60_000;
+const SUMMARY_LAG_MS = 2_000; // what REST says may be older than its answer by so much
 const POINTS = 60;
 const ALERTS = 8;
 
@@ -51,8 +52,8 @@ export class MarketView {
     this.#onSymbols = onSymbols;
     this.#alerts = new AlertList(byId("market-alert-list"), api, socket, ALERTS);
     this.#makeHead();
-    socket.on("candle", ({ data }) => this.#bar(data));
-    socket.on("snapshot", ({ data }) => data.candles?.forEach((bar) => this.#bar(bar)));
+    socket.on("candle", ({ data }) => this.#bar(data, true));
+    socket.on("snapshot", ({ data }) => data.candles?.forEach((bar) => this.#bar(bar, false)));
     socket.on("resync", () => this.#stop && this.#load());
     socket.on("hello", () => this.#stop && this.#subscribe());
   }
@@ -90,9 +91,15 @@ export class MarketView {
 
   async #load() {
     const { signal } = this.#stop;
+    const { clock } = this.#socket;
+    let asked = clock.now();
+    const told = (error) => {
+      asked = clock.now();
+      this.#tell(error);
+    };
     try {
-      const summary = await this.#api.getPatiently("/market-summary", {}, signal, (error) => this.#tell(error));
-      this.#take(summary);
+      const summary = await this.#api.getPatiently("/market-summary", {}, signal, told);
+      this.#take(summary, asked - SUMMARY_LAG_MS);
     } catch (error) {
       if (error.name !== "AbortError") this.#tell(error);
     }
@@ -104,7 +111,8 @@ export class MarketView {
     setText(note, error ? `No market data: ${error.message}` : "");
   }
 
-  #take(summary) {
+  /** `since`: what came live after that (ms) is newer than the summary. */
+  #take(summary, since) {
     this.#tell(null);
     this.#perSecond = summary.totals?.trades_per_second ?? null;
     const minute = Math.floor(Date.parse(summary.time) / MINUTE_MS);
@@ -115,7 +123,7 @@ export class MarketView {
         this.#rows.set(each.symbol, row);
         this.#observer.observe(row.node);
       }
-      row.take(each, minute);
+      row.take(each, minute, since);
       this.#dirty.add(row);
     }
     const names = new Set(summary.symbols.map((each) => each.symbol));
@@ -140,10 +148,10 @@ export class MarketView {
     this.#socket.want("market", symbols.map((symbol) => keyOf("candles", symbol, "1m")), GATHER_MS);
   }
 
-  #bar(bar) {
+  #bar(bar, isNews) {
     if (!this.#stop || bar.interval !== "1m") return;
     const row = this.#rows.get(bar.symbol);
-    if (!row?.live(bar, this.#socket.clock.now())) return;
+    if (!row?.live(bar, this.#socket.clock.now(), isNews)) return;
     this.#dirty.add(row);
     this.#write();
   }
@@ -240,6 +248,8 @@ class Row {
   #minute = 0; // of the last point
   #version = -1; // of the newest bar
   #start = "";
+  #trades = 0; // of that bar
+  #heardAt = -Infinity; // when a bar came live
   #shown = null;
   #tick = 0;
 
@@ -257,17 +267,16 @@ class Row {
     });
   }
 
-  /** What /market-summary says; a live bar that is newer wins for what it has. */
-  take(each, minute) {
-    const time = each.time ? Date.parse(each.time) : null;
+  /** What /market-summary says, but for what a bar that came live after `since` has said already. */
+  take(each, minute, since) {
     this.#previousClose = each.previous_close;
     this.high = each.high;
     this.low = each.low;
     this.volume = each.volume;
     this.quality = each.quality;
-    this.stale = each.stale;
-    if (this.time === undefined || this.time === null || (time !== null && time >= this.time)) {
-      this.time = time;
+    if (this.#heardAt < since) {
+      this.stale = each.stale;
+      this.time = each.time ? Date.parse(each.time) : null; // of its last trade
       this.#become(each.price);
     } else this.#become(this.price);
     if (minute >= this.#minute) {
@@ -276,14 +285,20 @@ class Row {
     }
   }
 
-  /** A version of its 1m bar; false where it is not news. */
-  live(bar, now) {
+  /** A version of its 1m bar: false where there is a newer one already. A snapshot is no news of a trade. */
+  live(bar, now, isNews) {
     if (bar.start < this.#start || (bar.start === this.#start && bar.version <= this.#version)) return false;
+    const before = bar.start === this.#start ? this.#trades : 0;
     this.#start = bar.start;
     this.#version = bar.version;
+    this.#trades = bar.trades;
     if (bar.close === null) return false;
-    this.time = bar.final ? Math.max(this.time ?? 0, Date.parse(bar.end) - 1) : now;
-    this.stale = false;
+    this.#heardAt = now;
+    // A bar that ends, or is corrected, has no new trade; and when the trades were that came with its end, REST knows.
+    if (isNews && !bar.final && bar.trades > before) {
+      this.time = Math.max(this.time ?? 0, Math.min(now, Date.parse(bar.end) - 1));
+      this.stale = false;
+    }
     this.quality = bar.quality;
     if (this.high !== null && bar.high > this.high) this.high = bar.high;
     if (this.low !== null && bar.low < this.low) this.low = bar.low;
