@@ -1,6 +1,7 @@
 // The WebSocket: what is wanted is subscribed to, whatever becomes of the connection meanwhile.
 //
-// Emits the messages of the server by their type (trade, quote, candle, correction, alert, snapshot, gap), and
+// Emits the messages of the server by their type (trade, quote, candle, correction, alert, snapshot, gap,
+// ack), and
 //   state    {name, detail}: connecting, live, reconnecting or stale
 //   resync   what was missed cannot be had from here: read it by REST
 
@@ -177,7 +178,6 @@ export class LiveSocket extends Emitter {
       case "error":
         this.emit("problem", message);
         break;
-      case "ack":
       case "heartbeat":
         break;
       default:

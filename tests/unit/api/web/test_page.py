@@ -585,10 +585,28 @@ def test_latency_is_measured_from_the_trade_to_the_page(market: Market, open_pag
     expect(page.locator("#latency-facts")).to_contain_text("Gathered by the server fornothing")
 
 
+def test_the_latency_says_what_it_measures_and_mixes_nothing(market: Market, open_page: OpenPage) -> None:
+    """Samples of another symbol, or gathered for another time, are none of the last minute's."""
+    page = open_page()
+    page.wait_for_timeout(1_000)  # for the server's clock
+    market.publish(a_trade(market.symbols[0], 100.0, 1, age_us=3_000_000))
+    expect(page.locator("#latency-median")).to_have_text(re.compile(r"^3,?\d{3} ms$"))
+    expect(page.locator("#latency-how")).to_have_text("incl. gathering")
+    assert "up to 250 ms" in (page.get_attribute("#latency-now", "title") or "")
+    page.keyboard.press("l")
+    expect(page.locator("#latency-facts")).to_contain_text("Gathered by the server fornothing")
+    expect(page.locator("#latency-facts div").nth(4)).to_have_text("Trades0")
+    market.publish(a_trade(market.symbols[0], 100.0, 2))
+    expect(page.locator("#latency-facts div").nth(4)).to_have_text("Trades1")
+    expect(page.locator("#latency-now")).not_to_contain_text("gathering")
+    page.evaluate("""() => import("/assets/js/router.js").then(({ go }) => go("#/symbol/MSFT"))""")
+    expect(page.locator("#latency-median")).to_have_text("–")
+
+
 def test_a_second_by_itself_is_seen_in_the_latency_graph(market: Market, open_page: OpenPage) -> None:
     """A quiet symbol has no two seconds in a row that a line could join."""
     page = open_page()
-    expect(page.locator("#latency-now span")).to_have_text("–")
+    expect(page.locator("#latency-median")).to_have_text("–")
     drawn = """() => {
       const canvas = document.querySelector("#latency-now canvas");
       const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -597,7 +615,7 @@ def test_a_second_by_itself_is_seen_in_the_latency_graph(market: Market, open_pa
     assert page.evaluate(drawn) is False
     page.wait_for_timeout(1_000)  # for the server's clock
     market.publish(a_trade(market.symbols[0], 100.0, 1))
-    expect(page.locator("#latency-now span")).to_contain_text("ms")
+    expect(page.locator("#latency-median")).to_contain_text("ms")
     page.wait_for_function(drawn)
 
 

@@ -16,12 +16,14 @@ export class LatencyView {
   #theme;
   #log = new LatencyLog();
   #symbol = null;
+  #gathered = null; // for how many ms the server gathers what is measured
   #shown = false;
 
   constructor(socket, theme) {
     this.#socket = socket;
     this.#theme = theme;
     socket.on("trade", ({ data }) => this.#trade(data));
+    socket.on("ack", (ack) => this.#begin(ack));
     socket.on("state", () => this.#write());
     setInterval(() => this.#write(), 1000);
     addEventListener("resize", () => this.#write());
@@ -36,6 +38,7 @@ export class LatencyView {
   measure(symbol) {
     if (!symbol || symbol === this.#symbol) return;
     this.#symbol = symbol;
+    this.#log.clear();
     this.#subscribe();
     setText(byId("latency-symbol"), symbol);
   }
@@ -60,6 +63,15 @@ export class LatencyView {
     this.#subscribe();
   }
 
+  /** Trades after this answer are gathered as it says: where that is new, those before it measured something else. */
+  #begin({ by_interval_ms: kinds }) {
+    const found = Object.entries(kinds).find(([, channels]) => channels.trades);
+    if (!found || Number(found[0]) === this.#gathered) return;
+    this.#gathered = Number(found[0]);
+    this.#log.clear();
+    this.#write();
+  }
+
   #trade(trade) {
     if (trade.symbol !== this.#symbol || !this.#socket.clock.known) return;
     const now = this.#socket.clock.now();
@@ -71,18 +83,21 @@ export class LatencyView {
     const now = this.#socket.clock.now();
     const { p50, p95, p99, max, count } = this.#log.summary(LAST_SECONDS, now);
     const link = byId("latency-now");
-    setText(link.querySelector("span"), p50 === null ? "–" : format.milliseconds(p50));
+    setText(byId("latency-median"), format.milliseconds(p50));
+    setText(byId("latency-how"), p50 !== null && this.#gathered ? "incl. gathering" : "");
+    const gathering = `, which the server sends after up to ${this.#gathered} ms in this view, and at once in Latency`;
+    link.title = `Median of the last minute, from the time of a trade to this page${this.#gathered ? gathering : ""}`;
     this.#draw(link.querySelector("canvas"), SMALL_SECONDS, now, false);
     if (!this.#shown) return;
     this.#draw(byId("latency-graph"), GRAPH_SECONDS, now, true);
-    const { clock, counts, state, epoch, seq, intervalMs } = this.#socket;
+    const { clock, counts, state, epoch, seq } = this.#socket;
     setPairs(byId("latency-facts"), [
       ["Median", format.milliseconds(p50)],
       ["95th percentile", format.milliseconds(p95)],
       ["99th percentile", format.milliseconds(p99)],
       ["Greatest", format.milliseconds(max)],
       ["Trades", format.count(count)],
-      ["Gathered by the server for", intervalMs ? `up to ${intervalMs} ms, included` : "nothing"],
+      ["Gathered by the server for", this.#gathered ? `up to ${this.#gathered} ms, included` : "nothing"],
     ]);
     setPairs(byId("connection-facts"), [
       ["State", state.detail ? `${state.name}: ${state.detail}` : state.name],
