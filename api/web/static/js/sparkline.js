@@ -14,23 +14,24 @@ export function makeSparkline() {
   return svg;
 }
 
-/** The path through the points, lowest at the bottom; a flat line lies in the middle. */
-export function path(points) {
-  const known = points.filter((point) => point !== null);
-  if (known.length < 2) return "";
-  const low = Math.min(...known);
-  const range = Math.max(...known) - low;
-  const step = WIDTH / (known.length - 1);
-  return known
+/** The path through the points, lowest at the bottom; a flat line lies in the middle. Fewer than `most` end at the
+ * right and take their share of the width. */
+export function path(points, most) {
+  if (points.length < 2) return "";
+  const low = Math.min(...points);
+  const range = Math.max(...points) - low;
+  const step = WIDTH / (Math.max(most, points.length) - 1);
+  const first = WIDTH - step * (points.length - 1);
+  return points
     .map((point, index) => {
       const height = range ? (point - low) / range : 0.5;
-      return `${index ? "L" : "M"}${(index * step).toFixed(1)} ${(HEIGHT - 2 - height * (HEIGHT - 4)).toFixed(1)}`;
+      return `${index ? "L" : "M"}${(first + index * step).toFixed(1)} ${(HEIGHT - 2 - height * (HEIGHT - 4)).toFixed(1)}`;
     })
     .join("");
 }
 
-export function drawSparkline(svg, points) {
-  const d = path(points);
+export function drawSparkline(svg, points, most) {
+  const d = path(points, most);
   const line = svg.firstChild;
   if (line.getAttribute("d") !== d) line.setAttribute("d", d);
 }

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from api.times import wall_clock
-from tests.support.api import utc
+from tests.support.api import candle_json, utc
 from tests.support.browser import watched_page
 from tests.support.page_market import (
     Market,
@@ -471,7 +471,7 @@ def test_indicators_are_chosen_and_remembered(open_page: OpenPage) -> None:
     page.click("#indicator-menu summary")
     offered = page.locator("#indicators label").all_inner_texts()
     assert [text.strip() for text in offered] == [
-        "VWAP", "Bollinger 20, 2", "SMA 20", "EMA 12", "RSI 14", "MACD 12, 26, 9", "ATR 14",
+        "Session VWAP", "Bollinger 20, 2", "SMA 20", "EMA 12", "RSI 14", "MACD 12, 26, 9", "ATR 14",
     ]  # fmt: skip
     page.check("#indicators [value=sma_20]")
     page.uncheck("#indicators [value=vwap]")
@@ -480,6 +480,111 @@ def test_indicators_are_chosen_and_remembered(open_page: OpenPage) -> None:
     page.reload()
     expect(page.locator("#legend")).to_contain_text("SMA 20")
     expect(page.locator("#legend")).not_to_contain_text("VWAP")
+
+
+def test_an_indicator_without_a_value_says_what_it_waits_for(market: Market, open_page: OpenPage) -> None:
+    """The menu says how many bars are needed; what would have a value by now, but has none, is not there."""
+    held = market.candles("V", "1m")
+    for number, start in enumerate(sorted(held, reverse=True)):
+        if number >= 25:
+            del held[start]
+        else:
+            held[start] = replace(held[start], indicators={"session_vwap": 100.0})
+    page = open_page("#/symbol/V?interval=1m")
+    page.click("#indicator-menu summary")
+    expect(page.locator("#indicators label")).to_have_text(
+        ["Session VWAP", "SMA 50needs 50 bars", "SMA 200needs 200 bars", "EMA 26needs 26 bars",
+         "MACD 12, 26, 9needs 34 bars"]
+    )  # fmt: skip
+    expect(page.locator("#indicators input:disabled")).to_have_count(4)
+    page.keyboard.press("6")
+    expect(page.locator("#indicators label").last).to_have_text("ATR 14")
+
+
+def test_few_bars_are_shown_as_few(market: Market, open_page: OpenPage) -> None:
+    """The chart has room for thirty, not for hours that never were; a sparkline of minutes is short."""
+    held = market.candles("V", "1m")
+    for start in sorted(held)[:-4]:
+        del held[start]
+    page = open_page()
+    d = page.locator("#market tr[data-symbol=V] .spark path").get_attribute("d")
+    assert d is not None
+    assert d.startswith("M94.9 ")
+    assert "L100.0 " in d
+    seen = page.evaluate(
+        """async (bars) => {
+          const { PriceChart } = await import("/assets/js/chart/price_chart.js");
+          const { fromJson } = await import("/assets/js/bars.js");
+          const { Theme } = await import("/assets/js/theme.js");
+          const seen = [];
+          const create = LightweightCharts.createChart;
+          let chart;
+          const createChart = (...all) => (chart = create(...all));
+          window.LightweightCharts = { ...LightweightCharts, createChart };
+          const box = document.createElement("div");
+          document.body.append(box);
+          box.style.width = "900px";
+          box.style.height = "400px";
+          const nothing = () => {};
+          const heard = { onHistory: nothing, onHover: nothing, onAway: nothing };
+          const made = new PriceChart(box, new Theme(), heard);
+          for (const count of [4, 100, 300]) {
+            made.build(bars.slice(-count).map(fromJson), [], { dates: count === 4 });
+            await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+            const { from, to } = chart.timeScale().getVisibleLogicalRange();
+            seen.push([Math.round(to - from), chart.timeScale().options().timeVisible]);
+          }
+          return seen;
+        }""",
+        [candle_json(bar) | {"indicators": {}} for _, bar in sorted(market.candles("AAPL", "1m").items())],
+    )
+    assert seen == [[34, False], [104, True], [144, True]]
+
+
+def test_a_market_without_a_previous_day_says_so(market: Market, open_page: OpenPage) -> None:
+    """Why there is no change yet; as soon as one symbol has one, nothing needs to be said."""
+    summary = market.summary
+    none = dict.fromkeys(("previous_close", "change", "change_percent"))
+    market.summary = lambda symbol: summary(symbol) | none  # type: ignore[method-assign]
+    page = open_page()
+    expect(page.locator("#market tbody tr")).to_have_count(len(market.symbols))
+    expect(page.locator("#market-note")).to_be_visible()
+    market.summary = summary  # type: ignore[method-assign]
+    page.reload()
+    expect(page.locator("#market tbody tr")).to_have_count(len(market.symbols))
+    expect(page.locator("#market-note")).to_be_hidden()
+
+
+def test_a_finger_on_the_chart_scrolls_the_page(open_page: OpenPage) -> None:
+    """Up and down: a chart that kept it would hold a phone's page where it is."""
+    page = open_page("#/symbol/AAPL?interval=1m", **PHONE)
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    expect(page.locator("#chart canvas").first).to_be_visible()
+    box = page.locator("#chart").bounding_box()
+    assert box is not None
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *at: float) -> None:
+        points = [{"x": at[0], "y": at[1]}] if at else []
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 200, box["y"] + 200)
+    for step in range(1, 21):
+        touch("touchMove", 200, box["y"] + 200 - 10 * step)
+        page.wait_for_timeout(16)
+    touch("touchEnd")
+    page.wait_for_function("() => scrollY > 50")
+
+
+@pytest.mark.parametrize("width", [320, 390, 640, 710, 860, 1440])
+def test_the_menu_of_indicators_is_on_the_screen(open_page: OpenPage, width: int) -> None:
+    """However the title wraps."""
+    page = open_page("#/symbol/AAPL?interval=1m", viewport={"width": width, "height": 800})
+    page.click("#indicator-menu summary")
+    box = page.locator("#indicator-menu fieldset").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
 
 
 def test_the_values_of_every_pane_are_in_words(market: Market, open_page: OpenPage) -> None:

@@ -4,7 +4,7 @@ const LINE = { kind: "line" };
 
 /** [pattern of the name, group, label of the group, pane, how to draw, colour]. */
 const RULES = [
-  [/^session_vwap$/, () => ["vwap", "VWAP", "price", LINE, "--vwap"]],
+  [/^session_vwap$/, () => ["vwap", "Session VWAP", "price", LINE, "--vwap"]],
   [/^bollinger_(upper|lower)_(\d+)_([\d.]+)$/, (m) => [`bollinger_${m[2]}_${m[3]}`, `Bollinger ${m[2]}, ${m[3]}`, "price", LINE, "--band"]],
   [/^bollinger_middle_(\d+)_([\d.]+)$/, (m) => [`bollinger_${m[1]}_${m[2]}`, `Bollinger ${m[1]}, ${m[2]}`, "price", { kind: "line", dashed: true }, "--band"]],
   [/^sma_(\d+)$/, (m) => [m[0], `SMA ${m[1]}`, "price", LINE, "--average"]],
@@ -18,6 +18,12 @@ const RULES = [
 const macdLabel = (parameters) => `MACD ${parameters.replaceAll("_", ", ")}`;
 const SHOWN_AT_FIRST = /^(vwap|bollinger_|rsi_|macd_)/;
 const AVERAGES = ["--average", "--average-2", "--average-3", "--average-4", "--average-5"];
+
+/** What the jobs compute where they are told nothing else, and the number of bars from which on it has a value. */
+const USUAL = {
+  session_vwap: 1, bollinger_upper_20_2: 20, sma_20: 20, sma_50: 50, sma_200: 200, ema_12: 12, ema_26: 26,
+  rsi_14: 15, macd_12_26_9: 34, atr_14: 15,
+};
 
 /** One line or histogram: {name, group, label, pane, draw, colour}; null for what we cannot draw. */
 function describe(name) {
@@ -47,5 +53,14 @@ export function catalogue(bars) {
 
 /** [group, label] of each, without repetitions. */
 export const groups = (indicators) => [...new Map(indicators.map(({ group, label }) => [group, label]))];
+
+/** [group, label, bars it needs] of those that are to be expected, but of so few bars have no value yet. */
+export function awaited(indicators, bars) {
+  const there = new Set(indicators.map(({ group }) => group));
+  return Object.entries(USUAL)
+    .map(([name, needed]) => ({ ...describe(name), needed }))
+    .filter(({ group, needed }) => needed > bars && !there.has(group))
+    .map(({ group, label, needed }) => [group, label, needed]);
+}
 
 export const isShownAtFirst = (group) => SHOWN_AT_FIRST.test(group);

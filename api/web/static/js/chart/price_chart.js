@@ -2,12 +2,15 @@
 //
 // The library is a classic script, so it is a global; where it is missing there is no chart, and `isThere` says so.
 
+import { Names } from "./names.js";
 import { candlePoint, indicatorPoint, revisionMarks, seconds, volumePoint } from "./points.js";
 import { Zone } from "./zone.js";
 
 const HISTORY_AHEAD = 60; // bars left of what is seen, below which older ones are asked for
 const RIGHT_OFFSET = 4; // bars of room right of the newest
 const FIRST_BARS = { wide: 140, narrow: 60 };
+const FEWEST_BARS = 30; // that there is room for at first: fewer would be broad as bricks
+const FONT_SIZE = 11;
 
 export class PriceChart {
   #box;
@@ -49,20 +52,21 @@ export class PriceChart {
     }
   }
 
-  /** Draws everything anew: another symbol or interval, other indicators, other colours. */
-  build(bars, indicators, { keepRange = false } = {}) {
+  /** Draws everything anew: another symbol or interval, other indicators, other colours. `dates`: bars of days. */
+  build(bars, indicators, { keepRange = false, dates = false } = {}) {
     if (!PriceChart.isThere) return;
     const range = keepRange ? this.#chart?.timeScale().getVisibleLogicalRange() : null;
     this.#chart?.remove();
     this.#readColours();
-    this.#chart = this.#makeChart();
+    this.#chart = this.#makeChart(dates);
     this.#makeSeries(indicators);
     this.set(bars);
     this.#layOut();
     const scale = this.#chart.timeScale();
     if (range) scale.setVisibleLogicalRange(range);
     else {
-      const shown = this.#box.clientWidth > 700 ? FIRST_BARS.wide : FIRST_BARS.narrow;
+      const most = this.#box.clientWidth > 700 ? FIRST_BARS.wide : FIRST_BARS.narrow;
+      const shown = Math.max(FEWEST_BARS, Math.min(most, bars.length));
       scale.setVisibleLogicalRange({ from: bars.length - shown, to: bars.length + RIGHT_OFFSET });
     }
     scale.subscribeVisibleLogicalRangeChange((seen) => {
@@ -141,7 +145,7 @@ export class PriceChart {
     };
   }
 
-  #makeChart() {
+  #makeChart(dates) {
     const { text, grid, line } = this.#colours;
     return window.LightweightCharts.createChart(this.#box, {
       autoSize: true,
@@ -149,14 +153,15 @@ export class PriceChart {
         background: { color: "transparent" },
         textColor: text,
         fontFamily: getComputedStyle(document.body).fontFamily,
-        fontSize: 11,
+        fontSize: FONT_SIZE,
         attributionLogo: false, // the footer says whose it is; the logo would bring a style element of its own
         panes: { separatorColor: line, separatorHoverColor: line, enableResize: true },
       },
       grid: { vertLines: { color: grid }, horzLines: { color: grid } },
+      handleScroll: { vertTouchDrag: false }, // a finger that goes up or down scrolls the page
       crosshair: { mode: window.LightweightCharts.CrosshairMode.Normal },
       rightPriceScale: { borderColor: line, minimumWidth: 64 },
-      timeScale: { borderColor: line, timeVisible: true, secondsVisible: false, rightOffset: RIGHT_OFFSET, minBarSpacing: 1 },
+      timeScale: { borderColor: line, timeVisible: !dates, secondsVisible: false, rightOffset: RIGHT_OFFSET, minBarSpacing: 1 },
     });
   }
 
@@ -178,6 +183,12 @@ export class PriceChart {
       const pane = panes.indexOf(indicator.pane);
       return { indicator, pane, series: this.#makeLine(indicator, pane) };
     });
+    const font = `${FONT_SIZE}px ${getComputedStyle(document.body).fontFamily}`;
+    for (const pane of panes.keys()) {
+      const lines = this.#lines.filter((each) => pane > 0 && each.pane === pane && each.indicator.draw.kind === "line");
+      const names = lines.map(({ indicator }) => [nameOf(indicator), this.#theme.colour(indicator.colour)]);
+      lines[0]?.series.attachPrimitive(new Names(names.reverse(), font)); // a signal after its MACD
+    }
   }
 
   /** Differences of prices are small: the MACD of what costs 0.1 would be 0.00 all day. */
@@ -193,7 +204,7 @@ export class PriceChart {
     if (draw.kind === "histogram") return this.#chart.addSeries(HistogramSeries, { ...common, lastValueVisible: false }, pane);
     const options = {
       ...common, color: this.#theme.colour(colour), lineWidth: 1, crosshairMarkerVisible: false,
-      lineStyle: draw.dashed ? LineStyle.Dotted : LineStyle.Solid, title: pane === 0 ? "" : title(indicator),
+      lineStyle: draw.dashed ? LineStyle.Dotted : LineStyle.Solid,
     };
     if (draw.zones) {
       const [low, high] = draw.zones;
@@ -222,7 +233,7 @@ export class PriceChart {
   }
 }
 
-/** What stands beside the value of a line in its pane. */
-function title({ name, label }) {
-  return name.startsWith("macd_signal") ? "Signal" : label.split(" ")[0];
+/** What a line is called in the corner of its pane. */
+function nameOf({ name, label }) {
+  return name.startsWith("macd_signal") ? "Signal" : label;
 }

@@ -134,6 +134,7 @@ export class MarketView {
       this.#rows.delete(symbol);
     }
     byId("market-empty").hidden = this.#rows.size > 0;
+    byId("market-note").hidden = !this.#rows.size || [...this.#rows.values()].some((row) => row.change !== null);
     if (!this.#rows.size) setText(byId("market-empty"), "No symbol has a trade yet: as soon as one comes, it is here.");
     this.#onSymbols([...names].sort());
     this.#arrange();
@@ -343,6 +344,6 @@ class Row {
     setAttribute(this.node, "data-stale", this.stale);
     setAttribute(this.node, "data-bar", this.#start);
     setAttribute(this.node, "data-version", this.#version);
-    drawSparkline(this.spark, this.#points);
+    drawSparkline(this.spark, this.#points, POINTS);
   }
 }

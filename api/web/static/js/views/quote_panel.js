@@ -90,7 +90,7 @@ export class QuotePanel {
       ["Low", price(day?.low)],
       ["Volume", format.amount(day?.volume)],
       ["Trades", format.count(day?.trades)],
-      ["VWAP", price(day?.vwap)],
+      ["Day VWAP", price(day?.vwap)],
       ["Age", format.age(newest ? Math.max(0, (now - newest) / 1000) : null)],
       ["Source", this.#snapshot?.source ?? "–"],
       ["Delayed", this.#snapshot?.delayed === true ? "yes" : this.#snapshot?.delayed === false ? "no" : "–"],

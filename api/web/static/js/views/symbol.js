@@ -2,7 +2,7 @@
 
 import { ApiError } from "../api.js";
 import { Bars, fromJson } from "../bars.js";
-import { catalogue, groups, isShownAtFirst } from "../chart/catalogue.js";
+import { awaited, catalogue, groups, isShownAtFirst } from "../chart/catalogue.js";
 import { PriceChart } from "../chart/price_chart.js";
 import { byId, el, setAttribute, setText } from "../dom.js";
 import { Precision } from "../format.js";
@@ -50,6 +50,7 @@ export class SymbolView {
   #alerts;
   #indicators = []; // all there are
   #names = new Set(); // of everything that the bars carry, also what cannot be drawn
+  #offered = ""; // what the menu has, as JSON
   #choices = readChoices();
   #hovered = null;
   #stop = null; // of the symbol
@@ -360,7 +361,7 @@ export class SymbolView {
     this.#names = new Set(this.#bars.all.flatMap((bar) => Object.keys(bar.indicators)));
     this.#makeChoices();
     this.#changed.clear();
-    this.#chart.build(this.#bars.all, this.#shownIndicators(), how);
+    this.#chart.build(this.#bars.all, this.#shownIndicators(), { ...how, dates: this.interval === "1d" });
     this.#writeLegend();
   }
 
@@ -420,19 +421,22 @@ export class SymbolView {
 
   #makeChoices() {
     const box = byId("indicators");
-    const all = groups(this.#indicators);
-    const before = [...box.querySelectorAll("input")].map((input) => input.value).join();
-    if (before === all.map(([group]) => group).join()) return;
+    // Bars of a provider come without any, however many there are.
+    const missing = this.#provider ? [] : awaited(this.#indicators, this.#bars.size);
+    const all = [...groups(this.#indicators), ...missing];
+    if (JSON.stringify(all) === this.#offered) return;
+    this.#offered = JSON.stringify(all);
     box.replaceChildren(
-      ...all.map(([group, label]) => {
-        const input = el("input", { type: "checkbox", value: group });
+      ...all.map(([group, label, needed]) => {
+        const input = el("input", { type: "checkbox", value: group, disabled: needed !== undefined });
         input.checked = this.#choices[group] ?? isShownAtFirst(group);
         input.addEventListener("change", () => {
           this.#choices[group] = input.checked;
           localStorage.setItem(PLACE, JSON.stringify(this.#choices));
           this.#rebuildChart({ keepRange: true });
         });
-        return el("label", {}, input, ` ${label}`);
+        const why = needed && el("span", { class: "hint", text: `needs ${needed} ${needed === 1 ? "bar" : "bars"}` });
+        return el("label", {}, input, el("span", { text: label }), why ?? "");
       }),
     );
     setAttribute(byId("indicator-menu"), "data-empty", all.length === 0);
