@@ -47,7 +47,9 @@ class Trader:
         rows = self.page.locator("#bars tbody tr[data-start]").evaluate_all(
             "rows => rows.map(row => [row.dataset.start, [...row.cells].map(cell => cell.textContent)])"
         )
-        return {start: tuple(cells[each] for each in COLUMNS) for start, cells in rows if cells[1] != "live"}
+        return {
+            start: tuple(cells[each] for each in COLUMNS) for start, cells in rows if "live" not in cells[1]
+        }
 
     def stored_bars(self, symbol: str) -> dict[str, tuple[str, ...]]:
         """The same of REST."""

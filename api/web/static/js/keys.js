@@ -1,18 +1,22 @@
 // The API key, where the server asks for one: kept for this tab only.
 
 import { byId, setText } from "./dom.js";
+import { ofTab } from "./storage.js";
 
 const PLACE = "tickstream.key";
 
 export class Keys {
   #asking = null;
+  #declined = false;
 
   get current() {
-    return sessionStorage.getItem(PLACE);
+    return ofTab.get(PLACE);
   }
 
-  /** Asks the user, one dialog however many requests were refused. The key, or null where they cancel. */
-  ask() {
+  /** Asks the user, one dialog however many requests were refused. The key, or null where they cancel: from then on
+   * they are asked only when they want to be. */
+  async ask({ wanted = false } = {}) {
+    if (this.#declined && !wanted) return null;
     this.#asking ??= this.#show().finally(() => {
       this.#asking = null;
     });
@@ -31,7 +35,9 @@ export class Keys {
       byId("key-cancel").onclick = () => dialog.close("");
       dialog.onclose = () => {
         const key = dialog.returnValue === "ok" ? input.value.trim() : "";
-        if (key) sessionStorage.setItem(PLACE, key);
+        if (key) ofTab.set(PLACE, key);
+        this.#declined = !key;
+        byId("key-notice").hidden = !this.#declined;
         resolve(key || null);
       };
       dialog.returnValue = "";

@@ -30,17 +30,29 @@ let shown = null;
 
 function takeSymbols(names) {
   search.symbols = names;
-  if (!latency.symbol) latency.measure(names[0]);
+  if (!names.includes(latency.symbol)) latency.measure(names[0]);
 }
 
 /** Every symbol, for the search box, whatever view the page begins with. */
 async function loadSymbols() {
-  const { symbols } = await api.getPatiently("/symbols");
-  takeSymbols(symbols.map((each) => each.symbol));
+  try {
+    const { symbols } = await api.getPatiently("/symbols");
+    takeSymbols(symbols.map((each) => each.symbol));
+  } catch (error) {
+    if (error.status !== 401) tell(`The names of the symbols cannot be read: ${error.message}`); // that has a notice
+  }
+}
+
+/** What is wrong, until something else is opened. */
+function tell(text) {
+  const notice = byId("notice");
+  notice.hidden = !text;
+  setText(notice, text);
 }
 
 function route() {
   const place = parse(location.hash);
+  tell("");
   const view = views[place.view];
   if (shown && shown !== view) shown.hide();
   const moved = shown !== null && shown !== view;
@@ -117,14 +129,20 @@ socket.on("refused", async () => {
   }
   if (keys.current !== before) socket.reconnect();
 });
+// Of a symbol that is none the view says so, and where one is too slow the next connection goes on.
 socket.on("problem", ({ code, message }) => {
-  const notice = byId("notice");
-  notice.hidden = code === "too_slow"; // it ends the connection, and the next one goes on
-  setText(notice, message);
+  if (!["unknown_symbol", "invalid_symbol", "too_slow"].includes(code)) tell(message);
+});
+byId("key-again").addEventListener("click", async () => {
+  if (!(await keys.ask({ wanted: true }))) return;
+  socket.reconnect();
+  shown.hide();
+  route();
+  loadSymbols();
 });
 
 addEventListener("hashchange", route);
 route();
 socket.start();
-loadSymbols().catch((error) => setText(byId("notice"), error.message));
+loadSymbols();
 setInterval(writeClock, 1000);

@@ -4,9 +4,18 @@ export function parse(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [view = "", name = ""] = path.split("/");
   const parameters = new URLSearchParams(query);
-  if (view === "symbol" && name) return { view, symbol: decodeURIComponent(name).toUpperCase(), parameters };
+  if (view === "symbol" && name) return { view, symbol: decoded(name).toUpperCase(), parameters };
   if (view === "alerts" || view === "latency") return { view, parameters };
   return { view: "market", parameters };
+}
+
+/** Of what is no text the signs themselves: the view says that there is no such symbol. */
+function decoded(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 export const symbolAddress = (symbol, interval = null) =>

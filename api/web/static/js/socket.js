@@ -71,6 +71,11 @@ export class LiveSocket extends Emitter {
     this.#subscribed = renamed(this.#subscribed, from, to);
   }
 
+  /** Whether what is seen may be outdated: there was a connection, and it is silent or gone. */
+  get isLost() {
+    return this.state.name === "reconnecting" || this.state.name === "stale";
+  }
+
   get intervalMs() {
     return this.#wishes.intervalMs;
   }

@@ -2,6 +2,7 @@
 
 import { byId, setAttribute } from "./dom.js";
 import { Emitter } from "./emitter.js";
+import { ofBrowser } from "./storage.js";
 
 const PLACE = "tickstream.theme";
 const NEXT = { system: "dark", dark: "light", light: "system" };
@@ -27,11 +28,7 @@ export class Theme extends Emitter {
     const next = NEXT[this.chosen];
     if (next === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = next;
-    try {
-      localStorage.setItem(PLACE, next);
-    } catch {
-      // Storage is forbidden here: the choice holds until the page is left.
-    }
+    ofBrowser.set(PLACE, next);
     this.#name();
     this.emit("change");
   }

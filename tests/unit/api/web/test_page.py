@@ -105,6 +105,36 @@ def test_the_end_of_a_bar_is_no_news_of_a_symbol(market: Market, open_page: Open
     expect(page.locator("#market tr[data-symbol=AAPL] td").last).to_have_text(re.compile(r"^(now|\d+ s)$"))
 
 
+def test_the_oldest_come_first_where_ages_descend(market: Market, open_page: OpenPage) -> None:
+    """The arrow tells of what stands in the column."""
+    summary = market.summary
+
+    def ages(symbol: str) -> dict[str, object]:
+        age_us = market.symbols.index(symbol) * 60_000_000
+        return summary(symbol) | {"time": utc(wall_clock() - age_us)}
+
+    market.summary = ages  # type: ignore[method-assign]
+    page = open_page()
+    expect(page.locator("#market tbody tr")).to_have_count(len(market.symbols))
+    page.click("[data-column=age] button")
+    assert page.get_attribute("[data-column=age]", "aria-sort") == "descending"
+    expect(page.locator("#market tbody tr").first).to_have_attribute("data-symbol", market.symbols[-1])
+    page.click("[data-column=age] button")
+    expect(page.locator("#market tbody tr").first).to_have_attribute("data-symbol", market.symbols[0])
+
+
+def test_the_head_of_the_market_stays_in_sight(open_page: OpenPage) -> None:
+    """Below the bar at the top, while the page is scrolled."""
+    page = open_page(viewport={"width": 1280, "height": 300})
+    expect(page.locator("#market tbody tr")).to_have_count(10)
+    page.evaluate("scrollTo(0, 200)")
+    page.wait_for_function("() => scrollY > 100")
+    head, bar = page.locator("#market thead th").first.bounding_box(), page.locator(".bar").bounding_box()
+    assert head is not None
+    assert bar is not None
+    assert head["y"] == bar["height"]
+
+
 def test_five_hundred_symbols_are_written_in_batches(browser: Browser) -> None:
     """20,000 bars are a few writes of the grid; at the end every row is right, seen or not."""
     market = Market([f"S{number:03}" for number in range(500)], bars=5)
@@ -302,14 +332,23 @@ def test_a_restart_of_the_server_is_survived(market: Market, open_page: OpenPage
     page = open_page("#/symbol/AAPL?interval=1m")
     expect(page.locator("#bars tbody tr").first).to_be_visible()
     page.evaluate("window.same = true")
+    expect(page.locator("#view-symbol .when-lost")).to_be_hidden()
     market.stop()
     expect(page.locator("#connection")).to_have_text("Reconnecting")
+    expect(page.locator("#view-symbol .when-lost")).to_have_text("not live")
+    expect(page.locator("#view-symbol .when-lost")).to_be_visible()
+    expect(page.locator("#legend")).to_contain_text("not live")
+    assert newest_bar(page)[1] == "not live"
+    assert page.locator("main :is(.big, tbody, .book)").evaluate_all(
+        "all => all.every((each) => getComputedStyle(each).opacity === '1')"
+    )
     market.miss(next_version(market.last("AAPL"), 93.25))
     market.restart()
     expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text("93.25")
     expect(page.locator("#connection")).to_have_text("Live")
     market.publish(next_version(market.last("AAPL"), 94.5))
     expect(page.locator("#bars tbody tr").first.locator("td").nth(5)).to_have_text("94.50")
+    expect(page.locator("#legend")).not_to_contain_text("not live")
     assert page.evaluate("window.same") is True
 
 
@@ -335,6 +374,43 @@ def test_a_key_is_asked_for_once_and_used_for_both(market: Market, open_page: Op
     page.reload()
     expect(page.locator("#connection")).to_have_text("Live")
     expect(dialog).to_be_hidden()
+
+
+def test_who_has_no_key_is_asked_once(market: Market, open_page: OpenPage) -> None:
+    """After Cancel a notice offers to enter one; the dialog does not come back by itself."""
+    market.key = "ts_secret"
+    page = open_page(live=False)
+    dialog = page.locator("#key-dialog")
+    expect(dialog).to_be_visible()
+    expect(page.locator("#key-notice")).to_be_hidden()
+    page.click("#key-cancel")
+    expect(dialog).to_be_hidden()
+    tries = len(market.requests)
+    eventually(lambda: len(market.requests) > tries + 2, 20, "the page tries again")
+    expect(dialog).to_be_hidden()
+    page.click("#key-again")
+    page.fill("#key", "ts_secret")
+    page.keyboard.press("Enter")
+    expect(page.locator("#key-notice")).to_be_hidden()
+    expect(page.locator("#market tbody tr")).to_have_count(len(market.symbols))
+    expect(page.locator("#connection")).to_have_text("Live")
+
+
+def test_a_symbol_that_is_being_typed_filters_nothing_yet(market: Market, open_page: OpenPage) -> None:
+    """Half of a name would leave no alert: it counts when it is a name, or when Enter says that it is one."""
+    some_alerts(market)
+    page = open_page("#/alerts")
+    expect(page.locator("#alerts tbody tr")).to_have_count(4)
+    page.locator("#symbol-names option").first.wait_for(state="attached")
+    page.focus("#alert-filters [name=symbol]")
+    page.keyboard.type("aap")
+    page.wait_for_timeout(500)
+    assert len(shown_alerts(page)) == 4
+    page.keyboard.type("l")
+    expect(page.locator("#alerts tbody tr")).to_have_count(2)
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")
+    expect(page.locator("#alerts tbody tr")).to_have_count(0)
 
 
 def test_alerts_are_filtered_and_kept_up_to_date(market: Market, open_page: OpenPage) -> None:
@@ -742,9 +818,79 @@ def test_after_a_lost_connection_the_clock_is_measured_anew(open_page: OpenPage)
 
 
 def test_an_unknown_symbol_is_said_to_be_one(open_page: OpenPage) -> None:
-    """In the place of its chart."""
+    """In the place of its chart, once; and no word of it stays when another one is opened."""
     page = open_page("#/symbol/NOPE")
-    expect(page.locator("#chart-note")).to_contain_text("no symbol 'NOPE'")
+    expect(page.locator("#chart-note")).to_have_text("There is no symbol NOPE here.")
+    expect(page.locator("#notice")).to_be_hidden()
+    page.evaluate("location.hash = '#/symbol/AAPL'")
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    expect(page.locator("#chart-note")).to_be_hidden()
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_an_address_that_is_no_text_is_no_symbol(market: Market, browser: Browser) -> None:
+    """Its percent signs lead nowhere; the page is there all the same."""
+    with watched_page(browser) as page:
+        page.goto(market.address + "#/symbol/%E0%A4%A")
+        expect(page.locator("#chart-note")).to_contain_text("There is no symbol %E0%A4%A here.")
+
+
+def test_symbols_that_cannot_be_read_are_a_notice_until_another_view_is_opened(
+    market: Market, browser: Browser
+) -> None:
+    """What is wrong is seen, and is not said for ever."""
+    with watched_page(browser) as page:
+        wrong = {"error": {"code": "broken", "message": "it is broken", "request_id": "1"}}
+        page.route("**/api/v1/symbols", lambda route: route.fulfill(status=400, json=wrong))
+        page.goto(market.address)
+        expect(page.locator("#notice")).to_have_text("The names of the symbols cannot be read: it is broken")
+        expect(page.locator("#notice")).to_be_visible()
+        page.keyboard.press("a")
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_what_failed_for_a_moment_is_no_longer_said(market: Market, browser: Browser) -> None:
+    """As soon as the same request succeeds."""
+    answers = iter([503, 503])
+
+    def fail_twice(route: Route, _: Request) -> None:
+        if (status := next(answers, None)) is None:
+            route.continue_()
+        else:
+            wrong = {"error": {"code": "busy", "message": "the storage is busy", "request_id": "1"}}
+            route.fulfill(status=status, json=wrong)
+
+    with watched_page(browser) as page:
+        page.route("**/api/v1/quotes/*", fail_twice)
+        page.goto(market.address + "#/symbol/AAPL")
+        expect(page.locator("#bars tbody tr").first).to_be_visible()
+        expect(page.locator("#chart-note")).to_have_text("the storage is busy")
+        expect(page.locator("#chart-note")).to_be_hidden()
+        expect(page.locator("#day")).to_contain_text("simulator")
+
+
+def test_a_browser_that_keeps_nothing_shows_everything(market: Market, browser: Browser) -> None:
+    """Where storage is forbidden even to ask for it is an error."""
+    market.key = "ts_secret"
+    with watched_page(browser) as page:
+        page.add_init_script(
+            """for (const name of ["localStorage", "sessionStorage"]) {
+              const get = () => { throw new DOMException("no", "SecurityError"); };
+              Object.defineProperty(window, name, { get });
+            }"""
+        )
+        page.goto(market.address + "#/symbol/AAPL?interval=5m")
+        page.fill("#key", "ts_secret")
+        page.keyboard.press("Enter")
+        expect(page.locator("#bars tbody tr").first).to_be_visible()
+        expect(page.locator("#connection")).to_have_text("Live")
+        page.click("#indicator-menu summary")
+        page.check("#indicators [value=sma_20]")
+        page.keyboard.press("t")
+        page.evaluate("location.hash = '#/symbol/MSFT'")
+        expect(page.locator("#symbol-name")).to_have_text("MSFT")
+        expect(page.locator("#intervals input[value='5m']")).to_be_checked()
+        expect(page.locator("#legend")).to_contain_text("SMA 20")
 
 
 def test_a_class_of_shares_is_live_however_its_address_is_spelt(browser: Browser) -> None:

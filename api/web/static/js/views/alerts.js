@@ -35,7 +35,11 @@ export class AlertsView {
     this.#socket = socket;
     const form = byId("alert-filters");
     TYPES.forEach((type) => this.#offerType(type));
-    form.addEventListener("input", () => this.#choose());
+    // A symbol is typed letter by letter: it counts when it is one, or when the field is left.
+    form.addEventListener("input", ({ target }) => {
+      if (target.name !== "symbol" || !target.value || isKnown(target.value)) this.#choose();
+    });
+    form.addEventListener("change", () => this.#choose());
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => setTimeout(() => this.#choose()));
     byId("alerts-more").addEventListener("click", () => this.#load());
@@ -85,12 +89,8 @@ export class AlertsView {
     if (JSON.stringify(filter) === JSON.stringify(this.#filter)) return;
     this.#filter = filter;
     stay(alertsAddress(filter));
-    clearTimeout(this.#typing);
-    // A symbol is typed letter by letter.
-    this.#typing = setTimeout(() => this.#open(), 250);
+    this.#open();
   }
-
-  #typing = null;
 
   #open() {
     this.#stop?.abort();
@@ -199,6 +199,9 @@ export class AlertsView {
     setText(byId("announce"), `Alert, ${first.severity}: ${first.message}${rest}`);
   }
 }
+
+const isKnown = (symbol) =>
+  [...byId("symbol-names").options].some((option) => option.value === symbol.trim().toUpperCase());
 
 function makeRow(alert) {
   const moment = Date.parse(alert.event_time);

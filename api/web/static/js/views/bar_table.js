@@ -7,16 +7,16 @@ import * as format from "../format.js";
 const ROWS = 30;
 const CLASSES = ["", "", "n", "n", "n", "n", "n", "n wide", "n wide", "n wide", "n wide"];
 
-/** live, final or revised, in words. */
-export function stateOf(bar) {
-  if (!bar.final) return "live";
+/** live, final or revised, in words; what grows is not live while the connection is lost. */
+export function stateOf(bar, isLost) {
+  if (!bar.final) return isLost ? "not live" : "live";
   return isRevised(bar) ? "revised" : "final";
 }
 
 export class BarTable {
   #rows = [];
 
-  write(bars, interval, decimals) {
+  write(bars, interval, decimals, isLost) {
     const body = byId("bars").tBodies[0];
     const shown = bars.slice(-ROWS).reverse();
     while (this.#rows.length < shown.length) {
@@ -29,7 +29,7 @@ export class BarTable {
       const bar = shown[index];
       row.hidden = !bar;
       if (!bar) return;
-      const state = stateOf(bar);
+      const state = stateOf(bar, isLost);
       const price = (value) => format.price(value, decimals);
       const texts = [
         format.barStart(bar.time, interval), state, price(bar.open), price(bar.high), price(bar.low), price(bar.close),

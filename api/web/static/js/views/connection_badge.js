@@ -1,4 +1,4 @@
-// Whether what is seen is live, in a word and a colour; everything else on the page pales when it is not.
+// Whether what is seen is live, in a word and a colour; elsewhere on the page it is said, too, when it is not.
 
 import { byId, setText } from "../dom.js";
 

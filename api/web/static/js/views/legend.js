@@ -12,12 +12,12 @@ export class Legend {
     this.#theme = theme;
   }
 
-  write(bar, interval, indicators, decimals) {
+  write(bar, interval, indicators, decimals, isLost) {
     const box = byId("legend");
     box.hidden = !bar;
     if (!bar) return;
     const price = (value) => format.price(value, decimals);
-    const state = stateOf(bar);
+    const state = stateOf(bar, isLost);
     const shown = [
       ["start", "", format.barStart(bar.time, interval)],
       ["state", "", state],

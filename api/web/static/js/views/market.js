@@ -16,6 +16,7 @@ const MINUTE_MS = 60_000;
 const SUMMARY_LAG_MS = 2_000; // what REST says may be older than its answer by so much
 const POINTS = 60;
 const ALERTS = 8;
+const SORTED = `Sorts by it. Rows do not jump with every price: their order is made anew every ${REFRESH_MS / 1000} s.`;
 
 /** [id, heading, what it is sorted by, classes]. */
 const COLUMNS = [
@@ -28,7 +29,7 @@ const COLUMNS = [
   ["high", "High", (row) => row.high, "n wide"],
   ["volume", "Volume", (row) => row.volume, "n middle"],
   ["quality", "Quality", (row) => row.quality, "n wide"],
-  ["age", "Age", (row) => row.time, "n middle"],
+  ["age", "Age", (row) => (row.time ? -row.time : null), "n middle"],
 ];
 
 export class MarketView {
@@ -198,7 +199,7 @@ export class MarketView {
   #makeHead() {
     const cells = COLUMNS.map(([id, heading, value, classes]) => {
       if (!value) return el("th", { scope: "col", class: classes, text: heading });
-      const button = el("button", { type: "button", text: heading, onclick: () => this.#sortBy(id) });
+      const button = el("button", { type: "button", text: heading, title: SORTED, onclick: () => this.#sortBy(id) });
       return el("th", { scope: "col", class: classes, "data-column": id }, button);
     });
     byId("market").tHead.rows[0].replaceChildren(...cells);

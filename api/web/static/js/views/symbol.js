@@ -8,6 +8,7 @@ import { byId, el, setAttribute, setText } from "../dom.js";
 import { Precision } from "../format.js";
 import { batched } from "../frame.js";
 import { alertsAddress, stay, symbolAddress } from "../router.js";
+import { ofBrowser } from "../storage.js";
 import { keyOf } from "../subscription.js";
 import { AlertList } from "./alert_list.js";
 import { BarTable } from "./bar_table.js";
@@ -57,6 +58,8 @@ export class SymbolView {
   #stopBars = null; // of the symbol and interval
   #older = { cursor: null, loading: false };
   #changed = new Map(); // bars that the chart has not been given yet, by their time
+  #wrong = new Map(); // path -> why the request failed
+  #waits = ""; // why there are no bars
   #recheck = null;
   #loadedAt = 0;
   #quotedAt = 0;
@@ -95,6 +98,11 @@ export class SymbolView {
     socket.on("snapshot", ({ symbol, data }) => this.#snapshot(symbol, data));
     socket.on("gap", ({ skipped }) => this.#gap(skipped));
     socket.on("resync", () => this.#resync());
+    socket.on("state", () => {
+      if (!this.symbol) return;
+      this.#writeLegend();
+      this.#write();
+    });
   }
 
   get title() {
@@ -104,11 +112,11 @@ export class SymbolView {
 
   show({ symbol, parameters }) {
     const asked = parameters.get("interval");
-    const interval = INTERVALS.includes(asked) ? asked : localStorage.getItem(INTERVAL_PLACE) ?? this.interval;
+    const interval = INTERVALS.includes(asked) ? asked : ofBrowser.get(INTERVAL_PLACE) ?? this.interval;
     const sameSymbol = symbol === this.symbol;
     this.symbol = symbol;
     this.interval = INTERVALS.includes(interval) ? interval : "1m";
-    localStorage.setItem(INTERVAL_PLACE, this.interval);
+    ofBrowser.set(INTERVAL_PLACE, this.interval);
     for (const input of byId("intervals").elements) if (input.name) input.checked = input.value === this.interval;
     this.#subscribe();
     if (!sameSymbol) this.#openSymbol();
@@ -174,6 +182,7 @@ export class SymbolView {
     this.#tape.clear();
     this.#quote.clear();
     this.#precision = new Precision();
+    this.#wrong.clear();
     this.#writeName();
     this.#loadQuote();
     this.#loadTrades();
@@ -190,21 +199,31 @@ export class SymbolView {
     this.#changed.clear();
     this.#hovered = null;
     byId("to-now").hidden = true;
-    this.#note("Loading …");
+    this.#waits = "Loading …";
+    this.#note();
     this.#loadNewest({ fresh: true });
   }
 
   /** What is read by REST while live messages come in: versions decide, so their order does not matter. */
   async #load(path, parameters, signal, take) {
     try {
-      const answer = await this.#api.getPatiently(path, parameters, signal, (error) => error && this.#note(error.message));
+      const answer = await this.#api.getPatiently(path, parameters, signal, (error) => this.#tell(path, error));
       if (signal.aborted) return;
+      this.#tell(path, null);
       this.#call(answer.symbol);
       take(answer);
     } catch (error) {
-      if (error instanceof ApiError) this.#note(error.message);
+      if (error instanceof ApiError) this.#tell(path, error);
       else if (error.name !== "AbortError") throw error;
     }
+  }
+
+  /** What is wrong with a request, until it succeeds; of several the last one is shown. */
+  #tell(path, error) {
+    const isNone = error?.code === "unknown_symbol" || error?.code === "invalid_symbol";
+    this.#wrong.delete(path);
+    if (error) this.#wrong.set(path, isNone ? `There is no symbol ${this.symbol} here.` : error.message);
+    this.#note();
   }
 
   /** By the name that REST answers with, which live events have, too: BRK-B is BRK.B. */
@@ -244,7 +263,8 @@ export class SymbolView {
       this.#seeBars(bars);
       const meets = bars.length ? this.#bars.replaceNewest(bars) : true;
       if (fresh || !meets) this.#older.cursor = cursor;
-      this.#note(this.#bars.size ? "" : NO_BARS);
+      this.#waits = NO_BARS;
+      this.#note();
       this.#rebuildChart({ keepRange: !fresh });
       this.#write();
     });
@@ -373,7 +393,7 @@ export class SymbolView {
     const news = bars.some((bar) => Object.keys(bar.indicators).some((name) => !this.#names.has(name)));
     if (news) this.#rebuildChart({ keepRange: true });
     else this.#chart.update(bars.sort((one, other) => one.time - other.time), this.#bars.all);
-    if (this.#bars.size) this.#note("");
+    this.#note();
     this.#writeLegend();
   }
 
@@ -383,7 +403,7 @@ export class SymbolView {
     this.#tape.write(decimals);
     const now = this.#socket.clock.now();
     this.#quote.write(now, decimals);
-    this.#table.write(this.#bars.all, this.interval, decimals);
+    this.#table.write(this.#bars.all, this.interval, decimals, this.#socket.isLost);
     const last = this.#tape.last;
     byId("symbol-stale").hidden = !last || now - last.time < STALE_SECONDS * 1000;
     this.#writeProvider();
@@ -399,12 +419,14 @@ export class SymbolView {
 
   #writeLegend() {
     const bar = (this.#hovered !== null && this.#bars.at(this.#hovered)) || this.#bars.last;
-    this.#legend.write(bar, this.interval, this.#shownIndicators(), this.#precision.decimals);
+    const { decimals } = this.#precision;
+    this.#legend.write(bar, this.interval, this.#shownIndicators(), decimals, this.#socket.isLost);
   }
 
   /** Said where the chart is. */
-  #note(given) {
-    const text = given || (PriceChart.isThere ? "" : NO_LIBRARY);
+  #note() {
+    const wrong = [...this.#wrong.values()].at(-1);
+    const text = wrong ?? (this.#bars.size ? (PriceChart.isThere ? "" : NO_LIBRARY) : this.#waits);
     const note = byId("chart-note");
     note.hidden = !text;
     setText(note, text);
@@ -432,7 +454,7 @@ export class SymbolView {
         input.checked = this.#choices[group] ?? isShownAtFirst(group);
         input.addEventListener("change", () => {
           this.#choices[group] = input.checked;
-          localStorage.setItem(PLACE, JSON.stringify(this.#choices));
+          ofBrowser.set(PLACE, JSON.stringify(this.#choices));
           this.#rebuildChart({ keepRange: true });
         });
         const why = needed && el("span", { class: "hint", text: `needs ${needed} ${needed === 1 ? "bar" : "bars"}` });
@@ -445,7 +467,7 @@ export class SymbolView {
 
 function readChoices() {
   try {
-    return JSON.parse(localStorage.getItem(PLACE)) ?? {};
+    return JSON.parse(ofBrowser.get(PLACE)) ?? {};
   } catch {
     return {};
   }
