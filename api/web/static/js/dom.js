@@ -16,6 +16,17 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** The children of a node, in this order: what is in its place already is not touched, and the focus stays. */
+export function setChildren(parent, nodes) {
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
+  const wanted = new Set(nodes);
+  for (const each of [...parent.children]) if (!wanted.has(each)) each.remove();
+  nodes.forEach((node, index) => {
+    if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null);
+  });
+  if (focused?.isConnected && document.activeElement !== focused) focused.focus();
+}
+
 /** Writes only what differs: an unchanged cell costs no layout. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

@@ -81,7 +81,9 @@ function step(by) {
   if (shown !== views.symbol || !search.symbols.length) return false;
   const { symbols } = search;
   const at = symbols.indexOf(views.symbol.symbol);
-  go(symbolAddress(symbols[(at + by + symbols.length) % symbols.length], views.symbol.interval));
+  const next = symbols[(at + by + symbols.length) % symbols.length];
+  go(symbolAddress(next, views.symbol.interval));
+  setText(byId("announce"), next); // the focus stays where it is, and nothing else would be heard
   return true;
 }
 

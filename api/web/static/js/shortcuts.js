@@ -21,5 +21,8 @@ export function shortcuts(keys) {
 /** Whether a key means something to what has the focus. */
 function isTyping(target, key) {
   if (target.matches("input[type=text], input[type=password], select, textarea")) return true;
-  return target.matches("input") && (key.startsWith("Arrow") || key === " ");
+  if (target.matches("input")) return key.startsWith("Arrow") || key === " ";
+  if (!target.matches(".scroll")) return false;
+  if (key === "ArrowLeft" || key === "ArrowRight") return target.scrollWidth > target.clientWidth;
+  return key.startsWith("Arrow") && target.scrollHeight > target.clientHeight;
 }

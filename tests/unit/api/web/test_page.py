@@ -338,7 +338,7 @@ def test_a_restart_of_the_server_is_survived(market: Market, open_page: OpenPage
     expect(page.locator("#view-symbol .when-lost")).to_have_text("not live")
     expect(page.locator("#view-symbol .when-lost")).to_be_visible()
     expect(page.locator("#legend")).to_contain_text("not live")
-    assert newest_bar(page)[1] == "not live"
+    expect(page.locator("#bars tbody tr").first.locator("td").nth(1)).to_have_text("not live")
     assert page.locator("main :is(.big, tbody, .book)").evaluate_all(
         "all => all.every((each) => getComputedStyle(each).opacity === '1')"
     )
@@ -452,6 +452,46 @@ def test_loud_alerts_are_announced_and_counted(market: Market, open_page: OpenPa
     expect(page.locator("#announce")).to_contain_text("Alert, critical: AAPL price spike")
     expect(page.locator("#unseen")).to_have_text("2")
     assert page.locator("main [aria-live], main [role=log]").count() == 0
+
+
+def test_a_new_alert_leaves_the_focus_where_it_is(market: Market, open_page: OpenPage) -> None:
+    """In the table and in the lists: who reads by keyboard is not thrown back to the top of the page."""
+    some_alerts(market)
+    page = open_page("#/alerts")
+    focused = "() => document.activeElement.closest('[data-alert]')?.dataset.alert"
+    for place, item in (("#/alerts", "#alerts tr"), ("#/", "#market-alert-list li")):
+        page.goto(market.address + place)
+        held = market.alerts[2].alert_id
+        page.locator(f"{item}[data-alert='{held}'] a").focus()
+        news = an_alert("MSFT", "price_outlier", "low", -1 if place == "#/" else 0)
+        market.publish(news)
+        expect(page.locator(f"{item}[data-alert='{news.alert_id}']")).to_be_visible()
+        assert page.evaluate(focused) == held
+
+
+def test_the_arrows_scroll_what_has_the_focus(open_page: OpenPage) -> None:
+    """A table that is wider than its box moves, and the symbol stays; elsewhere the new one is announced."""
+    page = open_page("#/symbol/AAPL?interval=1m", **PHONE)
+    expect(page.locator("#bars tbody tr").first).to_be_visible()
+    page.get_by_role("region", name="Table of bars").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.getElementById('bars').parentElement.scrollLeft > 0")
+    expect(page.locator("#symbol-name")).to_have_text("AAPL")
+    page.locator("#main").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#symbol-name")).to_have_text("AMZN")
+    expect(page.locator("#announce")).to_have_text("AMZN")
+
+
+def test_the_help_begins_at_its_beginning(open_page: OpenPage) -> None:
+    """Also where it does not fit: the button at its end would scroll it there."""
+    page = open_page(viewport={"width": 640, "height": 360})
+    page.keyboard.press("?")
+    expect(page.locator("#help-title")).to_be_focused()
+    assert page.locator("#help-dialog").evaluate("dialog => dialog.scrollTop") == 0
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#help-dialog")).to_be_hidden()
 
 
 def test_everything_can_be_done_by_keyboard(market: Market, open_page: OpenPage) -> None:

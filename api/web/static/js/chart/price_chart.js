@@ -23,6 +23,7 @@ export class PriceChart {
   #candles = null;
   #volume = null;
   #marks = null;
+  #now = null; // the line of the newest close
   #lines = []; // {indicator, pane, series}
   #lastTime = -Infinity;
   #decimals = 2;
@@ -87,7 +88,12 @@ export class PriceChart {
     }
     this.#lastTime = bars.length ? seconds(bars.at(-1)) : -Infinity;
     this.#mark(bars);
+    this.#price(bars.findLast((bar) => bar.close !== null));
     this.#sayWhere();
+  }
+
+  #price(bar) {
+    if (bar && bar.close !== null) this.#now.applyOptions({ price: bar.close, lineVisible: true, axisLabelVisible: true });
   }
 
   /** Bars that are new or have a new version, oldest first; `all` is everything there is, them included. */
@@ -103,6 +109,7 @@ export class PriceChart {
     this.#volume.update(volumePoint(bar, this.#colours));
     for (const { indicator, series } of this.#lines) series.update(indicatorPoint(bar, indicator, this.#colours));
     this.#lastTime = seconds(bar);
+    this.#price(bar);
   }
 
   /** Dots over the bars that were corrected. */
@@ -141,7 +148,7 @@ export class PriceChart {
       up: colour("--up"), down: colour("--down"), nothing: "rgba(0, 0, 0, 0)",
       upVolume: shade("--up", 0.35), downVolume: shade("--down", 0.35), liveVolume: shade("--muted", 0.35),
       revised: colour("--revised"), text: colour("--muted"), grid: colour("--grid"), line: colour("--line"),
-      zone: shade("--rsi", 0.08),
+      zone: shade("--rsi", 0.08), zoneEdge: shade("--rsi", 0.6),
     };
   }
 
@@ -166,7 +173,7 @@ export class PriceChart {
   }
 
   #makeSeries(indicators) {
-    const { CandlestickSeries, HistogramSeries, createSeriesMarkers } = window.LightweightCharts;
+    const { CandlestickSeries, HistogramSeries, LineStyle, createSeriesMarkers } = window.LightweightCharts;
     const { up, down } = this.#colours;
     this.#volume = this.#chart.addSeries(HistogramSeries, {
       priceScaleId: "", priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false,
@@ -174,8 +181,10 @@ export class PriceChart {
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.#candles = this.#chart.addSeries(CandlestickSeries, {
       upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down,
-      priceFormat: this.#format(0), priceLineColor: this.#colours.text,
+      priceFormat: this.#format(0), priceLineVisible: false, lastValueVisible: false,
     });
+    // The library's own tag is the last close in sight: scrolled back it would pass for the price of now.
+    this.#now = this.#candles.createPriceLine({ color: this.#colours.text, lineWidth: 1, lineStyle: LineStyle.Dotted, lineVisible: false, axisLabelVisible: false, price: 0 });
     this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0.2 } });
     this.#marks = createSeriesMarkers(this.#candles, []);
     const panes = ["price", ...new Set(indicators.map((each) => each.pane).filter((pane) => pane !== "price"))];
@@ -208,7 +217,10 @@ export class PriceChart {
     };
     if (draw.zones) {
       const [low, high] = draw.zones;
-      options.priceFormat = { type: "price", precision: 1, minMove: 0.1 };
+      // The edges of the zones have texts of their own: others that near would lie under them.
+      const isFree = (value) => draw.zones.every((edge) => Math.abs(value - edge) > 12);
+      const tickmarksFormatter = (values) => values.map((value) => (isFree(value) ? value.toFixed(1) : ""));
+      options.priceFormat = { type: "custom", minMove: 0.1, formatter: (value) => value.toFixed(1), tickmarksFormatter };
       // The zones are always in sight, wherever the values are.
       options.autoscaleInfoProvider = (own) => {
         const range = own()?.priceRange;
@@ -219,7 +231,7 @@ export class PriceChart {
     if (draw.zones) {
       series.attachPrimitive(new Zone(...draw.zones, this.#colours.zone));
       for (const price of draw.zones) {
-        series.createPriceLine({ price, color: this.#colours.line, lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: true });
+        series.createPriceLine({ price, color: this.#colours.zoneEdge, axisLabelColor: this.#colours.line, axisLabelTextColor: this.#colours.text, lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: true });
       }
     }
     return series;

@@ -1,6 +1,7 @@
 // The newest alerts of a symbol, or of all, as a short list that keeps itself up to date.
 
 import { ApiError } from "../api.js";
+import { setChildren } from "../dom.js";
 import { alertItem } from "./alert_parts.js";
 
 export class AlertList {
@@ -10,6 +11,7 @@ export class AlertList {
   #symbol = null; // null: all
   #signal = null; // not null: the list is looked at
   #alerts = new Map();
+  #items = new WeakMap(); // alert -> its item: one that stays keeps the focus
 
   constructor(list, api, socket, most) {
     this.#list = list;
@@ -57,6 +59,7 @@ export class AlertList {
     const newest = [...this.#alerts.values()].sort((one, other) => (one.event_time < other.event_time ? 1 : -1));
     newest.length = Math.min(newest.length, this.#most);
     this.#alerts = new Map(newest.map((alert) => [alert.alert_id, alert]));
-    this.#list.replaceChildren(...newest.map(alertItem));
+    for (const alert of newest) if (!this.#items.has(alert)) this.#items.set(alert, alertItem(alert));
+    setChildren(this.#list, newest.map((alert) => this.#items.get(alert)));
   }
 }

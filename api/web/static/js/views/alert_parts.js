@@ -23,7 +23,7 @@ export function alertItem(alert) {
     severityTag(alert),
     " ",
     symbolLink(alert),
-    el("span", { class: "hint", text: ` ${format.moment(Date.parse(alert.event_time))} ${alert.status === "raised" ? "" : alert.status}` }),
+    el("span", { class: "hint", text: ` ${format.moment(Date.parse(alert.event_time))} UTC ${alert.status === "raised" ? "" : alert.status}` }),
     el("p", { text: alert.message }),
   );
 }

@@ -1,7 +1,7 @@
 // Alerts: a page of REST at a time, and the new ones as they come. The filters are part of the address.
 
 import { ApiError } from "../api.js";
-import { byId, el, setText } from "../dom.js";
+import { byId, el, setChildren, setText } from "../dom.js";
 import * as format from "../format.js";
 import { batched } from "../frame.js";
 import { alertsAddress, stay } from "../router.js";
@@ -163,7 +163,7 @@ export class AlertsView {
       }
       return row.node;
     });
-    if (nodes.length !== body.rows.length || nodes.some((node, index) => body.rows[index] !== node)) body.replaceChildren(...nodes);
+    setChildren(body, nodes);
     const shown = new Set(alerts.map((alert) => alert.alert_id));
     for (const id of this.#rows.keys()) if (!shown.has(id)) this.#rows.delete(id);
     const raised = alerts.filter((alert) => alert.status === "raised").length;

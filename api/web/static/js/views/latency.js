@@ -170,7 +170,8 @@ export class LatencyView {
     }
     context.textAlign = "center";
     context.textBaseline = "top";
-    for (let ago = seconds - 60; ago > 0; ago -= 60) context.fillText(`−${ago / 60} min`, x(last - ago), bottom + 8);
+    const step = x(last) - x(last - 60) < 60 ? 120 : 60; // seconds between two texts that both have room
+    for (let ago = seconds - 60; ago > 0; ago -= step) context.fillText(`−${ago / 60} min`, x(last - ago), bottom + 8);
     context.textAlign = "right";
     context.fillText("now", width - 2, bottom + 8);
     context.fillText("median thick, 95th percentile thin", width - 2, 0);

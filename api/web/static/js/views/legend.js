@@ -19,7 +19,7 @@ export class Legend {
     const price = (value) => format.price(value, decimals);
     const state = stateOf(bar, isLost);
     const shown = [
-      ["start", "", format.barStart(bar.time, interval)],
+      ["start", "", `${format.barStart(bar.time, interval)}${interval === "1d" ? "" : " UTC"}`],
       ["state", "", state],
       ["O", "O", price(bar.open)],
       ["H", "H", price(bar.high)],

@@ -1,6 +1,6 @@
 // The market overview: a row for each symbol, from one request and then from its live 1m bars.
 
-import { byId, el, setAttribute, setDirection, setText } from "../dom.js";
+import { byId, el, setAttribute, setChildren, setDirection, setText } from "../dom.js";
 import * as format from "../format.js";
 import { batched } from "../frame.js";
 import { symbolAddress } from "../router.js";
@@ -131,7 +131,6 @@ export class MarketView {
     for (const [symbol, row] of this.#rows) {
       if (names.has(symbol)) continue;
       this.#observer.unobserve(row.node);
-      row.node.remove();
       this.#rows.delete(symbol);
     }
     byId("market-empty").hidden = this.#rows.size > 0;
@@ -220,7 +219,6 @@ export class MarketView {
     }
   }
 
-  /** Rows into their order; those that are in their place already are not touched. */
   #arrange() {
     const value = COLUMNS.find(([id]) => id === this.#sort.column)[2];
     const sign = this.#sort.descending ? -1 : 1;
@@ -230,12 +228,7 @@ export class MarketView {
       if (unknown(a) || unknown(b)) return unknown(a) - unknown(b) || one.symbol.localeCompare(other.symbol);
       return sign * (a < b ? -1 : a > b ? 1 : 0) || one.symbol.localeCompare(other.symbol);
     });
-    const body = byId("market").tBodies[0];
-    const focused = body.contains(document.activeElement) ? document.activeElement : null;
-    this.#order.forEach((row, index) => {
-      if (body.rows[index] !== row.node) body.insertBefore(row.node, body.rows[index] ?? null);
-    });
-    if (focused && document.activeElement !== focused) focused.focus();
+    setChildren(byId("market").tBodies[0], this.#order.map((row) => row.node));
   }
 }
 

@@ -78,7 +78,8 @@ export class Tape {
       setAttribute(row, "data-state", trade.state);
       setAttribute(row, "title", trade.state || (trade.conditions.length ? `conditions ${trade.conditions.join(" ")}` : null));
     });
-    setText(byId("tape-hint"), this.#skipped ? `${format.count(this.#skipped)} skipped: they came too fast` : "");
+    const none = shown.length ? "" : "none yet";
+    setText(byId("tape-hint"), this.#skipped ? `${format.count(this.#skipped)} skipped: they came too fast` : none);
   }
 }
 
