@@ -2,12 +2,14 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from api.times import wall_clock
+from schemas.events import Candle
 from tests.support.api import candle_json, utc
 from tests.support.browser import watched_page
 from tests.support.page_market import (
@@ -23,6 +25,33 @@ from tests.unit.api.web.conftest import OpenPage
 
 VIEWS = ("", "#/symbol/AAPL", "#/alerts", "#/latency")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+
+
+A_CHART = """async () => {
+  const { PriceChart } = await import("/assets/js/chart/price_chart.js");
+  const { fromJson } = await import("/assets/js/bars.js");
+  const { Theme } = await import("/assets/js/theme.js");
+  const create = LightweightCharts.createChart;
+  let chart;
+  const createChart = (...all) => (chart = create(...all));
+  window.LightweightCharts = { ...LightweightCharts, createChart };
+  const box = document.createElement("div");
+  document.body.append(box);
+  box.style.width = "900px";
+  box.style.height = "400px";
+  const nothing = () => {};
+  const made = new PriceChart(box, new Theme(), { onHistory: nothing, onHover: nothing, onAway: nothing });
+  window.draw = async (bars, how) => {
+    made.build(bars.map(fromJson), [], how);
+    await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+    return chart;
+  };
+}"""
+"""A chart by itself: window.draw(bars, how) draws them and gives the library's chart."""
+
+
+def as_json(bar: Candle) -> dict[str, Any]:
+    return candle_json(bar) | {"indicators": {}}
 
 
 def price(value: float | None) -> str:
@@ -627,34 +656,44 @@ def test_few_bars_are_shown_as_few(market: Market, open_page: OpenPage) -> None:
     assert d is not None
     assert d.startswith("M94.9 ")
     assert "L100.0 " in d
-    seen = page.evaluate(
+    page.evaluate(A_CHART)
+    bars = [as_json(bar) for _, bar in sorted(market.candles("AAPL", "1m").items())]
+
+    def seen(count: int, *, dates: bool) -> list[object]:
+        found: list[object] = page.evaluate(
+            """async ([bars, how]) => {
+              const chart = await window.draw(bars, how);
+              const { from, to } = chart.timeScale().getVisibleLogicalRange();
+              return [Math.round(to - from), chart.timeScale().options().timeVisible];
+            }""",
+            [bars[-count:], {"dates": dates}],
+        )
+        return found
+
+    assert seen(4, dates=True) == [34, False]
+    assert seen(100, dates=False) == [104, True]
+    assert seen(300, dates=False) == [144, True]
+
+
+def test_the_tag_of_the_price_is_the_newest_wherever_the_chart_is(
+    market: Market, open_page: OpenPage
+) -> None:
+    """The library's own is that of the last bar in sight."""
+    page = open_page()
+    page.evaluate(A_CHART)
+    bars = [as_json(bar) for _, bar in sorted(market.candles("AAPL", "1m").items())]
+    tags = page.evaluate(
         """async (bars) => {
-          const { PriceChart } = await import("/assets/js/chart/price_chart.js");
-          const { fromJson } = await import("/assets/js/bars.js");
-          const { Theme } = await import("/assets/js/theme.js");
-          const seen = [];
-          const create = LightweightCharts.createChart;
-          let chart;
-          const createChart = (...all) => (chart = create(...all));
-          window.LightweightCharts = { ...LightweightCharts, createChart };
-          const box = document.createElement("div");
-          document.body.append(box);
-          box.style.width = "900px";
-          box.style.height = "400px";
-          const nothing = () => {};
-          const heard = { onHistory: nothing, onHover: nothing, onAway: nothing };
-          const made = new PriceChart(box, new Theme(), heard);
-          for (const count of [4, 100, 300]) {
-            made.build(bars.slice(-count).map(fromJson), [], { dates: count === 4 });
-            await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
-            const { from, to } = chart.timeScale().getVisibleLogicalRange();
-            seen.push([Math.round(to - from), chart.timeScale().options().timeVisible]);
-          }
-          return seen;
+          const chart = await window.draw(bars, {});
+          chart.timeScale().scrollToPosition(-200, false);
+          const candles = chart.panes()[0].getSeries().find((each) => each.seriesType() === "Candlestick");
+          const lines = candles.priceLines().map((line) => line.options());
+          const own = candles.options().lastValueVisible;
+          return [own, ...lines.map(({ price, axisLabelVisible }) => [price, axisLabelVisible])];
         }""",
-        [candle_json(bar) | {"indicators": {}} for _, bar in sorted(market.candles("AAPL", "1m").items())],
+        bars,
     )
-    assert seen == [[34, False], [104, True], [144, True]]
+    assert tags == [False, [bars[-1]["close"], True]]
 
 
 def test_a_market_without_a_previous_day_says_so(market: Market, open_page: OpenPage) -> None:
