@@ -24,13 +24,10 @@ const known = (value) => value !== null && value !== undefined && Number.isFinit
 export class Precision {
   decimals = LEAST_DECIMALS;
 
-  /** Whether these prices need more decimals than those before. */
   see(...prices) {
-    const before = this.decimals;
     for (const each of prices.filter(known)) {
       while (this.decimals < MOST_DECIMALS && !fits(each, this.decimals)) this.decimals += 1;
     }
-    return this.decimals > before;
   }
 }
 

@@ -1,7 +1,6 @@
 // The WebSocket: what is wanted is subscribed to, whatever becomes of the connection meanwhile.
 //
-// Emits the messages of the server by their type (trade, quote, candle, correction, alert, snapshot, gap,
-// ack), and
+// Emits the messages of the server by their type (trade, quote, candle, correction, alert, snapshot, gap, ack), and
 //   state    {name, detail}: connecting, live, reconnecting or stale
 //   resync   what was missed cannot be had from here: read it by REST
 
@@ -71,7 +70,7 @@ export class LiveSocket extends Emitter {
     this.#subscribed = renamed(this.#subscribed, from, to);
   }
 
-  /** Whether what is seen may be outdated: there was a connection, and it is silent or gone. */
+  /** Whether what is seen may be outdated: the connection is silent or gone. */
   get isLost() {
     return this.state.name === "reconnecting" || this.state.name === "stale";
   }

@@ -130,6 +130,18 @@ def test_the_end_of_a_bar_is_no_news_of_a_symbol(market: Market, open_page: Open
         expect(line.locator("td").first).to_have_text(price(version.close))
         expect(line.locator(".tag")).to_be_visible()
         expect(line.locator("td").last).to_have_text("10 min")
+    page.keyboard.press("a")
+    page.wait_for_timeout(2_100)  # what came live counts more than a summary for so long
+    market.publish(replace(final, close=52.0, version=final.version + 2))
+    market.summary = lambda symbol: summary(symbol) | {"time": utc(wall_clock() - 1_200_000_000)}  # type: ignore[method-assign]
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(500)  # the snapshot comes first
+        route.continue_()
+
+    page.route("**/market-summary", slowly)
+    page.keyboard.press("m")
+    expect(line.locator("td").last).to_have_text("20 min", timeout=5_000)
     market.publish(next_version(market.last("AAPL"), 50.0))
     expect(page.locator("#market tr[data-symbol=AAPL] td").last).to_have_text(re.compile(r"^(now|\d+ s)$"))
 

@@ -184,7 +184,10 @@ export class PriceChart {
       priceFormat: this.#format(0), priceLineVisible: false, lastValueVisible: false,
     });
     // The library's own tag is the last close in sight: scrolled back it would pass for the price of now.
-    this.#now = this.#candles.createPriceLine({ color: this.#colours.text, lineWidth: 1, lineStyle: LineStyle.Dotted, lineVisible: false, axisLabelVisible: false, price: 0 });
+    this.#now = this.#candles.createPriceLine({
+      price: 0, lineVisible: false, axisLabelVisible: false, // until there is one
+      color: this.#colours.text, lineWidth: 1, lineStyle: LineStyle.Dotted,
+    });
     this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0.2 } });
     this.#marks = createSeriesMarkers(this.#candles, []);
     const panes = ["price", ...new Set(indicators.map((each) => each.pane).filter((pane) => pane !== "price"))];
@@ -228,10 +231,14 @@ export class PriceChart {
       };
     }
     const series = this.#chart.addSeries(LineSeries, options, pane);
+    const { zoneEdge, line, text } = this.#colours;
     if (draw.zones) {
       series.attachPrimitive(new Zone(...draw.zones, this.#colours.zone));
       for (const price of draw.zones) {
-        series.createPriceLine({ price, color: this.#colours.zoneEdge, axisLabelColor: this.#colours.line, axisLabelTextColor: this.#colours.text, lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: true });
+        series.createPriceLine({
+          price, color: zoneEdge, lineWidth: 1, lineStyle: LineStyle.Dashed,
+          axisLabelVisible: true, axisLabelColor: line, axisLabelTextColor: text,
+        });
       }
     }
     return series;

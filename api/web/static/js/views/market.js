@@ -244,7 +244,7 @@ class Row {
   #version = -1; // of the newest bar
   #start = "";
   #trades = 0; // of that bar
-  #heardAt = -Infinity; // when a bar came live
+  #heardAt = -Infinity; // when a version of it came live
   #shown = null;
   #tick = 0;
 
@@ -288,7 +288,7 @@ class Row {
     this.#version = bar.version;
     this.#trades = bar.trades;
     if (bar.close === null) return false;
-    this.#heardAt = now;
+    if (isNews) this.#heardAt = now;
     // A bar that ends, or is corrected, has no new trade; and when the trades were that came with its end, REST knows.
     if (isNews && !bar.final && bar.trades > before) {
       this.time = Math.max(this.time ?? 0, Math.min(now, Date.parse(bar.end) - 1));
