@@ -16,15 +16,18 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** The children of a node, in this order: what is in its place already is not touched, and the focus stays. */
+/** The children of a node, in this order: what is in its place already is not touched, and the focus stays. Where what
+ * had it is gone, it goes to the link of what has taken its place. */
 export function setChildren(parent, nodes) {
   const focused = parent.contains(document.activeElement) ? document.activeElement : null;
+  const place = focused ? [...parent.children].findIndex((each) => each.contains(focused)) : -1;
   const wanted = new Set(nodes);
   for (const each of [...parent.children]) if (!wanted.has(each)) each.remove();
   nodes.forEach((node, index) => {
     if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null);
   });
-  if (focused?.isConnected && document.activeElement !== focused) focused.focus();
+  const next = focused?.isConnected ? focused : nodes[place]?.querySelector("a");
+  if (focused && document.activeElement !== next) next?.focus();
 }
 
 /** Writes only what differs: an unchanged cell costs no layout. */

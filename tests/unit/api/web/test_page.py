@@ -30,6 +30,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 A_CHART = """async () => {
   const { PriceChart } = await import("/assets/js/chart/price_chart.js");
   const { fromJson } = await import("/assets/js/bars.js");
+  const { catalogue } = await import("/assets/js/chart/catalogue.js");
   const { Theme } = await import("/assets/js/theme.js");
   const create = LightweightCharts.createChart;
   let chart;
@@ -42,7 +43,8 @@ A_CHART = """async () => {
   const nothing = () => {};
   const made = new PriceChart(box, new Theme(), { onHistory: nothing, onHover: nothing, onAway: nothing });
   window.draw = async (bars, how) => {
-    made.build(bars.map(fromJson), [], how);
+    const all = bars.map(fromJson);
+    made.build(all, catalogue(all), how);
     await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
     return chart;
   };
@@ -51,7 +53,7 @@ A_CHART = """async () => {
 
 
 def as_json(bar: Candle) -> dict[str, Any]:
-    return candle_json(bar) | {"indicators": {}}
+    return candle_json(bar) | {"indicators": dict(bar.indicators)}
 
 
 def price(value: float | None) -> str:
@@ -222,6 +224,7 @@ def test_the_symbol_view_shows_bars_quote_and_trades(market: Market, open_page: 
     assert newest_bar(page)[2:6] == [price(bar.open), price(bar.high), price(bar.low), price(bar.close)]
     expect(page.locator("#chart canvas").first).to_be_visible()
     expect(page.locator("#legend [data-state=live]")).to_have_text("live")
+    expect(page.locator("#legend span").first).to_have_text(re.compile(r"^\d\d-\d\d \d\d:\d\d UTC$"))
     moved = next_version(bar, (bar.high or 0) + 1)
     trades = [a_trade("MSFT", 100.25, 1), a_trade("MSFT", 100.5, 2, age_us=0)]
     market.publish(moved, a_quote("MSFT", 100.0, 100.5, 1), *trades)
@@ -397,6 +400,7 @@ def test_trades_that_were_skipped_are_counted(market: Market, open_page: OpenPag
     """Where more come than the server keeps for one client, the list says so."""
     page = open_page("#/symbol/AAPL?interval=1m")
     expect(page.locator("#bars tbody tr").first).to_be_visible()
+    expect(page.locator("#tape-hint")).to_have_text("none yet")
     market.flood(*(a_trade("AAPL", 100.0, number, age_us=9_000 - number) for number in range(6_000)))
     expect(page.locator("#tape-hint")).to_contain_text("skipped")
 
@@ -508,12 +512,17 @@ def test_a_new_alert_leaves_the_focus_where_it_is(market: Market, open_page: Ope
         market.publish(news)
         expect(page.locator(f"{item}[data-alert='{news.alert_id}']")).to_be_visible()
         assert page.evaluate(focused) == held
+    revised = replace(market.alerts[2], revision=9, message="it goes on")
+    market.publish(revised)
+    expect(page.locator(f"{item}[data-alert='{held}']")).to_contain_text("it goes on")
+    assert page.evaluate(focused) == held
 
 
 def test_the_arrows_scroll_what_has_the_focus(open_page: OpenPage) -> None:
     """A table that is wider than its box moves, and the symbol stays; elsewhere the new one is announced."""
     page = open_page("#/symbol/AAPL?interval=1m", **PHONE)
     expect(page.locator("#bars tbody tr").first).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Version")).to_be_visible()
     page.get_by_role("region", name="Table of bars").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => document.getElementById('bars').parentElement.scrollLeft > 0")
@@ -708,6 +717,20 @@ def test_the_tag_of_the_price_is_the_newest_wherever_the_chart_is(
     assert tags == [False, [bars[-1]["close"], True]]
 
 
+def test_no_name_covers_the_newest_values(market: Market, open_page: OpenPage) -> None:
+    """The library would write it beside its value, over the end of the lines."""
+    page = open_page()
+    page.evaluate(A_CHART)
+    titles = page.evaluate(
+        """async (bars) => {
+          const chart = await window.draw(bars, {});
+          return chart.panes().flatMap((pane) => pane.getSeries()).map((each) => each.options().title);
+        }""",
+        [as_json(bar) for _, bar in sorted(market.candles("AAPL", "1m").items())],
+    )
+    assert titles == [""] * 13
+
+
 def test_a_market_without_a_previous_day_says_so(market: Market, open_page: OpenPage) -> None:
     """Why there is no change yet; as soon as one symbol has one, nothing needs to be said."""
     summary = market.summary
@@ -864,6 +887,8 @@ def test_the_latency_says_what_it_measures_and_mixes_nothing(market: Market, ope
     market.publish(a_trade(market.symbols[0], 100.0, 1, age_us=3_000_000))
     expect(page.locator("#latency-median")).to_have_text(re.compile(r"^3,?\d{3} ms$"))
     expect(page.locator("#latency-how")).to_have_text("incl. gathering")
+    name = re.compile(r"^Latency, trade to browser 3,?\d{3} ms incl. gathering$")
+    expect(page.get_by_role("link", name=name)).to_be_visible()
     assert "up to 250 ms" in (page.get_attribute("#latency-now", "title") or "")
     page.keyboard.press("l")
     expect(page.locator("#latency-facts")).to_contain_text("Gathered by the server fornothing")
