@@ -28,12 +28,12 @@ from api.live.wire import WireProtocol
 from api.metrics import ApiMetrics
 from api.routes.page import page_router
 from api.settings import ApiSettings
-from api.times import wall_clock
+from api.times import parse_time, wall_clock
 from api.web.assets import load_assets
 from schemas.events import Alert, Candle, Correction, Event, Quote, Trade
 from schemas.intervals import INTERVALS
 from schemas.symbols import one_spelling
-from tests.support.api import alert_json, candle_json, trade_json, utc
+from tests.support.api import alert_json, candle_json, correction_json, trade_json, utc
 from tests.support.ports import free_ports
 
 T = TypeVar("T")
@@ -50,6 +50,7 @@ class Market:
         """What clients must know, where it is not None."""
         self.alerts: list[Alert] = []
         self.trades: dict[str, list[Trade]] = {symbol: [] for symbol in self.symbols}
+        self.corrections: list[Correction] = []
         self.provider: str | None = None
         """Whose bars REST gives, None: ours."""
         self.requests: list[str] = []
@@ -76,6 +77,7 @@ class Market:
             Route("/api/v1/symbols", self._symbols),
             Route("/api/v1/candles/{symbol}", self._candle_page),
             Route("/api/v1/trades/{symbol}", self._trade_page),
+            Route("/api/v1/corrections/{symbol}", self._correction_page),
             Route("/api/v1/quotes/{symbol}", self._quote),
             Route("/api/v1/alerts", self._alert_page),
             WebSocketRoute("/ws", self._live),
@@ -130,6 +132,8 @@ class Market:
                     held[event.start] = event
             elif isinstance(event, Trade):
                 self.trades[event.symbol].append(event)
+            elif isinstance(event, Correction):
+                self.corrections.append(event)
             elif isinstance(event, Alert):
                 self.alerts = [each for each in self.alerts if each.alert_id != event.alert_id] + [event]
         self._do(self.hub.publish([from_event(event) for event in events]))
@@ -288,6 +292,16 @@ class Market:
         newest = sorted(self.trades[symbol], key=lambda trade: -trade.event_time)
         found = [trade_json(trade) for trade in newest[: int(request.query_params["limit"])]]
         return JSONResponse({"symbol": symbol, "trades": found, "next_cursor": None})
+
+    async def _correction_page(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        symbol, query = request.path_params["symbol"], request.query_params
+        span = range(parse_time(query["from"]), parse_time(query["to"]))
+        found = [each for each in self.corrections if each.symbol == symbol and each.event_time in span]
+        newest = sorted(found, key=lambda each: -each.event_time)
+        corrections = [correction_json(each) for each in newest]
+        return JSONResponse({"symbol": symbol, "corrections": corrections, "next_cursor": None})
 
     async def _quote(self, request: Request) -> Response:
         if refused := self._refused(request):

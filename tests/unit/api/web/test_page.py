@@ -242,6 +242,22 @@ def test_the_symbol_view_shows_bars_quote_and_trades(market: Market, open_page: 
     expect(page.locator("#bars tbody tr").first).to_have_attribute("data-state", "final")
 
 
+def test_what_became_of_a_trade_is_shown_after_a_reload_too(market: Market, open_page: OpenPage) -> None:
+    """REST gives trades as they were first reported; of several corrections the latest counts."""
+    trades = [a_trade("MSFT", 100.25, 1), a_trade("MSFT", 100.5, 2), a_trade("MSFT", 100.75, 3)]
+    cancel = a_cancel(trades[0], 1)
+    mended = replace(a_cancel(trades[1], 2), kind="correct", price=100.35, size=7.0)
+    later = replace(mended, correction_id="c3", event_time=mended.event_time + 5, price=100.45)
+    market.publish(*trades, cancel, mended, later)
+    page = open_page("#/symbol/MSFT?interval=1m")
+    rows = page.locator("#tape tbody tr")
+    states = {"100.25": "cancelled", "100.45": "corrected", "100.75": None}
+    expect(rows.filter(has_text="100.45")).to_have_count(1)
+    for shown, state in states.items():
+        row = rows.filter(has_text=shown)
+        assert row.get_attribute("data-state") == state
+
+
 def test_another_day_begins_while_the_page_is_open(market: Market, open_page: OpenPage) -> None:
     """From its first bar on the change is counted from the close of the day that is over."""
     page = open_page("#/symbol/AAPL?interval=1m")

@@ -27,6 +27,8 @@ const TABLES_MS = 250;
 const STALE_SECONDS = 30;
 const PROVIDER_MS = 15_000; // bars of a provider come by REST alone
 const QUOTE_MS = 30_000; // what of a quote does not come live: its provider, whether it is delayed
+const CORRECTED_MS = 3_600_000; // longer than any horizon that makes sense
+const MOST_CORRECTIONS = 1000;
 const RECHECK_MS = 1500; // after a correction, until the storage has it
 const PLACE = "tickstream.indicators";
 const INTERVAL_PLACE = "tickstream.interval";
@@ -300,6 +302,18 @@ export class SymbolView {
     this.#load(this.#path("trades"), { limit: TRADES }, this.#stop.signal, ({ trades }) => {
       this.#see(...trades.map((trade) => trade.price));
       this.#tape.add(trades);
+      this.#write();
+      if (trades.length) this.#loadCorrections(trades[trades.length - 1], trades[0]);
+    });
+  }
+
+  /** What became of trades, which the storage has as they were first reported. */
+  #loadCorrections(oldest, newest) {
+    const to = new Date(Date.parse(newest.event_time) + CORRECTED_MS).toISOString();
+    const parameters = { from: oldest.event_time, to, limit: MOST_CORRECTIONS };
+    this.#load(this.#path("corrections"), parameters, this.#stop.signal, ({ corrections }) => {
+      this.#see(...corrections.map((correction) => correction.price));
+      corrections.reverse().forEach((correction) => this.#tape.correct(correction)); // the latest one counts
       this.#write();
     });
   }
