@@ -270,11 +270,14 @@ def recovery(live: LiveSystem, probes: Probes, symbols: int, rate: float, kills:
             took: dict[str, float] = {}
 
             def is_current(since: float = killed_at, took: dict[str, float] = took) -> bool:
+                after = time.monotonic() - since
                 if probes.behind_s() < CURRENT_S:
-                    took.setdefault("bars", time.monotonic() - since)
-                if watcher.now()["store"] < records_per_s(rate) * CAUGHT_UP_S:
-                    took.setdefault("store", time.monotonic() - since)
-                return len(took) == len(JOBS)
+                    took.setdefault("bars", after)
+                if watcher.now()["store"] >= records_per_s(rate) * CAUGHT_UP_S:
+                    took.pop("store", None)  # what had come before it stood still was little
+                else:
+                    took.setdefault("store", after)
+                return len(took) == len(JOBS) and after > CAUGHT_UP_S
 
             eventually(is_current, BACK_SECONDS, "bars and storage are current again")
             bars.append(round(took["bars"], 1))
