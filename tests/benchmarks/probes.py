@@ -52,7 +52,7 @@ REST = "trade -> REST"
 SAMPLE_EVERY_S = 0.25
 """Of the market's time: one trade in so much is followed to Cassandra and to REST."""
 PAUSE_S = 1.0
-"""Where nothing was traded for so long, none is sampled for it."""
+"""Where nothing was traded, or sampled, for so long, none is sampled for it."""
 POLL_S = 0.003
 POLL_SHARE = 0.05
 """Of how long a probe has waited already: a system that is behind is not asked three hundred times a second
@@ -280,7 +280,6 @@ class _TopicProbe:
         self._samples = samples
         self._bars = bars
         self._sample_at = 0.0
-        self._traded_at = 0.0
         self._look_at = 0.0
         self._slices: Slices
         self._trade_times: Counter[float] = Counter()  # of what came together
@@ -327,10 +326,11 @@ class _TopicProbe:
         at = message.timestamp()[1] / 1e3
         self._trade_times[at] += 1
         self._slices.traded(message.key(), at)
-        if at - self._traded_at > PAUSE_S:
+        if at >= self._probes.end:
+            return
+        if at - self._sample_at > PAUSE_S:
             self._sample_at = at
-        self._traded_at = at
-        if at >= self._sample_at and at < self._probes.end:
+        if at >= self._sample_at:
             self._sample_at += SAMPLE_EVERY_S
             trade = self._trade.decode(message.value())
             for watch in self._samples:
