@@ -36,7 +36,7 @@ from schemas.tables import gold_bucket, trade_minute, trade_shard
 from schemas.topics import Topics
 from tests.benchmarks.market import names
 from tests.benchmarks.report import histogram, record
-from tests.benchmarks.slices import MINUTE_S, Slices
+from tests.benchmarks.slices import MINUTE_S, Sampling, Slices
 from tests.support.faults_finish import topic_settings
 from tests.support.reading import consumer_of, session_of
 from tests.support.servers import LiveSystem
@@ -51,8 +51,6 @@ REST = "trade -> REST"
 
 SAMPLE_EVERY_S = 0.25
 """Of the market's time: one trade in so much is followed to Cassandra and to REST."""
-PAUSE_S = 1.0
-"""Where nothing was traded, or sampled, for so long, none is sampled for it."""
 POLL_S = 0.003
 POLL_SHARE = 0.05
 """Of how long a probe has waited already: a system that is behind is not asked three hundred times a second
@@ -279,7 +277,7 @@ class _TopicProbe:
         self._probes = probes
         self._samples = samples
         self._bars = bars
-        self._sample_at = 0.0
+        self._sampling = Sampling(SAMPLE_EVERY_S)
         self._look_at = 0.0
         self._slices: Slices
         self._trade_times: Counter[float] = Counter()  # of what came together
@@ -328,10 +326,7 @@ class _TopicProbe:
         self._slices.traded(message.key(), at)
         if at >= self._probes.end:
             return
-        if at - self._sample_at > PAUSE_S:
-            self._sample_at = at
-        if at >= self._sample_at:
-            self._sample_at += SAMPLE_EVERY_S
+        if self._sampling.takes(at):
             trade = self._trade.decode(message.value())
             for watch in self._samples:
                 watch.add(trade)

@@ -12,6 +12,28 @@ from typing import NamedTuple
 MINUTE_S = 60
 
 
+PAUSE_S = 1.0
+"""Where no trade was looked at for so long, none is taken for it."""
+
+
+class Sampling:
+    """One trade in so much of the market's time, also of those that come together after a pause of whoever
+    reads them."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._next = 0.0
+
+    def takes(self, at: float) -> bool:
+        """Whether a trade of ``at`` (s since 1970) is one; they come in the order of the market."""
+        if at - self._next > PAUSE_S:
+            self._next = at
+        if at < self._next:
+            return False
+        self._next += self._every_s
+        return True
+
+
 class Shown(NamedTuple):
     """A slice whose last trade was at ``at`` (s since 1970). ``alone``: a bar was shown that ends with it."""
 

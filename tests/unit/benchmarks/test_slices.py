@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks.slices import Slices
+from tests.benchmarks.slices import Sampling, Slices
 
 MINUTE = 29_400_000
 START = MINUTE * 60.0
@@ -89,3 +89,11 @@ def test_an_alert_is_as_old_as_the_slice_that_its_version_ends_with(slices: Slic
     assert round(began - START, 3) == 0.21
     assert slices.began(b"A", MINUTE, 2 * (100 + 9)) is None
     assert slices.began(b"B", MINUTE, 2) is None
+
+
+def test_a_trade_is_sampled_in_a_quarter_second_of_the_market() -> None:
+    """However they come; for a time without any, or in which none was looked at, none is made up for."""
+    sampling = Sampling(0.25)
+    times = [START + number / 100 for number in range(1000)]
+    assert sum(map(sampling.takes, times)) == 40
+    assert sum(sampling.takes(at + 60) for at in times) == 40
