@@ -12,7 +12,8 @@ from datetime import UTC
 from itertools import islice
 from typing import Any, NamedTuple
 
-from api.database import Database, Row
+from api.database import Row
+from api.expiring import ExpiringStore
 from api.models import Alert
 from api.times import to_datetime, to_micros
 from schemas.intervals import INTERVALS
@@ -91,16 +92,8 @@ class _Partition(NamedTuple):
     start: int
 
 
-class AlertStore:
+class AlertStore(ExpiringStore):
     """Alerts as the route asks for them. Times in microseconds since 1970 UTC. Raises StorageUnavailable."""
-
-    def __init__(self, database: Database, ttl_days: int) -> None:
-        self._database = database
-        self._kept = ttl_days * DAY_US
-
-    def oldest(self, end: int) -> int:
-        """Where a range without a start begins: as long before ``end`` as alerts are kept."""
-        return max(0, end - self._kept)
 
     async def alerts(
         self, symbol: str | None, only: AlertFilter, start: int, place: AlertPlace, limit: int

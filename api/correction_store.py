@@ -6,14 +6,14 @@ the next ones hold any, and only those are read.
 
 from itertools import islice
 
-from api.database import Database, Row
+from api.database import Row
+from api.expiring import ExpiringStore
 from api.models import Correction
 from api.store import BUCKETS_AT_ONCE, MAX_MINUTES, Position
 from api.times import to_datetime
-from schemas.intervals import INTERVALS, MINUTE_US
+from schemas.intervals import MINUTE_US
 from schemas.tables import trade_minute, trade_shard
 
-DAY_US = INTERVALS["1d"]
 FIELDS = (
     "event_time", "sequence", "source", "correction_id", "trade_id", "trade_time", "kind", "price", "size",
     "exchange", "conditions", "updates_open_close", "updates_high_low", "updates_volume", "received_at",
@@ -35,17 +35,9 @@ def statements(keyspace: str) -> dict[str, str]:
     }
 
 
-class CorrectionStore:
+class CorrectionStore(ExpiringStore):
     """Corrections as the route asks for them. Times in microseconds since 1970 UTC. Raises
     StorageUnavailable."""
-
-    def __init__(self, database: Database, ttl_days: int) -> None:
-        self._database = database
-        self._kept = ttl_days * DAY_US
-
-    def oldest(self, end: int) -> int:
-        """Where a range without a start begins: as long before ``end`` as corrections are kept."""
-        return max(0, end - self._kept)
 
     async def corrections(
         self, symbol: str, start: int, before: Position, limit: int
@@ -53,9 +45,7 @@ class CorrectionStore:
         """The newest ``limit`` corrections from ``start`` to before ``before``, and where the next page goes
         on: None at the end of the range. A page may be shorter than ``limit`` although more follow."""
         rows: list[Row] = []
-        # Ranges often end with a minute: no correction of the next one is before its first moment.
-        end = before.event_time - (before == Position(before.event_time))
-        oldest = start - start % MINUTE_US
+        end, oldest = before.newest, start - start % MINUTE_US
         every = iter(range(end - end % MINUTE_US, oldest - 1, -MINUTE_US))
         asked = oldest
         for minutes in iter(lambda: list(islice(every, BUCKETS_AT_ONCE)), []):

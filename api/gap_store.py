@@ -6,13 +6,14 @@ it begins.
 
 from typing import NamedTuple
 
-from api.database import Database, Row
+from api.database import Row
+from api.expiring import ExpiringStore
 from api.models import Gap
 from api.times import to_datetime, to_micros
 from schemas.intervals import INTERVALS
 from schemas.tables import gap_bucket
 
-DAY_US, HOUR_US = INTERVALS["1d"], INTERVALS["1h"]
+HOUR_US = INTERVALS["1h"]
 MAX_QUERIES = 36
 """Looks into partitions for one page; most are empty."""
 
@@ -35,16 +36,8 @@ class GapPlace(NamedTuple):
     gap_id: str = ""
 
 
-class GapStore:
+class GapStore(ExpiringStore):
     """Gaps as the route asks for them. Times in microseconds since 1970 UTC. Raises StorageUnavailable."""
-
-    def __init__(self, database: Database, ttl_days: int) -> None:
-        self._database = database
-        self._kept = ttl_days * DAY_US
-
-    def oldest(self, end: int) -> int:
-        """Where a range without a start begins: as long before ``end`` as gaps are kept."""
-        return max(0, end - self._kept)
 
     async def gaps(
         self, symbol: str, start: int, before: GapPlace, limit: int

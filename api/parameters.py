@@ -1,6 +1,6 @@
 """The query parameters, as the routes get them."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import date
 from typing import Annotated, Literal, Self, get_args
 
@@ -100,6 +100,12 @@ class Range(BaseModel):
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
             raise ValueError("from must be before to")
         return self
+
+    def kept(self, latest: int, oldest: Callable[[int], int]) -> tuple[int, int]:
+        """Start and end of what is asked for, of rows that expire: until ``latest`` at most, and where no
+        start is named from ``oldest`` of the end on."""
+        end = latest if self.to is None else min(self.to, latest)
+        return oldest(end) if self.from_ is None else self.from_, end
 
 
 class Page(Range):

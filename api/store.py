@@ -85,6 +85,12 @@ class Position(NamedTuple):
     source: str = ""
     trade_id: str = ""
 
+    @property
+    def newest(self) -> int:
+        """The latest time that is before it. Ranges often end with a minute: nothing of the next one is
+        before its first moment."""
+        return self.event_time - (self == Position(self.event_time))
+
 
 class Store:
     """Queries as the routes ask them. Times in microseconds since 1970 UTC; ranges hold their start and not
@@ -132,9 +138,7 @@ class Store:
         None at the end of the range. A page may be shorter than ``limit`` although more follow."""
         rows: list[Row] = []
         read, parallel = 0, 1
-        # Ranges often end with a minute: no trade of the next one is before its first moment.
-        end = before.event_time - (before == Position(before.event_time))
-        async with aclosing(self._minutes(symbol, start, end)) as minutes:
+        async with aclosing(self._minutes(symbol, start, before.newest)) as minutes:
             while chunk := await _take(minutes, parallel):
                 parts = await asyncio.gather(
                     *(self._minute(symbol, minute, start, before, limit + 1) for minute in chunk)

@@ -25,8 +25,7 @@ async def alerts(page: AlertPageDep, parts: ServicesDep) -> Alerts:
     symbol = page.symbol
     if symbol is not None and symbol != SYSTEM:
         symbol = await stored_name(symbol, parts.store)
-    end = parts.store.latest() if page.to is None else min(page.to, parts.store.latest())
-    start = parts.alerts.oldest(end) if page.from_ is None else page.from_
+    start, end = page.kept(parts.store.latest(), parts.alerts.oldest)
     place = AlertPlace(end)
     if page.cursor is not None and (asked := alert_place(page.cursor)).event_time < end:
         place = asked

@@ -22,8 +22,7 @@ async def gaps(page: GapPageDep, parts: ServicesDep) -> Gaps:
     range reaches back from its end as long as gaps are kept (GAPS_TTL_DAYS, 365 by default).
     """
     symbol = await stored_name(page.symbol, parts.store)
-    end = parts.store.latest() if page.to is None else min(page.to, parts.store.latest())
-    start = parts.gaps.oldest(end) if page.from_ is None else page.from_
+    start, end = page.kept(parts.store.latest(), parts.gaps.oldest)
     before = GapPlace(end)
     if page.cursor is not None:
         before = min(before, gap_place(page.cursor))

@@ -204,8 +204,7 @@ async def corrections(symbol: KnownSymbol, page: CorrectionPageDep, parts: Servi
     `next_cursor` says that there is more. Without `from` the range reaches back from its end as long as
     trades are kept (SILVER_TTL_DAYS, 30 by default).
     """
-    end = parts.store.latest() if page.to is None else min(page.to, parts.store.latest())
-    start = parts.corrections.oldest(end) if page.from_ is None else page.from_
+    start, end = page.kept(parts.store.latest(), parts.corrections.oldest)
     before = Position(end)
     if page.cursor is not None:
         before = min(before, trade_place(page.cursor))

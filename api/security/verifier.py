@@ -51,20 +51,17 @@ class KeyVerifier:
 
     def cached(self, text: str) -> ApiKey | None:
         """The key, where it is valid and the storage need not be asked."""
-        key_id = id_of(text)
-        entry = self._known.get(key_id) if key_id is not None else None
+        entry = self._good(text)
         if entry is None or entry.key is None or entry.until <= self._monotonic():
             return None
-        if not entry.key.belongs_to(text) or entry.key.state(self._now()) != "active":
+        if entry.key.state(self._now()) != "active":
             return None
         self._metrics.lookups_cached.inc()
         return entry.key
 
     def was_good(self, text: str) -> bool:
         """Whether it is a key that was valid when the storage was asked last."""
-        key_id = id_of(text)
-        entry = self._known.get(key_id) if key_id is not None else None
-        return entry is not None and entry.key is not None and entry.key.belongs_to(text)
+        return self._good(text) is not None
 
     async def verify(self, text: str) -> ApiKey:
         """The key that ``text`` is; raises InvalidKey or StorageUnavailable."""
@@ -87,6 +84,12 @@ class KeyVerifier:
         except StorageUnavailable:
             return True
         return key is not None and key.state(self._now()) == "active"
+
+    def _good(self, text: str) -> Entry | None:
+        """What the storage has said of a key that is as it knows it, however long ago."""
+        key_id = id_of(text)
+        entry = self._known.get(key_id) if key_id is not None else None
+        return entry if entry is not None and entry.key is not None and entry.key.belongs_to(text) else None
 
     async def _entry(self, key_id: str, sooner: float = 0.0) -> Entry:
         """What is known of an id, asked for anew where that is too old."""

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from cassandra.cluster import Session
+from cassandra.query import PreparedStatement
 
 from schemas.topics import Topics
 from tests.benchmarks.market import LOG
@@ -12,10 +14,21 @@ from tests.support.faults_finish import close_all_bars, drain, topic_settings
 from tests.support.reading import records, session_of
 from tests.support.servers import LiveSystem
 
-TICKS = "SELECT COUNT(*) FROM {table} WHERE minute = ? AND shard = ?"
-TICK_PARTITIONS = "SELECT DISTINCT minute, shard FROM {table}"
-BARS = "SELECT SUM(trades) FROM trades_gold_1m WHERE symbol = ? AND bucket = ?"
-BAR_PARTITIONS = "SELECT DISTINCT symbol, bucket FROM trades_gold_1m"
+LAYERS = {
+    "bronze": (
+        "SELECT DISTINCT minute, shard FROM trades_bronze",
+        "SELECT COUNT(*) FROM trades_bronze WHERE minute = ? AND shard = ?",
+    ),
+    "silver": (
+        "SELECT DISTINCT minute, shard FROM trades_silver",
+        "SELECT COUNT(*) FROM trades_silver WHERE minute = ? AND shard = ?",
+    ),
+    "gold": (
+        "SELECT DISTINCT symbol, bucket FROM trades_gold_1m",
+        "SELECT SUM(trades) FROM trades_gold_1m WHERE symbol = ? AND bucket = ?",
+    ),
+}
+"""What asks for the partitions of a layer, and what for the trades of one."""
 SECONDS = 300
 AT_ONCE = 4
 
@@ -46,25 +59,14 @@ def _in_topic(live: LiveSystem) -> int:
 
 
 def _stored(live: LiveSystem) -> dict[str, int]:
-    """Partition by partition, so that no query is long."""
+    """By layer; partition by partition, so that no query is long."""
+    found = {}
     with session_of(live.cassandra) as session, ThreadPoolExecutor(AT_ONCE) as pool:
-        return {
-            layer: sum(pool.map(_counting(session, query), session.execute(partitions, timeout=SECONDS)))
-            for layer, query, partitions in (
-                *((name, *_of(f"trades_{name}")) for name in ("bronze", "silver")),
-                ("gold", BARS, BAR_PARTITIONS),
-            )
-        }
+        for layer, (partitions, trades) in LAYERS.items():
+            count = partial(_count, session, session.prepare(trades))
+            found[layer] = sum(pool.map(count, session.execute(partitions, timeout=SECONDS)))
+    return found
 
 
-def _of(table: str) -> tuple[str, str]:
-    return TICKS.format(table=table), TICK_PARTITIONS.format(table=table)
-
-
-def _counting(session: Session, query: str):  # type: ignore[no-untyped-def]
-    read = session.prepare(query)
-
-    def count(partition: tuple[object, object]) -> int:
-        return int(session.execute(read, tuple(partition), timeout=SECONDS).one()[0] or 0)
-
-    return count
+def _count(session: Session, trades: PreparedStatement, partition: tuple[object, object]) -> int:
+    return session.execute(trades, partition, timeout=SECONDS).one()[0] or 0

@@ -35,7 +35,7 @@ from schemas.registry import RegistryLookup
 from schemas.tables import gold_bucket, trade_minute, trade_shard
 from schemas.topics import Topics
 from tests.benchmarks.market import names
-from tests.benchmarks.report import histogram, record
+from tests.benchmarks.report import histogram, percentiles, record
 from tests.benchmarks.slices import MINUTE_S, Sampling, Slices
 from tests.support.faults_finish import topic_settings
 from tests.support.reading import consumer_of, session_of
@@ -72,6 +72,7 @@ BARS_FOLLOWED = 25
 """Of the symbols of the partition, about: their final bars are looked for in Cassandra."""
 MINUTE = b"\x041m"
 """What every record of a bar of a minute has among its bytes: most others need not be decoded."""
+
 SILVER = (
     "SELECT price FROM trades_silver WHERE minute = ? AND shard = ? AND symbol = ? AND event_time = ?"
     " AND sequence = ? AND source = ? AND trade_id = ?"
@@ -157,9 +158,11 @@ class Probes:
         oldest = self.oldest
         return 0.0 if oldest is None else time.time() - oldest
 
-    def times(self) -> dict[str, HdrHistogram]:
+    def found(self) -> dict[str, Any]:
+        """As JSON has it: percentiles by what was measured, and what was counted."""
         with self._lock:
-            return dict(self._times)
+            latency = {what: percentiles(times) for what, times in sorted(self._times.items())}
+            return {"latency": latency, "probes": dict(self.counted)}
 
 
 class Place(Protocol):

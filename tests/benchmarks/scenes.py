@@ -14,7 +14,7 @@ from tests.benchmarks import clients as clients_bench
 from tests.benchmarks import reads as reads_bench
 from tests.benchmarks.market import Market, names, records_per_s, trading
 from tests.benchmarks.probes import Probes
-from tests.benchmarks.report import percentiles, say
+from tests.benchmarks.report import say
 from tests.benchmarks.usage import memory_mb, resident_mb, total, usage
 from tests.support.faults import Target, killed
 from tests.support.faults_finish import drain, lag, topic_settings
@@ -97,8 +97,7 @@ def steady(
         "asked_per_s": rate,
         "trades_per_s": round(made / passed, 1),
         "missed": market.missed() - missed,
-        "latency": {name: percentiles(times) for name, times in sorted(probes.times().items())},
-        "probes": dict(probes.counted),
+        **probes.found(),
         "cpu_percent": cpu,
         "cpu_percent_total": total(cpu),
         "cpu_us_per_trade": {part: round(percent * passed * 1e4 / made, 2) for part, percent in cpu.items()},
@@ -247,8 +246,7 @@ def overload(live: LiveSystem, probes: Probes, symbols: int, rate: float, second
         "caught_up_after_s": round(caught_up_s, 1),
         "resident_mb": {"first": series[0]["resident_mb"], "last": series[-1]["resident_mb"],
                         "most": max(each["resident_mb"] for each in series)},
-        "latency": {name: percentiles(times) for name, times in sorted(probes.times().items())},
-        "probes": dict(probes.counted),
+        **probes.found(),
         "series": series,
     }  # fmt: skip
 
@@ -267,19 +265,7 @@ def recovery(live: LiveSystem, probes: Probes, symbols: int, rate: float, kills:
             Target(live, {}).process("taskmanager").kill()
             killed_at = time.monotonic()
             eventually(lambda: probes.behind_s() > CURRENT_S, 60, "the bars stand still")
-            took: dict[str, float] = {}
-
-            def is_current(since: float = killed_at, took: dict[str, float] = took) -> bool:
-                after = time.monotonic() - since
-                if probes.behind_s() < CURRENT_S:
-                    took.setdefault("bars", after)
-                if watcher.now()["store"] >= records_per_s(rate) * CAUGHT_UP_S:
-                    took.pop("store", None)  # what had come before it stood still was little
-                else:
-                    took.setdefault("store", after)
-                return len(took) == len(JOBS) and after > CAUGHT_UP_S
-
-            eventually(is_current, BACK_SECONDS, "bars and storage are current again")
+            took = _current_after(probes, watcher, records_per_s(rate), killed_at)
             bars.append(round(took["bars"], 1))
             stored.append(round(took["store"], 1))
     return {
@@ -288,6 +274,24 @@ def recovery(live: LiveSystem, probes: Probes, symbols: int, rate: float, kills:
         "storage_current_after_s": statistics.median(stored),
         "each": {"bars": bars, "store": stored},
     }
+
+
+def _current_after(probes: Probes, watcher: Lag, records_a_second: float, since: float) -> dict[str, float]:
+    """By job, how long after ``since`` (s of the monotonic clock) it is current again."""
+    took: dict[str, float] = {}
+
+    def is_current() -> bool:
+        after = time.monotonic() - since
+        if probes.behind_s() < CURRENT_S:
+            took.setdefault("bars", after)
+        if watcher.now()["store"] >= records_a_second * CAUGHT_UP_S:
+            took.pop("store", None)  # what had come before it stood still was little
+        else:
+            took.setdefault("store", after)
+        return len(took) == len(JOBS) and after > CAUGHT_UP_S
+
+    eventually(is_current, BACK_SECONDS, "bars and storage are current again")
+    return took
 
 
 def catch_up(live: LiveSystem, symbols: int, rate: float, away_s: float) -> Figures:

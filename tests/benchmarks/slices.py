@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MINUTE_S = 60
-
-
 PAUSE_S = 1.0
 """Where no trade was looked at for so long, none is taken for it."""
 
